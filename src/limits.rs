@@ -1,0 +1,139 @@
+//! Every number that bounds anything, with its unit and its reason.
+//!
+//! Relations between limits are asserted at compile time, at the end.
+
+use std::time::Duration;
+
+// The wire.
+
+/// A frame with its code, in bytes: the most that the 2-byte length of lab framing can say.
+pub const FRAME_BYTES_MAX: usize = 65_535;
+
+/// A name, in bytes: long enough for any real one, short enough to leave a frame to the message.
+pub const NAME_BYTES_MAX: usize = 64;
+
+// The log.
+
+/// What the broadcast log keeps, in bytes: some 10,000 lines of chat, to let a client that is
+/// behind catch up, and a cost of memory that a small machine does not notice.
+pub const LOG_BYTES: usize = 1 << 20;
+
+/// Room that the log must have before another line is taken from the user, in bytes: what one line
+/// of [`LINE_BYTES_MAX`] fills at most.
+pub const LINE_LOG_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
+
+/// A client that has taken nothing for this long no longer holds standard input back.
+pub const HOLD_BACK: Duration = Duration::from_millis(250);
+
+/// A client that has taken nothing for this long while bytes wait is closed.
+pub const STALL: Duration = Duration::from_secs(15);
+
+/// A client that takes nothing is tried again this often, whatever the system says of room.
+pub const PROBE: Duration = Duration::from_secs(1);
+
+// Leaving.
+
+/// While leaving, a client that has taken nothing for this long is given up. Standard output too.
+pub const LEAVE_STALL: Duration = Duration::from_secs(2);
+
+/// After the last byte, how long the other side is read to its end. A close with unread input
+/// sends a reset, which can destroy our last frame on its way to the reader.
+pub const FINISH: Duration = Duration::from_millis(500);
+
+// Dialling.
+
+/// One attempt to reach a peer, over all its addresses. The kernel alone would take two minutes.
+pub const DIAL: Duration = Duration::from_secs(10);
+
+/// The first pause before a peer is dialled again; it doubles with every failure.
+pub const RETRY_MIN: Duration = Duration::from_millis(250);
+
+/// The longest pause before a peer is dialled again.
+pub const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Addresses that one name may have; more are passed over.
+pub const ADDRESSES_MAX: usize = 16;
+
+// Connections that fell silent.
+
+/// Silence after which the kernel asks whether the other machine is still there. With
+/// [`KEEPALIVE_INTERVAL`] and [`KEEPALIVE_PROBES`] a vanished one is noticed after 30 s.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+
+/// Time between two such questions.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Questions without an answer after which the connection is dead.
+pub const KEEPALIVE_PROBES: u32 = 3;
+
+/// Unacknowledged data for this long means the same (TCP_USER_TIMEOUT, RFC 5482).
+pub const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+// One turn of the loop. Each budget is some 100 µs of work, so that a turn stays within a few
+// milliseconds and nobody waits longer than that for anybody else.
+
+/// Bytes read from one client in one turn.
+pub const READ_TURN_BYTES: usize = 64 << 10;
+
+/// Bytes written to one client in one turn.
+pub const WRITE_TURN_BYTES: usize = 256 << 10;
+
+/// Bytes appended to the log in one turn, before they are written to everybody.
+pub const SAY_TURN_BYTES: usize = 128 << 10;
+
+/// Connections accepted in one turn.
+pub const ACCEPT_TURN: usize = 16;
+
+/// Events taken from the poll in one turn.
+pub const EVENTS: usize = 1024;
+
+/// Connections that the kernel may hold ready for us, as Linux allows by default (somaxconn).
+pub const BACKLOG: i32 = 4096;
+
+/// Out of descriptors, accepting is tried again after this long.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+// Standard input and output.
+
+/// One read of standard input, in bytes: what a pipe holds on Linux.
+pub const INPUT_READ_BYTES: usize = 64 << 10;
+
+/// A typed line in bytes: the longest that can fit one frame. Of a longer one, the first
+/// [`LINE_PIECE_BYTES`] are taken as a line of their own, again and again.
+pub const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX;
+
+/// A piece of a longer line, in bytes: fits one frame unless it is full of codes.
+pub const LINE_PIECE_BYTES: usize = 60_000;
+
+/// Conversation waiting for standard output, in bytes. From here on nothing is read from peers, so
+/// that it grows by no more than what one turn of one client can add.
+pub const OUTPUT_BYTES: usize = 256 << 10;
+
+/// Notices waiting for standard error, in bytes. What does not fit is counted instead.
+pub const NOTICE_BYTES: usize = 64 << 10;
+
+/// One write to a pipe or socket that is shared with others and may block: POSIX's smallest
+/// PIPE_BUF on the systems we know, for which a pipe that polls writable has room.
+pub const SHARED_WRITE_BYTES: usize = 4096;
+
+/// One write to standard output or error when it cannot block the loop.
+pub const OUTPUT_TURN_BYTES: usize = 64 << 10;
+
+/// A full disk is tried again after this long.
+pub const OUTPUT_RETRY: Duration = Duration::from_secs(1);
+
+/// Combining marks shown on one character; more would climb over the lines above.
+pub const MARKS_MAX: usize = 8;
+
+const _: () = {
+    // A byte that is not UTF-8 becomes the three of U+FFFD; an escape adds one to seven. Each of the
+    // four frames that this takes has a header and a code of less than 1 KiB.
+    assert!(LINE_BYTES_MAX * 3 + 4 * 1024 <= LINE_LOG_BYTES_MAX);
+    assert!(LINE_PIECE_BYTES + 1024 < FRAME_BYTES_MAX);
+    assert!(LINE_LOG_BYTES_MAX * 4 <= LOG_BYTES);
+    assert!(NAME_BYTES_MAX * 2 + 128 < 1024);
+    assert!(HOLD_BACK.as_millis() < LEAVE_STALL.as_millis());
+    assert!(LEAVE_STALL.as_millis() < STALL.as_millis());
+    assert!(SHARED_WRITE_BYTES <= OUTPUT_TURN_BYTES);
+    assert!(RETRY_MIN.as_millis() < RETRY_MAX.as_millis());
+};

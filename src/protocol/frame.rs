@@ -1,0 +1,180 @@
+//! Frames: where one ends, and how a code inside a text is kept from ending it.
+//!
+//! A code is `<`, one to eight capital letters, `ENCD>`. This is the only place that spells one.
+//! It knows nothing of what a body means: that is [`message`](super::message)'s.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// How frames are told apart on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// UTF-8 text that ends in a code; a code inside the text is escaped.
+    Text,
+    /// A 2-byte big-endian length, then that many bytes whose tail is a code; no escapes.
+    Lab,
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// `<MSGENCD>`.
+    Message,
+    /// `<EXITENCD>`, and `<EXTENCD>` as the exercise's own program spells it.
+    Exit,
+    /// Any other: the frame is passed over, so that a later version can add one.
+    Unknown,
+}
+
+impl Code {
+    /// The code as it is sent.
+    ///
+    /// # Panics
+    ///
+    /// On [`Code::Unknown`], which is never sent.
+    #[must_use]
+    pub fn spelled(self, framing: Framing) -> &'static [u8] {
+        match (self, framing) {
+            (Self::Message, _) => b"<MSGENCD>",
+            (Self::Exit, Framing::Text) => b"<EXITENCD>",
+            (Self::Exit, Framing::Lab) => b"<EXTENCD>",
+            (Self::Unknown, _) => unreachable!("an unknown code is never sent"),
+        }
+    }
+
+    fn of_letters(letters: &[u8]) -> Self {
+        match letters {
+            b"MSG" => Self::Message,
+            b"EXIT" | b"EXT" => Self::Exit,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A frame as it was received: escapes are still in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// What it is.
+    pub code: Code,
+    /// Its bytes without length and code.
+    pub body: &'a [u8],
+    /// How it was told apart, which says whether it is escaped.
+    pub framing: Framing,
+}
+
+impl<'a> Frame<'a> {
+    /// The body as its sender meant it: escapes taken away, U+FFFD for what is not UTF-8.
+    #[must_use]
+    pub fn text(&self) -> Cow<'a, str> {
+        if self.framing == Framing::Lab || memchr::memchr(b'\\', self.body).is_none() {
+            return String::from_utf8_lossy(self.body);
+        }
+        String::from_utf8_lossy(&unescape(self.body)).into_owned().into()
+    }
+}
+
+/// The bytes every code ends in; one search for them finds all codes.
+static CODE_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"ENCD>"));
+
+/// Length in bytes of what every code ends in.
+pub const CODE_END_BYTES: usize = 5;
+
+/// Most capital letters before that.
+const CODE_LETTERS_MAX: usize = 8;
+
+/// A code found in some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundCode {
+    /// Where it starts.
+    pub start: usize,
+    /// Where it ends: the index after its last byte.
+    pub end: usize,
+    /// Which it is.
+    pub code: Code,
+}
+
+/// The codes in `bytes` that end after `from`, in order.
+pub fn codes(bytes: &[u8], from: usize) -> impl Iterator<Item = FoundCode> + '_ {
+    runs(bytes, from).filter(|run| run.backslashes == 0).map(|run| FoundCode {
+        start: run.open,
+        end: run.letters_end + CODE_END_BYTES,
+        code: Code::of_letters(&bytes[run.open + 1..run.letters_end]),
+    })
+}
+
+/// The code that `payload` ends in, if it ends in one.
+#[must_use]
+pub fn code_at_tail(payload: &[u8]) -> Option<FoundCode> {
+    let letters_end = payload.len().checked_sub(CODE_END_BYTES)?;
+    codes(payload, letters_end).last()
+}
+
+/// Appends `text` to `out` so that no code in it ends a frame: every run of `<`, k backslashes, one
+/// to eight capital letters and `ENCD>` is written with k + 1 backslashes.
+pub fn escape(text: &[u8], out: &mut Vec<u8>) {
+    let mut copied = 0;
+    for run in runs(text, 0) {
+        out.extend_from_slice(&text[copied..=run.open]);
+        out.push(b'\\');
+        copied = run.open + 1;
+    }
+    out.extend_from_slice(&text[copied..]);
+}
+
+/// The other way round: one backslash taken away from every such run that has any.
+#[must_use]
+pub fn unescape(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut copied = 0;
+    for run in runs(body, 0).filter(|run| run.backslashes > 0) {
+        out.extend_from_slice(&body[copied..=run.open]);
+        copied = run.open + 2;
+    }
+    out.extend_from_slice(&body[copied..]);
+    out
+}
+
+/// Appends a frame in lab framing.
+///
+/// # Panics
+///
+/// When body and code are longer than [`FRAME_BYTES_MAX`](crate::limits::FRAME_BYTES_MAX): whoever
+/// builds a frame keeps to it.
+pub fn write_lab(code: Code, body: &[u8], out: &mut Vec<u8>) {
+    let code = code.spelled(Framing::Lab);
+    let length = u16::try_from(body.len() + code.len()).expect("a frame keeps to its limit");
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(body);
+    out.extend_from_slice(code);
+}
+
+/// A code, or what would be one but for backslashes after its `<`.
+struct Run {
+    open: usize,
+    backslashes: usize,
+    letters_end: usize,
+}
+
+/// The runs in `bytes` whose `ENCD>` starts at `from` or later.
+///
+/// Looking back from an `ENCD>` costs no more than the run is long, and runs do not overlap, so the
+/// whole is linear in the length of `bytes`.
+fn runs(bytes: &[u8], from: usize) -> impl Iterator<Item = Run> + '_ {
+    let tail = bytes.get(from..).unwrap_or_default();
+    CODE_END.find_iter(tail).filter_map(move |at| run_before(bytes, from + at))
+}
+
+fn run_before(bytes: &[u8], letters_end: usize) -> Option<Run> {
+    let before = &bytes[..letters_end];
+    let letters =
+        before.iter().rev().take(CODE_LETTERS_MAX + 1).take_while(|byte| byte.is_ascii_uppercase()).count();
+    if !(1..=CODE_LETTERS_MAX).contains(&letters) {
+        return None;
+    }
+    let before = &before[..letters_end - letters];
+    let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\').count();
+    let open = before.len().checked_sub(backslashes + 1)?;
+    (before[open] == b'<').then_some(Run { open, backslashes, letters_end })
+}

@@ -1,0 +1,361 @@
+//! The group: its clients, the peers it dials, and the log of what was said.
+//!
+//! Commands say what the user or the program wants, `handle_*` what happened, `poll_*` what is to be
+//! done. It writes to nobody: [`flush`](Group::flush) hands bytes to whoever can.
+
+mod flush;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use chrono::{DateTime, FixedOffset};
+use slab::Slab;
+
+use super::client::{Client, ClientId, Dialled, State};
+use super::dial::{Dial, Peer};
+use super::frame::{Code, Frame, Framing};
+use super::log::Log;
+use super::message::{self, MessageWriter};
+use super::notice::{LostReason, Notice};
+
+pub use flush::Written;
+
+/// Which dial: its place in the list that the user gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DialId(usize);
+
+/// Everybody we talk with. `S` is a stream, of which the group knows nothing.
+///
+/// Invariant: `open_count` clients are open or finishing; `behind` holds every open client that has
+/// something to take, and each at most once.
+#[derive(Debug)]
+pub struct Group<S> {
+    writer: MessageWriter,
+    /// What is spoken to who has not spoken yet.
+    silent: Framing,
+    clients: Slab<Client<S>>,
+    open_count: usize,
+    dials: Vec<Dial>,
+    log: Log,
+    /// The position up to which clients were offered the log.
+    flushed: u64,
+    behind: Vec<ClientId>,
+    ended: Vec<ClientId>,
+    to_shut_down: VecDeque<ClientId>,
+    notices: VecDeque<Notice>,
+    heard: Heard,
+    leaving: bool,
+    random: fastrand::Rng,
+}
+
+/// What became of the user's own messages.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    said: u64,
+    /// The position in the log after the last message.
+    said_to: u64,
+    /// Somebody took a message.
+    by_somebody: bool,
+    /// The user knows that nobody is there.
+    alone_is_told: bool,
+}
+
+impl<S> Group<S> {
+    /// A group of one, called `name`, that dials `peers`. `random` decides the pauses between
+    /// attempts, and nothing else.
+    #[must_use]
+    pub fn new(name: String, silent: Framing, peers: Vec<Peer>, now: Instant, random: fastrand::Rng) -> Self {
+        Self {
+            writer: MessageWriter::new(name),
+            silent,
+            clients: Slab::new(),
+            open_count: 0,
+            dials: peers.into_iter().map(|peer| Dial::new(peer, now, 0)).collect(),
+            log: Log::default(),
+            flushed: 0,
+            behind: Vec::new(),
+            ended: Vec::new(),
+            to_shut_down: VecDeque::new(),
+            notices: VecDeque::new(),
+            heard: Heard::default(),
+            leaving: false,
+            random,
+        }
+    }
+
+    /// Takes in a connection that came from `address` to our end `local`. Its first message is the
+    /// next one said.
+    ///
+    /// # Errors
+    ///
+    /// The stream, when it is the other end of one that we dialled: then both are to be closed.
+    pub fn accept(&mut self, stream: S, address: SocketAddr, local: SocketAddr) -> Result<ClientId, S> {
+        let other_end = self.clients.iter().find_map(|(key, client)| {
+            let dialled = client.dialled.filter(|dialled| dialled.local == address)?;
+            (client.address == local && client.state != State::Ended).then_some((key, dialled.dial))
+        });
+        if let Some((key, dial)) = other_end {
+            let dial = &mut self.dials[dial.0];
+            dial.give_up();
+            self.notices.push_back(Notice::Oneself { peer: Rc::clone(dial.name()) });
+            self.set_state(ClientId(key), State::Ended);
+            return Err(stream);
+        }
+        let client = Client::new(stream, address, None, self.log.end());
+        let id = ClientId(self.clients.insert(client));
+        self.open_count += 1;
+        self.heard.alone_is_told = false;
+        self.notices.push_back(Notice::Accepted { address });
+        Ok(id)
+    }
+
+    /// Says `text`, in as many frames as it takes.
+    pub fn say(&mut self, text: &str, at: DateTime<FixedOffset>) {
+        self.heard.said += 1;
+        if self.open_count == 0 && self.dials.iter().all(Dial::is_over) {
+            if !self.heard.alone_is_told {
+                self.heard.alone_is_told = true;
+                self.notices.push_back(Notice::Unheard);
+            }
+            return;
+        }
+        let mut rest = text;
+        while !rest.is_empty() {
+            self.log.append(|out| rest = self.writer.write(rest, at, out));
+        }
+        self.heard.said_to = self.log.end();
+    }
+
+    /// Says goodbye, behind everything already said, as who listens on `address`. Who is not
+    /// connected by now will not be.
+    pub fn leave(&mut self, now: Instant, at: DateTime<FixedOffset>, address: SocketAddr) {
+        self.leaving = true;
+        for dial in &mut self.dials {
+            dial.give_up();
+        }
+        for id in self.ids() {
+            let client = &mut self.clients[id.0];
+            if client.state == State::Dialling {
+                self.set_state(id, State::Ended);
+            } else if client.waiting.is_some() {
+                // The patience for a goodbye begins with it.
+                client.waiting = None;
+                client.clock(now, false, &self.log);
+            }
+        }
+        self.log.append(|out| message::write_exit(address, at, self.writer.name(), out));
+    }
+
+    /// Whether everything that leaving takes is done.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.leaving && self.open_count == 0
+    }
+
+    /// How many messages were said, when nobody took any of them.
+    #[must_use]
+    pub fn unheard(&self) -> Option<u64> {
+        (self.heard.said > 0 && !self.heard.by_somebody).then_some(self.heard.said)
+    }
+
+    /// Whether a peer is still being dialled for the first time.
+    #[must_use]
+    pub fn has_first_attempts(&self) -> bool {
+        self.dials.iter().any(Dial::is_first_attempt)
+    }
+
+    /// The stream of a client that is still there.
+    pub fn stream_mut(&mut self, id: ClientId) -> Option<&mut S> {
+        self.clients
+            .get_mut(id.0)
+            .filter(|client| client.state != State::Ended)
+            .map(|client| &mut client.stream)
+    }
+
+    /// Whether we dialled and nobody has answered yet.
+    #[must_use]
+    pub fn is_dialling(&self, id: ClientId) -> bool {
+        self.clients.get(id.0).is_some_and(|client| client.state == State::Dialling)
+    }
+
+    /// Everybody who is connected or being dialled.
+    fn ids(&self) -> Vec<ClientId> {
+        let there = self.clients.iter().filter(|(_, client)| client.state != State::Ended);
+        there.map(|(key, _)| ClientId(key)).collect()
+    }
+
+    /// The next address to dial, until `None`. The answer is [`handle_dialling`] or
+    /// [`handle_dial_failed`].
+    ///
+    /// [`handle_dialling`]: Self::handle_dialling
+    /// [`handle_dial_failed`]: Self::handle_dial_failed
+    pub fn poll_dial(&mut self, now: Instant) -> Option<(DialId, SocketAddr)> {
+        let mut dials = self.dials.iter_mut().enumerate();
+        dials.find_map(|(index, dial)| dial.poll(now).map(|address| (DialId(index), address)))
+    }
+
+    /// A connection to `address` is on its way, from our end `local`.
+    pub fn handle_dialling(
+        &mut self,
+        dial: DialId,
+        stream: S,
+        address: SocketAddr,
+        local: SocketAddr,
+    ) -> ClientId {
+        let client = Client::new(stream, address, Some(Dialled { dial, local }), self.log.end());
+        ClientId(self.clients.insert(client))
+    }
+
+    /// A connection could not even be begun.
+    pub fn handle_dial_failed(&mut self, dial: DialId, why: String, now: Instant) {
+        let dial = &mut self.dials[dial.0];
+        if dial.handle_failure(now, &mut self.random) {
+            self.notices.push_back(Notice::Unreachable { peer: Rc::clone(dial.name()), why });
+        }
+    }
+
+    /// The peer that we dialled answered. It is sent what was said since it was last there, as far
+    /// as the log reaches back.
+    pub fn handle_connected(&mut self, id: ClientId) {
+        let client = &mut self.clients[id.0];
+        let dialled = client.dialled.expect("only a dialled connection becomes connected");
+        let dial = &mut self.dials[dialled.dial.0];
+        dial.handle_connected();
+        client.cursor = self.log.position_of(dial.next_message());
+        let missed = self.log.number_at(client.cursor).saturating_sub(dial.next_message());
+        if client.cursor < self.log.end() {
+            self.behind.push(id);
+        }
+        let (peer, address) = (Rc::clone(dial.name()), client.address);
+        self.notices.push_back(Notice::Connected { peer, address, missed });
+        self.set_state(id, State::Open);
+        self.heard.alone_is_told = false;
+    }
+
+    /// Takes in what a client sent.
+    pub fn handle_bytes(&mut self, id: ClientId, bytes: &[u8], now: Instant) {
+        let client = &mut self.clients[id.0];
+        if client.state == State::Ended {
+            return;
+        }
+        let Client { inbox, name, address, .. } = client;
+        let notices = &mut self.notices;
+        let mut frames = 0_u32;
+        let mut has_left = false;
+        let result = inbox.receive(bytes, |frame| {
+            frames += 1;
+            match frame.code {
+                // What follows a goodbye has no meaning.
+                _ if has_left => (),
+                Code::Message => notices.extend(read_message(&frame, name, *address)),
+                Code::Exit => {
+                    has_left = true;
+                    if let Some(leaver) = message::read_exit(&frame.text()) {
+                        *name = Some(leaver.into());
+                    }
+                }
+                Code::Unknown => (),
+            }
+        });
+        if frames > 0
+            && let Some(Dialled { dial, .. }) = client.dialled
+        {
+            self.dials[dial.0].handle_frame();
+        }
+        if has_left {
+            self.notices.push_back(Notice::Left { who: client.who() });
+            self.end(id);
+        } else if result.is_err() {
+            self.lose(id, LostReason::FrameTooLong, now);
+        }
+    }
+
+    /// A client closed its side.
+    pub fn handle_closed(&mut self, id: ClientId, now: Instant) {
+        let unfinished_bytes = self.clients[id.0].inbox.unfinished_bytes();
+        self.lose(id, LostReason::Closed { unfinished_bytes }, now);
+    }
+
+    /// A connection failed, and the system says why.
+    pub fn handle_failed(&mut self, id: ClientId, why: String, now: Instant) {
+        self.lose(id, LostReason::Failed(why), now);
+    }
+
+    /// The next thing to tell the user, until `None`.
+    pub fn poll_output(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// The next connection that is over, to be closed and forgotten, until `None`. From now on its
+    /// id may be given to another.
+    pub fn poll_ended(&mut self) -> Option<(ClientId, S)> {
+        let id = self.ended.pop()?;
+        Some((id, self.clients.remove(id.0).stream))
+    }
+
+    /// A connection ended without goodbye.
+    fn lose(&mut self, id: ClientId, why: LostReason, now: Instant) {
+        let client = &self.clients[id.0];
+        match client.state {
+            State::Ended => return,
+            // It has our goodbye: closing is the answer to it.
+            State::Finishing { .. } => (),
+            State::Dialling => {
+                let Dialled { dial, .. } = client.dialled.expect("who dials has dialled");
+                self.handle_dial_failed(dial, why.to_string(), now);
+            }
+            State::Open => {
+                self.notices.push_back(Notice::Lost { who: client.who(), why });
+                if let Some(Dialled { dial, .. }) = client.dialled
+                    && !self.leaving
+                {
+                    let next_message = self.log.number_at(client.cursor);
+                    self.dials[dial.0].handle_lost(now, next_message, &mut self.random);
+                }
+            }
+        }
+        self.set_state(id, State::Ended);
+    }
+
+    /// A connection ended as it should, and is not dialled again.
+    fn end(&mut self, id: ClientId) {
+        if let Some(Dialled { dial, .. }) = self.clients[id.0].dialled {
+            self.dials[dial.0].give_up();
+        }
+        self.set_state(id, State::Ended);
+    }
+
+    /// The only place where a client's state moves.
+    fn set_state(&mut self, id: ClientId, state: State) {
+        let client = &mut self.clients[id.0];
+        let is_open = |state| matches!(state, State::Open | State::Finishing { .. });
+        assert_ne!(client.state, State::Ended, "an ended connection stays ended");
+        self.open_count += usize::from(is_open(state));
+        self.open_count -= usize::from(is_open(client.state));
+        client.state = state;
+        match state {
+            State::Dialling | State::Open => (),
+            State::Finishing { .. } => self.to_shut_down.push_back(id),
+            State::Ended => self.ended.push(id),
+        }
+    }
+}
+
+/// A message frame as a notice; `None` when there is nothing in it to show.
+///
+/// A body of another shape is shown as it is, under the address it came from.
+fn read_message(frame: &Frame<'_>, name: &mut Option<Rc<str>>, address: SocketAddr) -> Option<Notice> {
+    let body = frame.text();
+    let Some(message) = message::read_message(&body) else {
+        let text = body.trim_matches(['\r', '\n']);
+        let notice = Notice::Message { at: None, from: address.to_string().into(), text: text.to_owned() };
+        return (!text.is_empty()).then_some(notice);
+    };
+    let from = match name {
+        Some(known) if **known == *message.name => Rc::clone(known),
+        _ => Rc::clone(name.insert(message.name.into())),
+    };
+    Some(Notice::Message { at: Some(message.at), from, text: message.text.to_owned() })
+}

@@ -1,0 +1,129 @@
+//! Handing the log to the clients, and what becomes of those that do not take it.
+
+use std::mem;
+use std::time::Instant;
+
+use super::{Group, LostReason, State};
+use crate::limits::{FINISH, LEAVE_STALL, LINE_LOG_BYTES_MAX, LOG_BYTES, STALL};
+use crate::protocol::client::ClientId;
+use crate::protocol::dial::Dial;
+
+/// What became of bytes that were offered to a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It took this many of them, from the front.
+    Took(usize),
+    /// The connection failed, and the system says why.
+    Failed(String),
+}
+
+impl<S> Group<S> {
+    /// Offers every client what it has not taken, through `write`, until it takes less than offered.
+    ///
+    /// `write` gets the stream, the bytes, and whether to try even if nothing says that there is
+    /// room. Those who took nothing for too long, or whom the log has overrun, are lost; while
+    /// leaving, who has everything is finished.
+    pub fn flush(&mut self, now: Instant, mut write: impl FnMut(&mut S, &[u8], bool) -> Written) {
+        let mut visit = mem::take(&mut self.behind);
+        if self.log.end() > self.flushed {
+            self.flushed = self.log.end();
+            visit.clear();
+            visit.extend(self.clients.iter().map(|(key, _)| ClientId(key)));
+        }
+        for &id in &visit {
+            if self.clients[id.0].state == State::Open {
+                self.flush_client(id, now, &mut write);
+            }
+        }
+        visit.retain(|id| self.clients[id.0].is_behind(&self.log));
+        self.behind = visit;
+    }
+
+    fn flush_client(
+        &mut self,
+        id: ClientId,
+        now: Instant,
+        write: &mut impl FnMut(&mut S, &[u8], bool) -> Written,
+    ) {
+        let client = &mut self.clients[id.0];
+        if client.cursor < self.log.start() {
+            return self.lose(id, LostReason::Overrun, now);
+        }
+        let before = client.cursor;
+        let probe = client.waiting.is_some_and(|waiting| now >= waiting.probe_at);
+        let mut took_some = false;
+        while client.is_behind(&self.log) {
+            let (stream, bytes) = client.offer(&self.log, self.silent);
+            let offered = bytes.len();
+            match write(stream, bytes, probe) {
+                Written::Took(count) => {
+                    client.handle_taken(count, &self.log);
+                    took_some |= count > 0;
+                    if count < offered {
+                        break;
+                    }
+                }
+                Written::Failed(why) => return self.lose(id, LostReason::Failed(why), now),
+            }
+        }
+        client.clock(now, took_some, &self.log);
+        self.heard.by_somebody |= before < self.heard.said_to && client.cursor >= self.heard.said_to;
+        let patience = if self.leaving { LEAVE_STALL } else { STALL };
+        if client.stalled_for(now) >= patience {
+            self.lose(id, LostReason::Stalled(patience), now);
+        } else if self.leaving && !client.is_behind(&self.log) {
+            self.set_state(id, State::Finishing { until: now + FINISH });
+        }
+    }
+
+    /// The next stream whose sending side is to be shut down, until `None`: it has everything.
+    pub fn poll_shutdown(&mut self) -> Option<&mut S> {
+        let id = self.to_shut_down.pop_front()?;
+        Some(&mut self.clients[id.0].stream)
+    }
+
+    /// How far, as a position in the log, the user may go on talking: until then the log holds all
+    /// that is needed by clients that are slow but alive, and by peers dialled for the first time.
+    #[must_use]
+    pub fn say_limit(&self, now: Instant) -> u64 {
+        let slow = self.behind.iter().map(|id| &self.clients[id.0]).filter(|client| client.holds_back(now));
+        let first = self.dials.iter().filter(|dial| dial.is_first_attempt());
+        let first = first.map(|dial| self.log.position_of(dial.next_message()));
+        let needed = slow.map(|client| client.cursor).chain(first).min();
+        needed.unwrap_or(self.log.end()) + (LOG_BYTES - LINE_LOG_BYTES_MAX) as u64
+    }
+
+    /// How far the user has gone: a position in the log.
+    #[must_use]
+    pub fn said(&self) -> u64 {
+        self.log.end()
+    }
+
+    /// Ends what has had its time: addresses that do not answer, and goodbyes.
+    pub fn handle_time(&mut self, now: Instant) {
+        if !self.leaving && !self.dials.iter().any(|dial| dial.is_timed_out(now)) {
+            return;
+        }
+        for id in self.ids() {
+            let client = &self.clients[id.0];
+            match (client.state, client.dialled) {
+                (State::Finishing { until }, _) if now >= until => self.set_state(id, State::Ended),
+                (State::Dialling, Some(dialled)) if self.dials[dialled.dial.0].is_timed_out(now) => {
+                    self.lose(id, LostReason::Failed("no answer".into()), now);
+                }
+                _ => (),
+            }
+        }
+    }
+
+    /// When something is to be done without an event.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let dials = self.dials.iter().filter_map(Dial::deadline);
+        let behind = self.behind.iter().filter_map(|id| self.clients[id.0].waiting);
+        let finishing = self.clients.iter().filter(|_| self.leaving).filter_map(|(_, client)| {
+            if let State::Finishing { until } = client.state { Some(until) } else { None }
+        });
+        dials.chain(behind.map(|waiting| waiting.probe_at)).chain(finishing).min()
+    }
+}

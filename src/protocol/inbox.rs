@@ -1,0 +1,233 @@
+//! What arrived on one connection: bytes in, frames out.
+//!
+//! Every byte is scanned once, however the network cut the stream, and no more than one unfinished
+//! frame is ever kept.
+
+use std::mem;
+
+use super::frame::{self, CODE_END_BYTES, Code, Frame, Framing};
+use crate::limits::FRAME_BYTES_MAX;
+
+/// The bytes of an unfinished frame, and what is known of the stream they belong to.
+///
+/// Invariant: `pending` is shorter than the longest frame, and its first `scanned` bytes are known
+/// to hold no code.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    framing: Option<Framing>,
+    pending: Vec<u8>,
+    scanned: usize,
+}
+
+/// A frame longer than [`FRAME_BYTES_MAX`], or that many bytes without a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameTooLong;
+
+/// Below this, a first byte is the upper half of a length: no text starts with such a character.
+const TEXT_FIRST_BYTE_MIN: u8 = 0x09;
+
+/// Bytes of the length that lab framing starts with.
+const LENGTH_BYTES: usize = 2;
+
+impl Inbox {
+    /// What the other side speaks, once that is known.
+    #[must_use]
+    pub fn framing(&self) -> Option<Framing> {
+        self.framing
+    }
+
+    /// Bytes of a frame that has begun and not ended, white space apart: a line break after the
+    /// last code is no frame.
+    #[must_use]
+    pub fn unfinished_bytes(&self) -> usize {
+        self.pending.trim_ascii().len()
+    }
+
+    /// Takes in `bytes` and hands each frame that they complete to `each`, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameTooLong`], after the frames before it. The stream has no meaning from there on.
+    pub fn receive(&mut self, bytes: &[u8], each: impl FnMut(Frame<'_>)) -> Result<(), FrameTooLong> {
+        if self.pending.is_empty() {
+            let used = self.scan(bytes, each)?;
+            self.pending.extend_from_slice(&bytes[used..]);
+        } else {
+            let mut buffer = mem::take(&mut self.pending);
+            buffer.extend_from_slice(bytes);
+            let used = self.scan(&buffer, each)?;
+            // What is kept moves to a vector of its own size, so that a connection that falls idle
+            // does not hold on to a whole read.
+            self.pending = if used == 0 { buffer } else { buffer[used..].to_vec() };
+        }
+        debug_assert!(self.pending.len() < FRAME_BYTES_MAX + LENGTH_BYTES);
+        Ok(())
+    }
+
+    /// Hands out the frames in `buffer` and returns how many of its bytes they were.
+    fn scan(&mut self, buffer: &[u8], each: impl FnMut(Frame<'_>)) -> Result<usize, FrameTooLong> {
+        let unscanned = self.scanned.saturating_sub(CODE_END_BYTES - 1);
+        if self.framing.is_none() {
+            self.framing = recognise(buffer, unscanned);
+        }
+        match self.framing {
+            Some(Framing::Text) => self.scan_text(buffer, unscanned, each),
+            Some(Framing::Lab) => Ok(scan_lab(buffer, each)),
+            None if buffer.len() < FRAME_BYTES_MAX + LENGTH_BYTES => {
+                self.scanned = buffer.len();
+                Ok(0)
+            }
+            None => Err(FrameTooLong),
+        }
+    }
+
+    fn scan_text(
+        &mut self,
+        buffer: &[u8],
+        unscanned: usize,
+        mut each: impl FnMut(Frame<'_>),
+    ) -> Result<usize, FrameTooLong> {
+        let mut start = 0;
+        for found in frame::codes(buffer, unscanned) {
+            if found.end - start > FRAME_BYTES_MAX {
+                return Err(FrameTooLong);
+            }
+            let body = &buffer[start..found.start];
+            each(Frame { code: found.code, body, framing: Framing::Text });
+            start = found.end;
+        }
+        let left = buffer.len() - start;
+        if left >= FRAME_BYTES_MAX {
+            return Err(FrameTooLong);
+        }
+        self.scanned = left;
+        Ok(start)
+    }
+}
+
+fn scan_lab(buffer: &[u8], mut each: impl FnMut(Frame<'_>)) -> usize {
+    let mut rest = buffer;
+    while let Some((length, after)) = rest.split_first_chunk::<LENGTH_BYTES>() {
+        let length = usize::from(u16::from_be_bytes(*length));
+        let Some((payload, after)) = after.split_at_checked(length) else { break };
+        each(lab_frame(payload));
+        rest = after;
+    }
+    buffer.len() - rest.len()
+}
+
+/// A payload without a code at its tail is taken as a message: what somebody said is not dropped
+/// because of its format.
+fn lab_frame(payload: &[u8]) -> Frame<'_> {
+    let (code, body) = match frame::code_at_tail(payload) {
+        Some(found) => (found.code, &payload[..found.start]),
+        None => (Code::Message, payload),
+    };
+    Frame { code, body, framing: Framing::Lab }
+}
+
+/// What the first bytes of a stream say about it; `None` while they say too little.
+fn recognise(buffer: &[u8], unscanned: usize) -> Option<Framing> {
+    if *buffer.first()? < TEXT_FIRST_BYTE_MIN {
+        return Some(Framing::Lab);
+    }
+    let code = frame::codes(buffer, unscanned).next()?;
+    let length = usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
+    Some(if code.end == LENGTH_BYTES + length { Framing::Lab } else { Framing::Text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The frames of `bytes` received in pieces of `step`, as (code, text), or `None` when too long.
+    fn frames(bytes: &[u8], step: usize) -> Option<Vec<(Code, String)>> {
+        let mut inbox = Inbox::default();
+        let mut frames = Vec::new();
+        for piece in bytes.chunks(step) {
+            inbox.receive(piece, |frame| frames.push((frame.code, frame.text().into_owned()))).ok()?;
+        }
+        Some(frames)
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: &[(Code, &str)]) {
+        for step in 1..=bytes.len() {
+            let frames = frames(bytes, step).expect("short enough");
+            let frames: Vec<_> = frames.iter().map(|(code, text)| (*code, text.as_str())).collect();
+            assert_eq!(frames, expected, "in pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn text_frames_end_at_their_codes() {
+        check(b"one<MSGENCD>two<MSGENCD>", &[(Code::Message, "one"), (Code::Message, "two")]);
+        check(b"<MSGENCD>\n<EXITENCD>", &[(Code::Message, ""), (Code::Exit, "\n")]);
+        check(b"bye<EXTENCD>", &[(Code::Exit, "bye")]);
+        check(b"later<NEWENCD>now<MSGENCD>", &[(Code::Unknown, "later"), (Code::Message, "now")]);
+        check(b"unfinished<MSGENCD", &[]);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_code_ends_nothing() {
+        check(
+            b"<ENCD> <msgENCD> <ABCDEFGHIENCD> MSGENCD> <MSGENCD<MSGENCD>",
+            &[(Code::Message, "<ENCD> <msgENCD> <ABCDEFGHIENCD> MSGENCD> <MSGENCD")],
+        );
+        check(b"<\\MSGENCD> <\\\\EXITENCD><MSGENCD>", &[(Code::Message, "<MSGENCD> <\\EXITENCD>")]);
+        check(b"<<\\<MSGENCD>", &[(Code::Message, "<<\\")]);
+        check(b"a<MSGENCD>MSGENCD>b<MSGENCD>", &[(Code::Message, "a"), (Code::Message, "MSGENCD>b")]);
+        check(b"<ENCDENCD>x<MSGENCD>", &[(Code::Unknown, ""), (Code::Message, "x")]);
+    }
+
+    #[test]
+    fn lab_frames_end_where_their_length_says() {
+        check(b"\x00\x0cone<MSGENCD>\x00\x0ctwo<MSGENCD>", &[(Code::Message, "one"), (Code::Message, "two")]);
+        check(b"\x00\x0cbye<EXTENCD>", &[(Code::Exit, "bye")]);
+        check(b"\x00\x0dbye<EXITENCD>", &[(Code::Exit, "bye")]);
+        check(b"\x00\x14a<MSGENCD>b<MSGENCD>", &[(Code::Message, "a<MSGENCD>b")]);
+        check(b"\x00\x0c<\\MSGENCD>no\x00\x00", &[(Code::Message, "<\\MSGENCD>no"), (Code::Message, "")]);
+        check(b"\x00\x0bab<NEWENCD>\x00\x02hi", &[(Code::Unknown, "ab"), (Code::Message, "hi")]);
+    }
+
+    #[test]
+    fn a_long_first_lab_frame_is_recognised_at_its_code() {
+        let text = "x".repeat(0x2020 - 9);
+        check(format!("  {text}<MSGENCD>").as_bytes(), &[(Code::Message, &text)]);
+        check(format!("  {text}x<MSGENCD>").as_bytes(), &[(Code::Message, &format!("  {text}x"))]);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_become_replacement_characters() {
+        check(b"a\xffb\xc3<MSGENCD>", &[(Code::Message, "a\u{fffd}b\u{fffd}")]);
+        check(
+            "gr\u{fc}\u{df}e \u{1f980}<MSGENCD>".as_bytes(),
+            &[(Code::Message, "gr\u{fc}\u{df}e \u{1f980}")],
+        );
+    }
+
+    #[test]
+    fn a_frame_may_be_as_long_as_the_limit_and_no_longer() {
+        let longest = |extra: usize| {
+            let mut bytes = vec![b'a'; FRAME_BYTES_MAX - 9 + extra];
+            bytes.extend_from_slice(b"<MSGENCD>");
+            bytes
+        };
+        for step in [1, 4096, 65_534, 70_000] {
+            assert_eq!(frames(&longest(0), step).expect("fits").len(), 1);
+            assert_eq!(frames(&longest(1), step), None);
+            let second = [b"b<MSGENCD>".as_slice(), &longest(1)].concat();
+            assert_eq!(frames(&second, step), None);
+        }
+        assert_eq!(frames(&vec![b'a'; FRAME_BYTES_MAX + LENGTH_BYTES], 4096), None);
+    }
+
+    #[test]
+    fn an_idle_connection_keeps_nothing() {
+        let mut inbox = Inbox::default();
+        inbox.receive(b"x<MSGENCD>half", |_| ()).expect("short");
+        assert_eq!(inbox.unfinished_bytes(), 4);
+        inbox.receive(b"<MSGENCD>", |_| ()).expect("short");
+        assert_eq!((inbox.unfinished_bytes(), inbox.pending.capacity()), (0, 0));
+    }
+}

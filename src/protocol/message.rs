@@ -1,0 +1,231 @@
+//! What the body of a frame says: the shapes of messages and exits, written and read.
+//!
+//! A body of another shape is no error: its reader shows it as it is.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use chrono::{DateTime, FixedOffset, NaiveDateTime, SecondsFormat};
+
+use super::frame::{Code, Framing, escape};
+use crate::limits::FRAME_BYTES_MAX;
+
+/// When something was said, as its sender wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timestamp {
+    /// With its offset from UTC.
+    Zoned(DateTime<FixedOffset>),
+    /// Without: the reader's local time.
+    Local(NaiveDateTime),
+}
+
+/// A message of the usual shape, `[time] name:\n\t\ttext`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// When its sender said it.
+    pub at: Timestamp,
+    /// What its sender is called; not empty.
+    pub name: &'a str,
+    /// What was said.
+    pub text: &'a str,
+}
+
+/// Reads the body of a message frame; `None` when it has another shape.
+#[must_use]
+pub fn read_message(body: &str) -> Option<Message<'_>> {
+    // Whoever types frames by hand leaves a line break between them.
+    let body = body.trim_start_matches(['\r', '\n']);
+    let (time, rest) = body.strip_prefix('[')?.split_once("] ")?;
+    let (name, text) = rest.split_once(NAME_END)?;
+    if name.is_empty() || name.contains('\n') {
+        return None;
+    }
+    Some(Message { at: read_timestamp(time)?, name, text })
+}
+
+/// Reads who says goodbye from the body of an exit frame, `\naddress [time]|\nname`.
+#[must_use]
+pub fn read_exit(body: &str) -> Option<&str> {
+    let (_, name) = body.rsplit_once("|\n")?;
+    Some(name.trim()).filter(|name| !name.is_empty())
+}
+
+/// What stands between a name and what was said.
+const NAME_END: &str = ":\n\t\t";
+
+fn read_timestamp(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(Timestamp::Zoned(time));
+    }
+    let separator = if text.contains('T') { "%Y-%m-%dT%H:%M:%S%.f" } else { "%Y-%m-%d %H:%M:%S%.f" };
+    NaiveDateTime::parse_from_str(text, separator).ok().map(Timestamp::Local)
+}
+
+fn write_timestamp(at: DateTime<FixedOffset>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// Writes message frames of one sender in text framing.
+///
+/// What stands before the text changes only with the time, which many lines share; it is kept.
+#[derive(Debug)]
+pub struct MessageWriter {
+    name: String,
+    header: Vec<u8>,
+    header_at: Option<DateTime<FixedOffset>>,
+}
+
+impl MessageWriter {
+    /// A writer for what `name` says. `name` holds no line break.
+    #[must_use]
+    pub fn new(name: String) -> Self {
+        Self { name, header: Vec::new(), header_at: None }
+    }
+
+    /// Whose messages these are.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Appends one frame that says as much of `text` as fits, said at `at`, and returns the rest.
+    /// The cut is between characters.
+    pub fn write<'a>(&mut self, text: &'a str, at: DateTime<FixedOffset>, out: &mut Vec<u8>) -> &'a str {
+        if self.header_at != Some(at) {
+            self.header_at = Some(at);
+            self.header.clear();
+            escape(format!("[{}] {}{NAME_END}", write_timestamp(at), self.name).as_bytes(), &mut self.header);
+        }
+        let code = Code::Message.spelled(Framing::Text);
+        let room = FRAME_BYTES_MAX - self.header.len() - code.len();
+        out.extend_from_slice(&self.header);
+        let start = out.len();
+        let mut cut = text.floor_char_boundary(room);
+        loop {
+            escape(&text.as_bytes()[..cut], out);
+            let excess = (out.len() - start).saturating_sub(room);
+            if excess == 0 {
+                break;
+            }
+            // Escapes made it longer than its frame: as many bytes less, and once more.
+            out.truncate(start);
+            cut = text.floor_char_boundary(cut - excess);
+        }
+        out.extend_from_slice(code);
+        &text[cut..]
+    }
+}
+
+/// Appends the exit frame, in text framing, of `name` that listens on `address`.
+pub fn write_exit(address: SocketAddr, at: DateTime<FixedOffset>, name: &str, out: &mut Vec<u8>) {
+    let mut body = Vec::new();
+    write!(body, "\n{address} [{}]|\n{name}", write_timestamp(at)).expect("a vector takes everything");
+    escape(&body, out);
+    out.extend_from_slice(Code::Exit.spelled(Framing::Text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zoned(text: &str) -> DateTime<FixedOffset> {
+        DateTime::parse_from_rfc3339(text).expect("a timestamp in a test")
+    }
+
+    const TIME: &str = "2026-11-22T06:55:22.756724+01:00";
+
+    #[test]
+    fn messages_are_written_as_the_exercise_writes_them() {
+        let mut out = Vec::new();
+        let rest = MessageWriter::new("alice".into()).write("hello", zoned(TIME), &mut out);
+        assert_eq!(out, format!("[{TIME}] alice:\n\t\thello<MSGENCD>").as_bytes());
+        assert_eq!(rest, "");
+    }
+
+    #[test]
+    fn the_header_follows_the_time() {
+        let mut writer = MessageWriter::new("alice".into());
+        let mut out = Vec::new();
+        for time in [TIME, TIME, "2026-11-22T06:55:23.000000+01:00"] {
+            out.clear();
+            writer.write("x", zoned(time), &mut out);
+            assert_eq!(out, format!("[{time}] alice:\n\t\tx<MSGENCD>").as_bytes());
+        }
+    }
+
+    #[test]
+    fn exits_are_written_as_the_exercise_writes_them() {
+        let mut out = Vec::new();
+        write_exit("192.168.1.7:5000".parse().expect("an address"), zoned(TIME), "alice", &mut out);
+        assert_eq!(out, format!("\n192.168.1.7:5000 [{TIME}]|\nalice<EXITENCD>").as_bytes());
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_loses_nothing() {
+        for unit in ["a", "\u{fc}", "\u{20ac}", "\u{1f980}", "<AENCD>", "<\\MSGENCD> ", "x<MSGENCD>\u{1f980}"]
+        {
+            let text = unit.repeat(200_000 / unit.len());
+            let mut writer = MessageWriter::new("alice".into());
+            let (mut rest, mut whole, mut count) = (text.as_str(), String::new(), 0);
+            while !rest.is_empty() {
+                let mut out = Vec::new();
+                rest = writer.write(rest, zoned(TIME), &mut out);
+                assert!(out.len() <= FRAME_BYTES_MAX);
+                let mut frames = Vec::new();
+                let mut inbox = crate::protocol::Inbox::default();
+                inbox.receive(&out, |frame| frames.push(frame.text().into_owned())).expect("not too long");
+                let [body] = frames.as_slice() else { panic!("one frame, not {}", frames.len()) };
+                whole.push_str(read_message(body).expect("the usual shape").text);
+                count += 1;
+            }
+            assert_eq!(whole, text);
+            assert!(count <= 4, "{count} frames are more than {unit:?} needs");
+        }
+    }
+
+    #[test]
+    fn timestamps_are_read_with_and_without_offset_and_fractions() {
+        #[track_caller]
+        fn check(time: &str, expected: Timestamp) {
+            let body = format!("[{time}] bob:\n\t\thi");
+            assert_eq!(read_message(&body).expect("the usual shape").at, expected);
+        }
+        let naive = |text: &str| Timestamp::Local(text.parse().expect("a time in a test"));
+        check(TIME, Timestamp::Zoned(zoned(TIME)));
+        check("2026-11-22T06:55:22Z", Timestamp::Zoned(zoned("2026-11-22T06:55:22+00:00")));
+        check("2026-11-22T06:55:22.5", naive("2026-11-22T06:55:22.5"));
+        check("2026-11-22T06:55:22", naive("2026-11-22T06:55:22"));
+        check("2026-11-22 06:55:22.756724", naive("2026-11-22T06:55:22.756724"));
+    }
+
+    #[test]
+    fn a_body_of_another_shape_is_no_message() {
+        for body in [
+            "",
+            "hello",
+            "[now] bob:\n\t\thi",
+            "[2026-11-22T06:55:22Z] bob: hi",
+            "[2026-11-22T06:55:22Z] :\n\t\thi",
+        ] {
+            assert_eq!(read_message(body), None, "{body:?}");
+        }
+        let body = format!("[{TIME}] a\nb:\n\t\thi");
+        assert_eq!(read_message(&body), None);
+    }
+
+    #[test]
+    fn names_and_texts_may_hold_the_signs_around_them() {
+        let body = format!("\r\n[{TIME}] a: [b]:\n\t\tc:\n\t\td] ");
+        let message = read_message(&body).expect("the usual shape");
+        assert_eq!((message.name, message.text), ("a: [b]", "c:\n\t\td] "));
+    }
+
+    #[test]
+    fn exits_are_read_whoever_wrote_them() {
+        assert_eq!(read_exit("\n192.168.1.7:5000 [2026]|\nalice"), Some("alice"));
+        assert_eq!(read_exit("x|\n a|b \n"), Some("a|b"));
+        for body in ["", "alice", "x|\n", "x|\n \n"] {
+            assert_eq!(read_exit(body), None, "{body:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the group has to tell its user. How it is put into words is the terminal's.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::message::Timestamp;
+use crate::limits::{FRAME_BYTES_MAX, LOG_BYTES};
+
+/// One thing to tell.
+///
+/// Names and texts in it are as peers sent them: nothing has been made safe to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Somebody said something.
+    Message {
+        /// When, by the sender's clock; `None` for a body of another shape.
+        at: Option<Timestamp>,
+        /// The sender's name; the address for a body of another shape.
+        from: Rc<str>,
+        /// What was said.
+        text: String,
+    },
+    /// A peer said goodbye.
+    Left {
+        /// Its name; the address if it never told one.
+        who: Rc<str>,
+    },
+    /// A connection ended without goodbye.
+    Lost {
+        /// The peer's name; the address if it never told one.
+        who: Rc<str>,
+        /// Why it ended.
+        why: LostReason,
+    },
+    /// A peer dialled us.
+    Accepted {
+        /// Where it comes from.
+        address: SocketAddr,
+    },
+    /// A peer that we dialled answered.
+    Connected {
+        /// The peer as the user named it.
+        peer: Rc<str>,
+        /// The address that answered.
+        address: SocketAddr,
+        /// Messages typed before that the log no longer holds, so that it will not get them.
+        missed: u64,
+    },
+    /// A peer cannot be reached and will be dialled again.
+    Unreachable {
+        /// The peer as the user named it.
+        peer: Rc<str>,
+        /// Why the last address failed.
+        why: String,
+    },
+    /// A peer that the user named is this program itself.
+    Oneself {
+        /// The peer as the user named it.
+        peer: Rc<str>,
+    },
+    /// What was typed reached nobody and will reach nobody.
+    Unheard,
+    /// Nobody can be accepted at the moment, and this is why.
+    CannotAccept(String),
+}
+
+/// Why a connection ended without goodbye.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LostReason {
+    /// The other side closed it.
+    Closed {
+        /// Bytes that it had sent of a frame whose end never came.
+        unfinished_bytes: usize,
+    },
+    /// The system says why.
+    Failed(String),
+    /// It sent more than a frame may hold with no code.
+    FrameTooLong,
+    /// It took nothing for this long while bytes were waiting.
+    Stalled(Duration),
+    /// It fell further behind than the log reaches back.
+    Overrun,
+}
+
+impl fmt::Display for LostReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed { unfinished_bytes: 0 } => write!(f, "closed without a goodbye"),
+            Self::Closed { unfinished_bytes } => {
+                write!(f, "closed in the middle of a message, after {unfinished_bytes} bytes of it")
+            }
+            Self::Failed(why) => write!(f, "{why}"),
+            Self::FrameTooLong => write!(f, "sent more than {FRAME_BYTES_MAX} bytes without a code"),
+            Self::Stalled(time) => write!(f, "took nothing for {} s", time.as_secs()),
+            Self::Overrun => write!(f, "fell more than {} KiB behind", LOG_BYTES >> 10),
+        }
+    }
+}
