@@ -1,7 +1,39 @@
 //! `groupchat`: a group chat for the terminal with no server; every participant is a peer.
+//!
+//! One thread and one `mio::Poll` do everything: accept, dial, read, write, take typed lines, print,
+//! and hear signals. Imports point down only:
+//!
+//! | layer | module | promise |
+//! | --- | --- | --- |
+//! | start | `main.rs` | the only place that chooses an exit code |
+//! | | [`args`] | a [`Config`](args::Config) that exists is valid |
+//! | loop | [`event_loop`] | the only place that waits |
+//! | I/O | [`group_peer`] | the only place that reads or writes a peer's stream |
+//! | | [`server`] | the only place that accepts |
+//! | | [`terminal`] | the only place that reads standard input or prints; nothing a peer sent is printed unescaped |
+//! | core | [`protocol`] | no socket, clock, terminal or randomness: bytes and time go in, bytes and notices come out |
+//! | numbers | [`limits`] | every number that bounds anything, with its reason |
+//!
+//! A message that is typed is formatted once and appended to one [`Log`](protocol::Log). Every client
+//! has a cursor into it, and each turn of the loop writes from the cursor on, straight out of the
+//! log. Each turn does five things in this order:
+//!
+//! 1. **Wait** for events, or for the nearest deadline.
+//! 2. **Take in** connections, bytes and lines, within budgets.
+//! 3. **Flush** the log to the clients and the conversation to the terminal. Nothing is written from
+//!    inside a read.
+//! 4. **Ask** what the next wait must not sleep through. Sources are registered once, for reading and
+//!    writing, edge-triggered; what was not finished is remembered here and not asked of the poll.
+//! 5. **Reap** the connections that ended. Only here, because slab keys are reused.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod args;
+pub mod error;
+pub mod event_loop;
+pub mod group_peer;
 pub mod limits;
 pub mod protocol;
+pub mod server;
+pub mod terminal;

@@ -1,0 +1,217 @@
+//! From the command line to a [`Config`]. A `Config` that exists is valid: names are resolved, and
+//! every error is one sentence that names the argument.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+use crate::error::{Error, reason};
+use crate::limits::NAME_BYTES_MAX;
+use crate::protocol::Peer;
+use crate::protocol::frame::Framing;
+use crate::terminal::visible::is_visible;
+
+/// What the user wants to happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To chat.
+    Run(Config),
+    /// To read this: the help or the version.
+    Text(String),
+}
+
+/// How to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// The address to listen on; `None` is all of IPv6 and IPv4.
+    pub bind: Option<IpAddr>,
+    /// How the others see us.
+    pub name: String,
+    /// What is spoken to peers that have not spoken yet.
+    pub framing: Framing,
+    /// Keep running when standard input ends.
+    pub stay: bool,
+    /// The peers to connect to, each once.
+    pub peers: Vec<Peer>,
+}
+
+/// A group chat for the terminal with no server: every participant is a peer.
+#[derive(Parser)]
+#[command(version, after_help = "Type a line and press Enter to say it. Leave with Ctrl+D or Ctrl+C.")]
+struct Arguments {
+    /// TCP port to listen on; 0 takes a free one
+    #[arg(value_name = "PORT", value_parser = parse_port)]
+    port: u16,
+
+    /// Peers to connect to: HOST:PORT, [IPV6]:PORT, or a bare PORT on this machine
+    #[arg(value_name = "PEER", value_parser = parse_peer)]
+    peers: Vec<PeerArgument>,
+
+    /// How the others see you [default: the login name]
+    #[arg(short, long, value_name = "NAME", env = "GROUPCHAT_NAME", hide_env_values = true, value_parser = parse_name)]
+    name: Option<String>,
+
+    /// Address to listen on [default: all, IPv6 and IPv4]
+    #[arg(short, long, value_name = "ADDRESS", value_parser = parse_bind)]
+    bind: Option<IpAddr>,
+
+    /// What is spoken to peers that have not spoken yet
+    #[arg(long, value_name = "FRAMING", default_value = "text", value_parser = framing_parser())]
+    framing: Framing,
+
+    /// Keep running when standard input ends
+    #[arg(long)]
+    stay: bool,
+}
+
+/// A peer as it was written, before its name is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PeerArgument {
+    text: String,
+    host: Host,
+    port: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    ThisMachine,
+    Address(IpAddr),
+    Name(String),
+}
+
+/// Reads the command line, the program's own name first. Looks up names, which may take as long as
+/// the system's resolver does.
+///
+/// # Errors
+///
+/// [`Error::Argument`].
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
+    let parsed = Arguments::command().try_get_matches_from(arguments);
+    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
+        Ok(arguments) => arguments,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Asked::Text(error.render().to_string()));
+        }
+        Err(error) => return Err(Error::Argument(one_sentence(&error))),
+    };
+    let mut peers: Vec<Peer> = Vec::new();
+    for argument in arguments.peers {
+        let peer = argument.resolve()?;
+        // Named twice, it would be told everything twice.
+        if !peers.iter().any(|known| known.addresses == peer.addresses) {
+            peers.push(peer);
+        }
+    }
+    let name = match arguments.name {
+        Some(name) => name,
+        None => login_name()?,
+    };
+    let Arguments { port, bind, framing, stay, .. } = arguments;
+    Ok(Asked::Run(Config { port, bind, name, framing, stay, peers }))
+}
+
+/// The first paragraph of what clap says, which is the error, on one line.
+fn one_sentence(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<_> = paragraph.split_whitespace().collect();
+    let sentence = words.join(" ");
+    let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
+    format!("{sentence} (see groupchat --help)")
+}
+
+fn login_name() -> Result<String, Error> {
+    let name = whoami::username().map_err(|_| "your login name is not known".to_owned());
+    let name = name.and_then(|name| parse_name(&name));
+    name.map_err(|why| Error::Argument(format!("say who you are with --name <NAME>: {why}")))
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("a name must not be empty".to_owned());
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return Err(format!("a name has at most {NAME_BYTES_MAX} bytes"));
+    }
+    if !is_visible(text) {
+        return Err("a name must not hold control characters or other invisible ones".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn parse_bind(text: &str) -> Result<IpAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().map_err(|_| "it takes an IP address of this machine, such as 127.0.0.1 or ::1".to_owned())
+}
+
+fn framing_parser() -> impl TypedValueParser<Value = Framing> {
+    PossibleValuesParser::new(["text", "lab"])
+        .map(|word| if word == "lab" { Framing::Lab } else { Framing::Text })
+}
+
+fn parse_peer(text: &str) -> Result<PeerArgument, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        None if text.bytes().all(|byte| byte.is_ascii_digit()) => (Host::ThisMachine, text),
+        None => return Err(format!("it has no port; write {text}:PORT")),
+        Some((host, port)) => (parse_host(host, port)?, port),
+    };
+    let port = port.parse().ok().filter(|&port| port != 0);
+    let port = port.ok_or("a peer's port is a number from 1 to 65535")?;
+    Ok(PeerArgument { text: text.to_owned(), host, port })
+}
+
+fn parse_host(host: &str, port: &str) -> Result<Host, String> {
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        let address: Result<Ipv6Addr, _> = address.parse();
+        return address
+            .map(|address| Host::Address(address.into()))
+            .map_err(|_| "what stands in brackets must be an IPv6 address".to_owned());
+    }
+    if host.contains(':') {
+        return Err(format!("an IPv6 address needs brackets; write [{host}]:{port}"));
+    }
+    if host.is_empty() {
+        return Err(format!("it has no host; write HOST:{port}, or {port} for this machine"));
+    }
+    Ok(host.parse().map_or_else(|_| Host::Name(host.to_owned()), Host::Address))
+}
+
+impl PeerArgument {
+    fn resolve(self) -> Result<Peer, Error> {
+        let port = self.port;
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        match &self.host {
+            Host::ThisMachine => {
+                addresses.push((Ipv4Addr::LOCALHOST, port).into());
+                addresses.push((Ipv6Addr::LOCALHOST, port).into());
+            }
+            Host::Address(address) => addresses.push((*address, port).into()),
+            Host::Name(name) => {
+                let found = (name.as_str(), port).to_socket_addrs().map_err(|error| {
+                    let why = reason(&error);
+                    let why = why.rsplit(": ").next().unwrap_or_default().to_owned();
+                    Error::Argument(format!("cannot find the host of '{}' for '[PEER]...': {why}", self.text))
+                })?;
+                for address in found {
+                    if !addresses.contains(&address) {
+                        addresses.push(address);
+                    }
+                }
+            }
+        }
+        if addresses.is_empty() {
+            let text = &self.text;
+            return Err(Error::Argument(format!("the host of '{text}' for '[PEER]...' has no address")));
+        }
+        Ok(Peer { name: self.text.into(), addresses })
+    }
+}

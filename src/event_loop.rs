@@ -1,0 +1,221 @@
+//! The loop: one `mio::Poll`, its tokens, the turn, signals and deadlines. The only place that waits.
+
+use std::io::ErrorKind;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use chrono::Local;
+use mio::{Events, Interest, Poll, Token};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::args::Config;
+use crate::error::{Error, reason};
+use crate::group_peer::GroupPeer;
+use crate::limits::{EVENTS, SAY_TURN_BYTES};
+use crate::server::Server;
+use crate::terminal::{Terminal, Tokens};
+
+/// Clients are registered under their ids, which are small; all else stands at the other end.
+const SERVER: Token = Token(usize::MAX);
+const SIGNALS: Token = Token(usize::MAX - 1);
+const TERMINAL: Tokens =
+    Tokens { input: Token(usize::MAX - 2), output: Token(usize::MAX - 3), error: Token(usize::MAX - 4) };
+
+/// Chats until the user leaves.
+///
+/// # Errors
+///
+/// [`Error::Argument`] when the address to listen on cannot be used; [`Error::Failure`] when the
+/// system fails us, when what was typed reached nobody, or when the conversation could not be shown.
+pub fn run(config: Config) -> Result<(), Error> {
+    let mut event_loop = EventLoop::new(config)?;
+    while event_loop.phase != Phase::Over {
+        event_loop.turn()?;
+    }
+    event_loop.result()
+}
+
+/// How far the run is. It only moves forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// The user talks.
+    Talking,
+    /// There is no more input; peers that are being dialled for the first time are waited for.
+    InputEnded,
+    /// We said goodbye, and wait until everybody has it.
+    Leaving,
+    /// There is nothing left to do.
+    Over,
+}
+
+struct EventLoop {
+    poll: Poll,
+    events: Events,
+    signals: Signals,
+    peer: GroupPeer,
+    terminal: Terminal,
+    phase: Phase,
+    stay: bool,
+    /// What the last turn asked for: `None` is until something happens.
+    next_wait: Option<Duration>,
+}
+
+impl EventLoop {
+    fn new(config: Config) -> Result<Self, Error> {
+        let Config { port, bind, name, framing, stay, peers } = config;
+        let mut server = Server::listen(bind, port)?;
+        let address = server.address();
+        let failed = |error| Error::Failure(format!("cannot start: {}", reason(&error)));
+        let poll = Poll::new().map_err(failed)?;
+        server.register(poll.registry(), SERVER).map_err(failed)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
+        let mut terminal = Terminal::new(poll.registry(), TERMINAL).map_err(failed)?;
+        terminal.tell(&format!("listening on {address}"));
+        let peer = GroupPeer::new(server, name, framing, peers, Instant::now());
+        let events = Events::with_capacity(EVENTS);
+        // The first turn does all that needs no event.
+        let next_wait = Some(Duration::ZERO);
+        Ok(Self { poll, events, signals, peer, terminal, phase: Phase::Talking, stay, next_wait })
+    }
+
+    /// Wait, take in, flush, ask, reap.
+    fn turn(&mut self) -> Result<(), Error> {
+        self.wait()?;
+        let now = Instant::now();
+        self.take_in(now)?;
+        self.peer.flush(now);
+        self.show();
+        self.terminal.flush(now);
+        self.next_wait = self.ask();
+        self.peer.reap(self.poll.registry());
+        if self.peer.has_left() && self.terminal.is_done(now) {
+            self.phase = Phase::Over;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<(), Error> {
+        match self.poll.poll(&mut self.events, self.next_wait) {
+            // What a signal brings is in its own pipe, and will be seen in the next turn.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
+            Err(error) => return Err(Error::Failure(format!("cannot wait for events: {}", reason(&error)))),
+            Ok(()) => (),
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, now: Instant) -> Result<(), Error> {
+        let mut has_signals = false;
+        for event in &self.events {
+            match event.token() {
+                SERVER => self.peer.handle_server_event(),
+                SIGNALS => has_signals = true,
+                token if token >= TERMINAL.error => self.terminal.handle_event(event),
+                _ => self.peer.handle_client_event(event, now),
+            }
+        }
+        if has_signals {
+            self.take_signals(now)?;
+        }
+        self.peer.handle_time(now, self.poll.registry());
+        self.take_from_peers(now);
+        self.take_lines();
+        let nobody_reads = self.phase < Phase::Leaving && self.terminal.is_closed();
+        if nobody_reads || self.phase == Phase::InputEnded && !self.peer.has_first_attempts() {
+            self.leave(now);
+        }
+        Ok(())
+    }
+
+    /// The first signal says goodbye; a further one waits for nobody.
+    fn take_signals(&mut self, now: Instant) -> Result<(), Error> {
+        for _ in 0..self.signals.pending().count() {
+            if self.phase >= Phase::Leaving {
+                let sentence = "ended at once: not everybody may have everything that was said";
+                return Err(Error::Failure(sentence.to_owned()));
+            }
+            self.leave(now);
+        }
+        Ok(())
+    }
+
+    /// While the conversation cannot be shown, it is left with those who say it.
+    fn take_from_peers(&mut self, now: Instant) {
+        if self.terminal.is_full() {
+            return;
+        }
+        // Before reading: a connection to oneself is noticed where it is accepted.
+        self.peer.accept(now, self.poll.registry());
+        for _ in 0..self.peer.readable_count() {
+            if self.terminal.is_full() {
+                return;
+            }
+            self.peer.read_next(now);
+            self.show();
+        }
+    }
+
+    /// One read of lines, and as many of them as the log has room for.
+    fn take_lines(&mut self) {
+        let limit = self.peer.say_limit(Instant::now()).min(self.peer.said() + SAY_TURN_BYTES as u64);
+        let (mut at, mut may_read) = (None, true);
+        while self.phase == Phase::Talking && self.peer.said() <= limit {
+            if let Some(line) = self.terminal.input.next_line() {
+                if !line.is_empty() {
+                    // All that was read at once was said at once.
+                    let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
+                    self.peer.say(&line, at);
+                }
+            } else if self.terminal.input.is_over() && !self.stay {
+                self.phase = Phase::InputEnded;
+            } else if mem::take(&mut may_read) {
+                self.terminal.read_input(self.poll.registry());
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn leave(&mut self, now: Instant) {
+        self.phase = Phase::Leaving;
+        self.peer.leave(now, Local::now().fixed_offset());
+    }
+
+    fn show(&mut self) {
+        while let Some(notice) = self.peer.poll_output() {
+            self.terminal.show(&notice);
+        }
+    }
+
+    /// How long the next wait may be: not at all while there is something to do that no event will
+    /// tell of.
+    fn ask(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let can_take = !self.terminal.is_full();
+        let can_say = self.phase == Phase::Talking && self.peer.said() <= self.peer.say_limit(now);
+        let has_work = self.peer.has_more_to_write()
+            || can_take && self.peer.has_more_to_take()
+            || can_say && self.terminal.input.is_ready();
+        if has_work {
+            return Some(Duration::ZERO);
+        }
+        let leave = self.terminal.leave_deadline().filter(|_| self.peer.has_left());
+        let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave];
+        let deadline = deadlines.into_iter().flatten().min()?;
+        Some(deadline.saturating_duration_since(now))
+    }
+
+    /// How it went.
+    fn result(self) -> Result<(), Error> {
+        let unheard = self.peer.unheard().map(|count| match count {
+            1 => "nobody was reached: the message is lost".to_owned(),
+            _ => format!("nobody was reached: all {count} messages are lost"),
+        });
+        match unheard.or_else(|| self.terminal.failure()) {
+            Some(sentence) => Err(Error::Failure(sentence)),
+            None => Ok(()),
+        }
+    }
+}

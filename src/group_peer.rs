@@ -1,0 +1,335 @@
+//! `GroupPeer`: a [`Server`] and the group's clients. The only place that reads or writes a peer's
+//! stream.
+//!
+//! What the poll says is only remembered here; accepting, reading and writing are steps of their own
+//! in the turn. Nobody is written to from inside a read.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
+use std::time::Instant;
+
+use chrono::{DateTime, FixedOffset};
+use mio::event::{Event, Source as _};
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::error::reason;
+use crate::limits::{
+    ACCEPT_TURN, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_TURN_BYTES, USER_TIMEOUT,
+    WRITE_TURN_BYTES,
+};
+use crate::protocol::frame::Framing;
+use crate::protocol::{ClientId, DialId, Group, Notice, Peer, Written};
+use crate::server::{Server, canonical};
+
+/// One participant: it listens, and it talks to everybody it is connected with.
+///
+/// Invariant: `readable` holds exactly the clients whose stream is marked readable, each once.
+#[derive(Debug)]
+pub struct GroupPeer {
+    server: Server,
+    group: Group<Stream>,
+    readable: VecDeque<ClientId>,
+    /// Somebody would have taken more, but for the budget of a turn.
+    is_cut_short: bool,
+    /// Our address as the first who was connected knows it.
+    own_ip: Option<IpAddr>,
+    scratch: Box<[u8]>,
+}
+
+/// A peer's stream, and what an edge-triggered poll, which says it once, has said of it.
+#[derive(Debug)]
+struct Stream {
+    tcp: TcpStream,
+    is_readable: bool,
+    is_writable: bool,
+}
+
+impl GroupPeer {
+    /// A participant called `name` that listens on `server`, dials `peers`, and speaks `silent` to
+    /// those who have not spoken yet.
+    #[must_use]
+    pub fn new(server: Server, name: String, silent: Framing, peers: Vec<Peer>, now: Instant) -> Self {
+        let group = Group::new(name, silent, peers, now, fastrand::Rng::new());
+        let scratch = vec![0; READ_TURN_BYTES].into_boxed_slice();
+        Self { server, group, readable: VecDeque::new(), is_cut_short: false, own_ip: None, scratch }
+    }
+
+    /// Somebody dialled.
+    pub fn handle_server_event(&mut self) {
+        self.server.handle_event();
+    }
+
+    /// Something happened to the client that was registered under `event`'s token.
+    pub fn handle_client_event(&mut self, event: &Event, now: Instant) {
+        let id = ClientId(event.token().0);
+        if self.group.is_dialling(id) && !self.finish_dialling(id, now) {
+            return;
+        }
+        let Some(stream) = self.group.stream_mut(id) else { return };
+        stream.is_writable |= event.is_writable();
+        let may_read = event.is_readable() || event.is_read_closed() || event.is_error();
+        if may_read && !stream.is_readable {
+            stream.is_readable = true;
+            self.readable.push_back(id);
+        }
+    }
+
+    /// Accepts, dials, and ends what has had its time.
+    pub fn handle_time(&mut self, now: Instant, registry: &Registry) {
+        self.server.handle_time(now);
+        self.group.handle_time(now);
+        while let Some((dial, address)) = self.group.poll_dial(now) {
+            if let Err(error) = self.dial(dial, address, registry) {
+                self.group.handle_dial_failed(dial, reason(&error), now);
+            }
+        }
+    }
+
+    /// Accepts who is waiting, up to a turn's budget.
+    pub fn accept(&mut self, now: Instant, registry: &Registry) {
+        for _ in 0..ACCEPT_TURN {
+            if !self.server.is_ready() {
+                return;
+            }
+            // A connection that fails while it is set up is closed by being dropped.
+            if let Some((tcp, address)) = self.server.accept(now)
+                && let Ok(local) = tcp.local_addr()
+            {
+                let stream = Stream { tcp, is_readable: false, is_writable: true };
+                if let Ok(id) = self.group.accept(stream, canonical(address), canonical(local))
+                    && let Err(error) = self.set_up(id, registry)
+                {
+                    self.group.handle_failed(id, reason(&error), now);
+                }
+            }
+        }
+    }
+
+    /// How many clients have something to read.
+    #[must_use]
+    pub fn readable_count(&self) -> usize {
+        self.readable.len()
+    }
+
+    /// Reads from the client that has waited longest, up to a turn's budget.
+    pub fn read_next(&mut self, now: Instant) {
+        let Some(id) = self.readable.pop_front() else { return };
+        let mut budget = READ_TURN_BYTES;
+        while budget > 0 {
+            let Some(stream) = self.group.stream_mut(id) else { return };
+            match stream.tcp.read(&mut self.scratch[..budget]) {
+                Ok(0) => return self.group.handle_closed(id, now),
+                Ok(count) => {
+                    budget -= count;
+                    self.group.handle_bytes(id, &self.scratch[..count], now);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    stream.is_readable = false;
+                    return;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => (),
+                Err(error) => return self.group.handle_failed(id, reason(&error), now),
+            }
+        }
+        // There may be more, and the poll will not say so again.
+        self.readable.push_back(id);
+    }
+
+    /// Says `text` to everybody.
+    pub fn say(&mut self, text: &str, at: DateTime<FixedOffset>) {
+        self.group.say(text, at);
+    }
+
+    /// Says goodbye behind everything already said, and dials nobody any more.
+    pub fn leave(&mut self, now: Instant, at: DateTime<FixedOffset>) {
+        let mut address = canonical(self.server.address());
+        if address.ip().is_unspecified() {
+            address.set_ip(self.own_ip.unwrap_or(Ipv6Addr::LOCALHOST.into()));
+        }
+        self.group.leave(now, at, address);
+    }
+
+    /// Writes to everybody what they have not taken.
+    pub fn flush(&mut self, now: Instant) {
+        let mut is_cut_short = false;
+        self.group.flush(now, |stream, bytes, probe| {
+            if !stream.is_writable && !probe {
+                return Written::Took(0);
+            }
+            let written = write(stream, &bytes[..bytes.len().min(WRITE_TURN_BYTES)]);
+            is_cut_short |= written == Written::Took(WRITE_TURN_BYTES) && bytes.len() > WRITE_TURN_BYTES;
+            written
+        });
+        self.is_cut_short = is_cut_short;
+        while let Some(stream) = self.group.poll_shutdown() {
+            // A connection that is gone already needs no shutdown.
+            let _ = stream.tcp.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Closes the connections that ended.
+    pub fn reap(&mut self, registry: &Registry) {
+        while let Some((id, mut stream)) = self.group.poll_ended() {
+            if stream.is_readable {
+                self.readable.retain(|&readable| readable != id);
+            }
+            // What was never registered cannot be deregistered, and closing does the same.
+            let _ = stream.tcp.deregister(registry);
+        }
+    }
+
+    /// The next thing to tell the user, until `None`.
+    pub fn poll_output(&mut self) -> Option<Notice> {
+        let complaint = self.server.poll_complaint().map(Notice::CannotAccept);
+        complaint.or_else(|| self.group.poll_output())
+    }
+
+    /// Whether there is something to write that no event will tell of.
+    #[must_use]
+    pub fn has_more_to_write(&self) -> bool {
+        self.is_cut_short
+    }
+
+    /// Whether there is somebody to accept or something to read that no event will tell of.
+    #[must_use]
+    pub fn has_more_to_take(&self) -> bool {
+        self.server.is_ready() || !self.readable.is_empty()
+    }
+
+    /// How far the user has gone, as a position in the log.
+    #[must_use]
+    pub fn said(&self) -> u64 {
+        self.group.said()
+    }
+
+    /// How far the user may go on talking, as a position in the log.
+    #[must_use]
+    pub fn say_limit(&self, now: Instant) -> u64 {
+        self.group.say_limit(now)
+    }
+
+    /// Whether a peer is still being dialled for the first time.
+    #[must_use]
+    pub fn has_first_attempts(&self) -> bool {
+        self.group.has_first_attempts()
+    }
+
+    /// Whether everything that leaving takes is done.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.group.has_left()
+    }
+
+    /// How many messages were said, when nobody took any of them.
+    #[must_use]
+    pub fn unheard(&self) -> Option<u64> {
+        self.group.unheard()
+    }
+
+    /// When something is to be done without an event.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.server.deadline().into_iter().chain(self.group.deadline()).min()
+    }
+
+    /// Begins to connect. Whether it worked, an event will tell.
+    fn dial(&mut self, dial: DialId, address: SocketAddr, registry: &Registry) -> io::Result<()> {
+        let tcp = TcpStream::connect(address)?;
+        let local = tcp.local_addr()?;
+        let stream = Stream { tcp, is_readable: false, is_writable: false };
+        let id = self.group.handle_dialling(dial, stream, canonical(address), canonical(local));
+        let set_up = self.set_up(id, registry);
+        if let Err(error) = set_up {
+            self.group.handle_failed(id, reason(&error), Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Looks whether the answer is there and what it is. An event is only a hint: a stream that
+    /// polls writable may be neither connected nor failed.
+    fn finish_dialling(&mut self, id: ClientId, now: Instant) -> bool {
+        let Some(stream) = self.group.stream_mut(id) else { return false };
+        let error = match (stream.tcp.take_error(), stream.tcp.peer_addr(), stream.tcp.local_addr()) {
+            (Ok(Some(error)) | Err(error), _, _) => error,
+            (_, Err(error), _) if error.kind() == ErrorKind::NotConnected => return false,
+            (_, Err(error), _) | (_, _, Err(error)) => error,
+            // The kernel chose the very port that nobody listens on, and it met itself.
+            (_, Ok(peer), Ok(local)) if peer == local => ErrorKind::ConnectionRefused.into(),
+            _ => {
+                self.group.handle_connected(id);
+                return true;
+            }
+        };
+        self.group.handle_failed(id, reason(&error), now);
+        false
+    }
+
+    /// What every connection gets: the poll's attention, and options that notice when the other
+    /// machine is gone.
+    fn set_up(&mut self, id: ClientId, registry: &Registry) -> io::Result<()> {
+        let Some(stream) = self.group.stream_mut(id) else { return Ok(()) };
+        let local = stream.tcp.local_addr()?;
+        stream.tcp.register(registry, Token(id.0), Interest::READABLE | Interest::WRITABLE)?;
+        set_options(&stream.tcp)?;
+        self.own_ip.get_or_insert(canonical(local).ip());
+        Ok(())
+    }
+}
+
+fn write(stream: &mut Stream, bytes: &[u8]) -> Written {
+    loop {
+        match stream.tcp.write(bytes) {
+            Ok(count) => {
+                // Taking less means that there is no more room: the poll says when there is.
+                stream.is_writable = count == bytes.len();
+                return Written::Took(count);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                stream.is_writable = false;
+                return Written::Took(0);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => (),
+            Err(error) => return Written::Failed(reason(&error)),
+        }
+    }
+}
+
+fn set_options(tcp: &TcpStream) -> io::Result<()> {
+    // A turn writes all there is at once; waiting for more would only add delay.
+    tcp.set_nodelay(true)?;
+    let socket = SockRef::from(tcp);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    socket.set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_PROBES))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::limits::STALL;
+
+    /// A machine that vanishes cannot be had in a test; what the kernel was told can.
+    #[test]
+    fn every_connection_notices_within_35_s_that_the_other_machine_vanished() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let tcp = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
+        set_options(&tcp).expect("options");
+        let socket = SockRef::from(&tcp);
+        let (time, interval, retries) = (
+            socket.tcp_keepalive_time().expect("set"),
+            socket.tcp_keepalive_interval().expect("set"),
+            socket.tcp_keepalive_retries().expect("set"),
+        );
+        assert!(time + interval * retries < STALL * 2 + KEEPALIVE_INTERVAL);
+        assert!(socket.keepalive().expect("set") && socket.tcp_nodelay().expect("set"));
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().expect("set"), Some(USER_TIMEOUT));
+    }
+}

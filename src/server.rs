@@ -1,0 +1,225 @@
+//! The listening socket: the only place that accepts.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
+
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::error::{Error, reason};
+use crate::limits::{ACCEPT_RETRY, BACKLOG};
+
+/// Listens, and takes connections while there are descriptors for them.
+///
+/// One descriptor is kept in reserve. When all others are used up, it is given to one more
+/// connection, and accepting stops until the reserve can be opened again: who dials meanwhile waits
+/// in the kernel's queue and is accepted then. Without that, an edge-triggered poll would never
+/// mention those who were already waiting.
+///
+/// Invariant: the reserve is there unless the server is starved.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    state: State,
+    reserve: Option<File>,
+    complaint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Everybody was accepted; the poll will say when somebody dials.
+    Idle,
+    /// Somebody may be waiting.
+    Ready,
+    /// Out of descriptors, until then at least.
+    Starved { retry_at: Instant },
+}
+
+impl Server {
+    /// Listens on `port` of `bind`, or of all addresses; IPv6 and IPv4 on one socket where the
+    /// system has both.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] when the port or address cannot be used, [`Error::Failure`] when the
+    /// system cannot give a socket.
+    pub fn listen(bind: Option<IpAddr>, port: u16) -> Result<Self, Error> {
+        let listener = match bind {
+            Some(address) => listen_on((address, port).into(), true),
+            None => {
+                listen_on((Ipv6Addr::UNSPECIFIED, port).into(), false).or_else(|error| match error.kind() {
+                    ErrorKind::AddrInUse | ErrorKind::PermissionDenied => Err(error),
+                    // There is no IPv6 here.
+                    _ => listen_on((Ipv4Addr::UNSPECIFIED, port).into(), false),
+                })
+            }
+        };
+        let listener = listener.map_err(|error| explain(&error, bind, port))?;
+        let failed = |error| Error::Failure(format!("cannot listen: {}", reason(&error)));
+        let address = listener.local_addr().map_err(failed)?;
+        let reserve = Some(open_reserve().map_err(failed)?);
+        Ok(Self { listener, address, state: State::Ready, reserve, complaint: None })
+    }
+
+    /// The address it listens on, with the real port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks `registry` to say when somebody dials.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.listener.register(registry, token, Interest::READABLE)
+    }
+
+    /// The poll says that somebody dialled.
+    pub fn handle_event(&mut self) {
+        if self.state == State::Idle {
+            self.state = State::Ready;
+        }
+    }
+
+    /// Ends a starvation whose time is over, if there is a descriptor again.
+    pub fn handle_time(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|retry_at| now >= retry_at) {
+            self.renew_reserve(State::Ready, now);
+        }
+    }
+
+    /// Takes the next connection, if it is [ready](Self::is_ready): `None` when nobody was waiting,
+    /// or who waited is gone already.
+    pub fn accept(&mut self, now: Instant) -> Option<(TcpStream, SocketAddr)> {
+        let error = match self.listener.accept() {
+            Ok(connection) => return Some(connection),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::WouldBlock => self.state = State::Idle,
+            kind if is_of_the_connection(kind) => (),
+            // Descriptors or memory are used up, of this process or of the system.
+            _ => return self.accept_with_the_reserve(now),
+        }
+        None
+    }
+
+    /// Whether somebody may be waiting who could be accepted at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+
+    /// When [`handle_time`](Self::handle_time) is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        if let State::Starved { retry_at } = self.state { Some(retry_at) } else { None }
+    }
+
+    /// Why a starvation began, once.
+    pub fn poll_complaint(&mut self) -> Option<String> {
+        self.complaint.take()
+    }
+
+    fn accept_with_the_reserve(&mut self, now: Instant) -> Option<(TcpStream, SocketAddr)> {
+        self.reserve = None;
+        match self.listener.accept() {
+            Ok(connection) => {
+                self.renew_reserve(State::Ready, now);
+                Some(connection)
+            }
+            // Nobody is waiting: being out of descriptors hurts nobody.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.renew_reserve(State::Idle, now);
+                None
+            }
+            Err(error) => {
+                self.starve(&error, now);
+                None
+            }
+        }
+    }
+
+    /// Opens the reserve and goes on in `state`, or starves.
+    fn renew_reserve(&mut self, state: State, now: Instant) {
+        match open_reserve() {
+            Ok(reserve) => {
+                self.reserve = Some(reserve);
+                self.state = state;
+            }
+            Err(error) => self.starve(&error, now),
+        }
+    }
+
+    fn starve(&mut self, error: &io::Error, now: Instant) {
+        if self.deadline().is_none() {
+            self.complaint = Some(reason(error));
+        }
+        self.state = State::Starved { retry_at: now + ACCEPT_RETRY };
+    }
+}
+
+/// An address as people write it: IPv4 where it only came through an IPv6 socket.
+#[must_use]
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => SocketAddr::new(ip.to_canonical(), address.port()),
+        _ => address,
+    }
+}
+
+fn listen_on(address: SocketAddr, only_this_family: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_this_family)?;
+    }
+    // Not to be kept from a port by our own connections that the kernel still remembers.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Any open file will do: it is never read.
+fn open_reserve() -> io::Result<File> {
+    File::open("/dev/null")
+}
+
+/// Errors that tell of the connection that was to be accepted, or of nothing. Linux reports what
+/// already went wrong on a connection as an error of accepting it (accept(2)).
+fn is_of_the_connection(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Interrupted
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::TimedOut
+            | ErrorKind::NetworkDown
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::HostUnreachable
+    )
+}
+
+fn explain(error: &io::Error, bind: Option<IpAddr>, port: u16) -> Error {
+    let why = reason(error);
+    match (error.kind(), bind) {
+        (ErrorKind::AddrInUse, _) => Error::Argument(format!(
+            "port {port} for '<PORT>' is in use; choose another, or 0 for a free one"
+        )),
+        (ErrorKind::PermissionDenied, _) => {
+            Error::Argument(format!("port {port} for '<PORT>' is not ours to use: {why}"))
+        }
+        (_, Some(address)) => {
+            Error::Argument(format!("cannot listen on '{address}' for '--bind <ADDRESS>': {why}"))
+        }
+        (_, None) => Error::Failure(format!("cannot listen on port {port}: {why}")),
+    }
+}

@@ -1,0 +1,118 @@
+//! What standard input, output and error are, and how each is used without blocking the loop and
+//! without changing it for those who share it.
+//!
+//! `O_NONBLOCK` belongs to the open file description, which the shell and every program started from
+//! it share. So it is set only on descriptions of our own.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+
+/// How a descriptor is kept from blocking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The terminal, opened once more by its name: non-blocking, and nobody else's.
+    OwnTerminal,
+    /// Shared and possibly blocking: used only when it says that it will not, and little at a time.
+    Shared,
+    /// A file, or a device like the null device: never waits, and the poll cannot watch it.
+    AlwaysReady,
+}
+
+/// What a descriptor is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+}
+
+/// A descriptor that is ready to be used.
+#[derive(Debug)]
+pub struct Descriptor {
+    /// The descriptor, or one of our own for the same terminal.
+    pub file: File,
+    /// How to keep it from blocking.
+    pub kind: Kind,
+}
+
+/// Opens what `inherited` leads to, and registers it under `token` if the poll can watch it.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn open(
+    inherited: BorrowedFd<'_>,
+    usage: Use,
+    registry: &Registry,
+    token: Token,
+) -> io::Result<Descriptor> {
+    let own = open_terminal(inherited, usage);
+    let kind = if own.is_some() { Kind::OwnTerminal } else { Kind::Shared };
+    let file = match own {
+        Some(file) => file,
+        None => inherited.try_clone_to_owned()?.into(),
+    };
+    let interest = if usage == Use::Read { Interest::READABLE } else { Interest::WRITABLE };
+    match registry.register(&mut SourceFd(&file.as_raw_fd()), token, interest) {
+        Ok(()) => Ok(Descriptor { file, kind }),
+        // epoll_ctl(2): the file does not support being polled.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Ok(Descriptor { file, kind: Kind::AlwaysReady })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens the terminal by its name, which gives a description of our own. `None` where it is none, or
+/// not ours to open, as after `su`.
+fn open_terminal(inherited: BorrowedFd<'_>, usage: Use) -> Option<File> {
+    let name = rustix::termios::ttyname(inherited, Vec::new()).ok()?;
+    let path = PathBuf::from(name.into_string().ok()?);
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+    let (read, write) = (usage == Use::Read, usage == Use::Write);
+    OpenOptions::new().read(read).write(write).custom_flags(flags.cast_signed()).open(path).ok()
+}
+
+/// Whether reading would not block.
+#[must_use]
+pub fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
+    state(descriptor, PollFlags::IN).intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
+}
+
+/// Whether writing a little would not block.
+#[must_use]
+pub fn is_writable(descriptor: BorrowedFd<'_>) -> bool {
+    state(descriptor, PollFlags::OUT).intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR)
+}
+
+/// Whether nobody is left at the other end of what is written.
+#[must_use]
+pub fn is_closed(descriptor: BorrowedFd<'_>) -> bool {
+    state(descriptor, PollFlags::OUT).intersects(PollFlags::HUP | PollFlags::ERR)
+}
+
+/// Whether both lead to the same place, so that what is written to one stands behind what was
+/// written to the other.
+#[must_use]
+pub fn is_same_place(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let (Ok(one), Ok(other)) = (rustix::fs::fstat(one), rustix::fs::fstat(other)) else { return false };
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+fn state(descriptor: BorrowedFd<'_>, asked: PollFlags) -> PollFlags {
+    let mut one = [PollFd::from_borrowed_fd(descriptor, asked)];
+    match poll(&mut one, Some(&Timespec::default())) {
+        Ok(_) => one[0].revents(),
+        // Interrupted: it is asked again in the next turn.
+        Err(_) => PollFlags::empty(),
+    }
+}

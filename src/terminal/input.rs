@@ -1,0 +1,149 @@
+//! Standard input: lines out of whatever it is.
+//!
+//! It reads the descriptor itself, since the standard library's buffer would hide lines from the
+//! poll, and never blocks.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use mio::unix::SourceFd;
+use mio::{Registry, Token};
+
+use super::descriptor::{self, Descriptor, Kind};
+use crate::error::reason;
+use crate::limits::{INPUT_READ_BYTES, LINE_BYTES_MAX, LINE_PIECE_BYTES};
+
+/// Lines being read.
+///
+/// Invariant: the first `searched` bytes from `start` on hold no line break.
+#[derive(Debug)]
+pub struct Input {
+    file: File,
+    kind: Kind,
+    state: State,
+    buffer: Vec<u8>,
+    start: usize,
+    searched: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The poll will say when there is something.
+    Waiting,
+    /// There may be something.
+    Ready,
+    /// There is no more.
+    Ended,
+}
+
+impl Input {
+    /// Standard input, registered under `token` if the poll can watch it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        let Descriptor { file, kind } =
+            descriptor::open(io::stdin().as_fd(), descriptor::Use::Read, registry, token)?;
+        Ok(Self { file, kind, state: State::Ready, buffer: Vec::new(), start: 0, searched: 0 })
+    }
+
+    /// The poll says that there may be something.
+    pub fn handle_event(&mut self) {
+        if self.state == State::Waiting {
+            self.state = State::Ready;
+        }
+    }
+
+    /// Whether something may be had at once: a line, or bytes to read.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.state == State::Ready || self.has_line()
+    }
+
+    /// Whether everything was read and every line taken.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state == State::Ended && self.start == self.buffer.len()
+    }
+
+    /// The next line without its line break, of what was read. A last line may lack one, and a line
+    /// that is too long comes in pieces.
+    pub fn next_line(&mut self) -> Option<Cow<'_, str>> {
+        let unread = &self.buffer[self.start..];
+        let found = memchr::memchr(b'\n', &unread[self.searched..]).map(|at| self.searched + at);
+        let (line, used) = match found {
+            Some(end) if end <= LINE_BYTES_MAX => {
+                (unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]), end + 1)
+            }
+            _ if unread.len() > LINE_BYTES_MAX => {
+                let piece = &unread[..cut_between_characters(unread, LINE_PIECE_BYTES)];
+                (piece, piece.len())
+            }
+            None if self.state == State::Ended && !unread.is_empty() => (unread, unread.len()),
+            _ => {
+                self.searched = unread.len();
+                return None;
+            }
+        };
+        self.searched = 0;
+        self.start += used;
+        Some(String::from_utf8_lossy(line))
+    }
+
+    /// Reads once. Returns what the user should know if the input cannot be read.
+    pub fn read(&mut self, registry: &Registry) -> Option<String> {
+        if self.state != State::Ready {
+            return None;
+        }
+        // A description that is shared may have been emptied by somebody else.
+        if self.kind == Kind::Shared && !descriptor::is_readable(self.file.as_fd()) {
+            self.state = State::Waiting;
+            return None;
+        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let kept = self.buffer.len();
+        self.buffer.resize(kept + INPUT_READ_BYTES, 0);
+        let result = self.file.read(&mut self.buffer[kept..]);
+        self.buffer.truncate(kept + *result.as_ref().unwrap_or(&0));
+        match result {
+            Ok(0) => self.end(registry),
+            Ok(_) => (),
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => (),
+                ErrorKind::WouldBlock => self.state = State::Waiting,
+                _ => {
+                    self.end(registry);
+                    // A terminal that was hung up has no more to say: that is its end.
+                    let is_hung_up = self.kind == Kind::OwnTerminal;
+                    return (!is_hung_up).then(|| format!("cannot read standard input: {}", reason(&error)));
+                }
+            },
+        }
+        None
+    }
+
+    fn has_line(&self) -> bool {
+        let unread = &self.buffer[self.start..];
+        let is_last = self.state == State::Ended && !unread.is_empty();
+        is_last || unread.len() > LINE_BYTES_MAX || memchr::memchr(b'\n', &unread[self.searched..]).is_some()
+    }
+
+    fn end(&mut self, registry: &Registry) {
+        self.state = State::Ended;
+        if self.kind != Kind::AlwaysReady {
+            // The descriptor stays open; the poll must not go on talking about it.
+            let _ = registry.deregister(&mut SourceFd(&self.file.as_raw_fd()));
+        }
+    }
+}
+
+/// The largest cut at or before `limit` that splits no UTF-8 character. Bytes that are no UTF-8 are
+/// cut anywhere.
+fn cut_between_characters(bytes: &[u8], limit: usize) -> usize {
+    let is_boundary = |at: &usize| bytes[*at] & 0b1100_0000 != 0b1000_0000;
+    (limit - 3..=limit).rev().find(is_boundary).unwrap_or(limit)
+}

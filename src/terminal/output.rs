@@ -1,0 +1,161 @@
+//! Standard output and error: bytes queued, and written as far as they are taken.
+//!
+//! It never blocks and never drops what was queued. What to queue, and when to stop, is the
+//! [`Terminal`](super::Terminal)'s.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::Instant;
+
+use mio::event::Event;
+use mio::{Registry, Token};
+
+use super::descriptor::{self, Descriptor, Kind, Use};
+use crate::error::reason;
+use crate::limits::{OUTPUT_BYTES, OUTPUT_RETRY, OUTPUT_TURN_BYTES, SHARED_WRITE_BYTES};
+
+/// A queue of bytes before a descriptor.
+///
+/// Invariant: the first `taken` bytes of `queue` were written.
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+    kind: Kind,
+    state: State,
+    queue: Vec<u8>,
+    taken: usize,
+}
+
+/// Whether it takes anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// As far as is known, it does.
+    Ready,
+    /// The poll will say when it does.
+    Waiting,
+    /// There is no room behind it, as on a full disk: tried again at that time.
+    Full { why: String, retry_at: Instant },
+    /// Nobody reads it any more, or it failed, and why.
+    Closed(Option<String>),
+}
+
+impl Output {
+    /// Takes over `inherited`, registered under `token` if the poll can watch it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn new(inherited: BorrowedFd<'_>, registry: &Registry, token: Token) -> io::Result<Self> {
+        let Descriptor { file, kind } = descriptor::open(inherited, Use::Write, registry, token)?;
+        Ok(Self { file, kind, state: State::Ready, queue: Vec::new(), taken: 0 })
+    }
+
+    /// The poll says something of it.
+    pub fn handle_event(&mut self, event: &Event) {
+        if self.state == State::Waiting {
+            self.state = State::Ready;
+        }
+        let may_be_closed = event.is_error() || event.is_write_closed();
+        if may_be_closed && self.kind == Kind::Shared && descriptor::is_closed(self.file.as_fd()) {
+            self.close(None);
+        }
+    }
+
+    /// Where to append what is to be written.
+    pub fn queue(&mut self) -> &mut Vec<u8> {
+        &mut self.queue
+    }
+
+    /// Bytes queued and not yet written.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.queue.len() - self.taken
+    }
+
+    /// When a full one is tried again.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        if let State::Full { retry_at, .. } = self.state { Some(retry_at) } else { None }
+    }
+
+    /// Why there is no room behind it, while there is none.
+    #[must_use]
+    pub fn full(&self) -> Option<&str> {
+        if let State::Full { why, .. } = &self.state { Some(why) } else { None }
+    }
+
+    /// Whether nothing can be written any more: `Some` with the error, or with `None` where somebody
+    /// simply stopped reading.
+    #[must_use]
+    pub fn closed(&self) -> Option<Option<&str>> {
+        if let State::Closed(why) = &self.state { Some(why.as_deref()) } else { None }
+    }
+
+    /// Writes until it takes no more. Returns how many bytes it took.
+    pub fn flush(&mut self, now: Instant) -> usize {
+        if self.deadline().is_some_and(|retry_at| now >= retry_at) {
+            self.state = State::Ready;
+        }
+        let before = self.waiting_bytes();
+        while self.state == State::Ready && self.waiting_bytes() > 0 {
+            self.write_some(now);
+        }
+        let took = before - self.waiting_bytes();
+        self.forget_taken();
+        took
+    }
+
+    fn write_some(&mut self, now: Instant) {
+        let mut bytes = &self.queue[self.taken..];
+        if self.kind == Kind::Shared {
+            if !descriptor::is_writable(self.file.as_fd()) {
+                self.state = State::Waiting;
+                return;
+            }
+            bytes = whole_lines(bytes, SHARED_WRITE_BYTES);
+        } else {
+            bytes = &bytes[..bytes.len().min(OUTPUT_TURN_BYTES)];
+        }
+        match self.file.write(bytes) {
+            Ok(count) => self.taken += count,
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => (),
+                ErrorKind::WouldBlock => self.state = State::Waiting,
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                    self.state = State::Full { why: reason(&error), retry_at: now + OUTPUT_RETRY };
+                }
+                ErrorKind::BrokenPipe => self.close(None),
+                // A terminal that was hung up is read by nobody.
+                _ if self.kind == Kind::OwnTerminal => self.close(None),
+                _ => self.close(Some(reason(&error))),
+            },
+        }
+    }
+
+    fn close(&mut self, why: Option<String>) {
+        self.state = State::Closed(why);
+        self.queue = Vec::new();
+        self.taken = 0;
+    }
+
+    fn forget_taken(&mut self) {
+        if self.taken == self.queue.len() {
+            self.queue.clear();
+            self.taken = 0;
+        } else if self.taken >= OUTPUT_BYTES {
+            self.queue.drain(..self.taken);
+            self.taken = 0;
+        }
+    }
+}
+
+/// The front of `bytes`, at most `limit`, ending with a line where one fits: so that lines of
+/// several programs that share a pipe do not cut each other.
+fn whole_lines(bytes: &[u8], limit: usize) -> &[u8] {
+    if bytes.len() <= limit {
+        return bytes;
+    }
+    let bytes = &bytes[..limit];
+    memchr::memrchr(b'\n', bytes).map_or(bytes, |at| &bytes[..=at])
+}
