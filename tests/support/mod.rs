@@ -1,0 +1,185 @@
+//! The real program in a test: started with pipes, spoken to, and waited for. Always with a deadline.
+
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a test waits for what must happen: far longer than it ever takes.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_groupchat");
+
+/// A running peer. Killed when dropped.
+pub struct Peer {
+    pub child: Child,
+    pub input: Option<ChildStdin>,
+    pub conversation: Lines,
+    pub notices: Lines,
+}
+
+impl Peer {
+    /// Starts a peer with `arguments` and pipes for its standard streams.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        Self::run(command.args(arguments))
+    }
+
+    /// Starts a shell that is to `exec` the peer, for what only a shell can arrange. `"$PEER"` is
+    /// the program.
+    pub fn start_shell(script: &str) -> Self {
+        Self::run(Command::new("sh").arg("-c").arg(script).env("PEER", PROGRAM))
+    }
+
+    /// Starts `command` with pipes for its standard streams.
+    pub fn run(command: &mut Command) -> Self {
+        let command = command.env_remove("GROUPCHAT_NAME").env("TZ", "UTC");
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let conversation = Lines::read(child.stdout.take().expect("a pipe"));
+        let notices = Lines::read(child.stderr.take().expect("a pipe"));
+        Self { input: child.stdin.take(), child, conversation, notices }
+    }
+
+    /// A peer called `name` that listens on a free port and dials `peers`.
+    pub fn named(name: &str, peers: &[SocketAddr]) -> Self {
+        let peers: Vec<_> = peers.iter().map(SocketAddr::to_string).collect();
+        let mut arguments = vec!["-n", name, "0"];
+        arguments.extend(peers.iter().map(String::as_str));
+        Self::start(&arguments)
+    }
+
+    /// Where it listens, on loopback. Waits until it does.
+    pub fn address(&mut self) -> SocketAddr {
+        let line = self.notices.wait_for("listening on ");
+        let port = line.rsplit(':').next().expect("a port").parse().expect("a number");
+        (Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    /// Types `line` and Enter.
+    pub fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("input that was not ended");
+        writeln!(input, "{line}").expect("a peer that reads");
+    }
+
+    /// Ends its input, as Ctrl+D does.
+    pub fn end_input(&mut self) {
+        self.input = None;
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("a process that runs");
+    }
+
+    /// Waits for its end and returns its exit code.
+    pub fn exit_code(&mut self) -> i32 {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                return status.code().expect("an exit code, not a signal");
+            }
+            assert!(Instant::now() < end, "the peer does not end; it said {:?}", self.notices.seen);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines of a stream, as they come.
+pub struct Lines {
+    receiver: Receiver<String>,
+    /// Lines that were received so far.
+    pub seen: Vec<String>,
+    next: usize,
+}
+
+impl Lines {
+    /// Reads `stream` to its end, on a thread of the test.
+    pub fn read(stream: impl Read + Send + 'static) -> Self {
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            let mut reader = BufReader::new(stream);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+                if sender.send(text).is_err() {
+                    return;
+                }
+                line.clear();
+            }
+        });
+        Self { receiver, seen: Vec::new(), next: 0 }
+    }
+
+    /// The next line; `None` at the end of the stream.
+    pub fn next_line(&mut self) -> Option<String> {
+        if self.next == self.seen.len() {
+            match self.receiver.recv_timeout(DEADLINE) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("no further line after {:?}", self.seen),
+            }
+        }
+        self.next += 1;
+        Some(self.seen[self.next - 1].clone())
+    }
+
+    /// The next line that contains `part`; lines before it are passed over.
+    #[track_caller]
+    pub fn wait_for(&mut self, part: &str) -> String {
+        while let Some(line) = self.next_line() {
+            if line.contains(part) {
+                return line;
+            }
+        }
+        panic!("the stream ended without {part:?}: {:?}", self.seen);
+    }
+
+    /// All further lines to the end of the stream.
+    pub fn rest(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.next_line()).collect()
+    }
+}
+
+/// Connects to a peer as `nc` would.
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("a peer that listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    stream
+}
+
+/// Reads from `stream` until what was read ends in `end`, and returns it.
+#[track_caller]
+pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(end.as_bytes()) {
+        let count = stream.read(&mut byte).expect("a peer that sends");
+        assert!(count > 0, "the peer closed after {:?}", String::from_utf8_lossy(&bytes));
+        bytes.push(byte[0]);
+    }
+    String::from_utf8(bytes).expect("text")
+}
+
+/// Reads from `stream` until the peer closes it.
+pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A reset ends it as well.
+    let _ = stream.read_to_end(&mut bytes);
+    bytes
+}
