@@ -30,7 +30,7 @@ const TEXT_FIRST_BYTE_MIN: u8 = 0x09;
 const LENGTH_BYTES: usize = 2;
 
 impl Inbox {
-    /// What the other side speaks, once that is known.
+    /// What the other side spoke last; `None` while that is not known.
     #[must_use]
     pub fn framing(&self) -> Option<Framing> {
         self.framing
@@ -65,55 +65,81 @@ impl Inbox {
     }
 
     /// Hands out the frames in `buffer` and returns how many of its bytes they were.
-    fn scan(&mut self, buffer: &[u8], each: impl FnMut(Frame<'_>)) -> Result<usize, FrameTooLong> {
+    fn scan(&mut self, buffer: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<usize, FrameTooLong> {
+        // A code may have begun in the last bytes that were scanned.
         let unscanned = self.scanned.saturating_sub(CODE_END_BYTES - 1);
-        if self.framing.is_none() {
-            self.framing = recognise(buffer, unscanned);
-        }
-        match self.framing {
-            Some(Framing::Text) => self.scan_text(buffer, unscanned, each),
-            Some(Framing::Lab) => Ok(scan_lab(buffer, each)),
-            None if buffer.len() < FRAME_BYTES_MAX + LENGTH_BYTES => {
-                self.scanned = buffer.len();
-                Ok(0)
-            }
-            None => Err(FrameTooLong),
-        }
-    }
-
-    fn scan_text(
-        &mut self,
-        buffer: &[u8],
-        unscanned: usize,
-        mut each: impl FnMut(Frame<'_>),
-    ) -> Result<usize, FrameTooLong> {
+        let mut codes = frame::codes(buffer, unscanned);
         let mut start = 0;
-        for found in frame::codes(buffer, unscanned) {
-            if found.end - start > FRAME_BYTES_MAX {
-                return Err(FrameTooLong);
+        self.scanned = 0;
+        while let Some(guess) = guess(self.framing, &buffer[start..]) {
+            let rest = &buffer[start..];
+            if guess == Guess::Lab {
+                let Some(payload) = lab_payload(rest) else { break };
+                self.framing = Some(Framing::Lab);
+                each(lab_frame(payload));
+                start += LENGTH_BYTES + payload.len();
+                continue;
             }
-            let body = &buffer[start..found.start];
-            each(Frame { code: found.code, body, framing: Framing::Text });
-            start = found.end;
+            let Some(code) = codes.find(|code| code.start >= start) else {
+                let length = if guess == Guess::Text { 0 } else { LENGTH_BYTES };
+                if rest.len() >= FRAME_BYTES_MAX + length {
+                    return Err(FrameTooLong);
+                }
+                self.scanned = rest.len();
+                break;
+            };
+            let bytes = &buffer[start..code.end];
+            if guess == Guess::AsTheCodeSays
+                && lab_payload(bytes).map(<[u8]>::len) == Some(bytes.len() - LENGTH_BYTES)
+            {
+                self.framing = Some(Framing::Lab);
+                each(lab_frame(&bytes[LENGTH_BYTES..]));
+            } else if bytes.len() > FRAME_BYTES_MAX {
+                return Err(FrameTooLong);
+            } else {
+                self.framing = Some(Framing::Text);
+                let body = &buffer[start..code.start];
+                each(Frame { code: code.code, body, framing: Framing::Text });
+            }
+            start = code.end;
         }
-        let left = buffer.len() - start;
-        if left >= FRAME_BYTES_MAX {
-            return Err(FrameTooLong);
-        }
-        self.scanned = left;
         Ok(start)
     }
 }
 
-fn scan_lab(buffer: &[u8], mut each: impl FnMut(Frame<'_>)) -> usize {
-    let mut rest = buffer;
-    while let Some((length, after)) = rest.split_first_chunk::<LENGTH_BYTES>() {
-        let length = usize::from(u16::from_be_bytes(*length));
-        let Some((payload, after)) = after.split_at_checked(length) else { break };
-        each(lab_frame(payload));
-        rest = after;
-    }
-    buffer.len() - rest.len()
+/// How a frame seems to be framed, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guess {
+    Text,
+    Lab,
+    /// In lab framing exactly when its length leads to the end of its first code.
+    AsTheCodeSays,
+}
+
+/// How the frame at the front of `bytes` is framed, after what was `known` of the stream; `None`
+/// while there are too few of them to tell.
+///
+/// What a peer speaks at first, it nearly always keeps to. But one of ours changes when it hears the
+/// other kind, and two that begin at the same moment in different framings both change. So a frame
+/// of ours in the other framing is looked for, by its first and its third byte.
+fn guess(known: Option<Framing>, bytes: &[u8]) -> Option<Guess> {
+    let is_ours_in_lab_framing = || bytes.get(LENGTH_BYTES).map(|byte| matches!(byte, b'[' | b'\n'));
+    let may_be_length = *bytes.first()? < TEXT_FIRST_BYTE_MIN;
+    Some(match (known, bytes[0]) {
+        (None, _) if may_be_length => Guess::Lab,
+        (None, _) => Guess::AsTheCodeSays,
+        (Some(Framing::Text), _) if !is_ours_in_lab_framing()? => Guess::Text,
+        (Some(Framing::Text), _) if may_be_length => Guess::Lab,
+        (Some(Framing::Text), _) => Guess::AsTheCodeSays,
+        (Some(Framing::Lab), b'[' | b'\n') if !is_ours_in_lab_framing()? => Guess::AsTheCodeSays,
+        (Some(Framing::Lab), _) => Guess::Lab,
+    })
+}
+
+/// The payload of the lab frame that `bytes` begin with, once it is whole.
+fn lab_payload(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
+    rest.get(..usize::from(u16::from_be_bytes(*length)))
 }
 
 /// A payload without a code at its tail is taken as a message: what somebody said is not dropped
@@ -124,16 +150,6 @@ fn lab_frame(payload: &[u8]) -> Frame<'_> {
         None => (Code::Message, payload),
     };
     Frame { code, body, framing: Framing::Lab }
-}
-
-/// What the first bytes of a stream say about it; `None` while they say too little.
-fn recognise(buffer: &[u8], unscanned: usize) -> Option<Framing> {
-    if *buffer.first()? < TEXT_FIRST_BYTE_MIN {
-        return Some(Framing::Lab);
-    }
-    let code = frame::codes(buffer, unscanned).next()?;
-    let length = usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
-    Some(if code.end == LENGTH_BYTES + length { Framing::Lab } else { Framing::Text })
 }
 
 #[cfg(test)]
@@ -195,6 +211,24 @@ mod tests {
         let text = "x".repeat(0x2020 - 9);
         check(format!("  {text}<MSGENCD>").as_bytes(), &[(Code::Message, &text)]);
         check(format!("  {text}x<MSGENCD>").as_bytes(), &[(Code::Message, &format!("  {text}x"))]);
+    }
+
+    #[test]
+    fn a_peer_may_change_its_framing_between_frames() {
+        let (text, lab) = ("[1] a:\n\t\tx<MSGENCD>", "\0\x1b[2] <MSGENCD>:\n\t\ty<MSGENCD>");
+        let (one, two) = ((Code::Message, "[1] a:\n\t\tx"), (Code::Message, "[2] <MSGENCD>:\n\t\ty"));
+        check([text, lab, lab, text].concat().as_bytes(), &[one, two, two, one]);
+        check([lab, text, text, lab].concat().as_bytes(), &[two, one, one, two]);
+        let bye = "\n1.2.3.4:5 [3]|\nb<EXITENCD>";
+        check([lab, bye].concat().as_bytes(), &[two, (Code::Exit, "\n1.2.3.4:5 [3]|\nb")]);
+        // A text that begins with a control character stays text where it is no lab frame of ours.
+        check(
+            b"a<MSGENCD>\0[b<MSGENCD>\0c<MSGENCD>",
+            &[(Code::Message, "a"), (Code::Message, "\0[b"), (Code::Message, "\0c")],
+        );
+        // And a lab frame whose length begins like a text frame stays a lab frame.
+        let long = "x".repeat(0x0a20 - 9);
+        check([lab, "\n ", &long, "<MSGENCD>", lab].concat().as_bytes(), &[two, (Code::Message, &long), two]);
     }
 
     #[test]
