@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+#
+# Tries scripts/mesh.sh in the background: what one peer says reaches the others, a port that is
+# taken is reported, and nothing is left afterwards. It takes no arguments.
+
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+main() {
+    GROUPCHAT_PROGRAM=$(build_program)
+    # Whatever the mesh forgets to remove is then found in here.
+    TMPDIR=$(make_directory groupchat-mesh-test)
+    export GROUPCHAT_PROGRAM TMPDIR
+    trap finish EXIT
+    trap 'exit 130' INT TERM HUP
+
+    # Below the ports that systems give out by themselves, so one seldom is taken.
+    base_port=$((20000 + RANDOM % 10000))
+    until start_mesh; do
+        grep -q 'in use' "$TMPDIR/said" || fail "the mesh did not start: $(cat "$TMPDIR/said")"
+        base_port=$((20000 + RANDOM % 10000))
+    done
+    speak
+    report_taken_port
+    end_mesh INT
+    # The same ports again: nothing is left that holds one of them.
+    start_mesh || fail "the mesh did not start again: $(cat "$TMPDIR/said")"
+    end_mesh TERM
+    printf 'Three peers talked and left, twice, and nothing is left of them.\n'
+}
+
+# Starts three peers. Says no if they did not start.
+start_mesh() {
+    : >"$TMPDIR/said"
+    # Without job control the mesh would be started with SIGINT ignored, and could not change it.
+    set -m
+    "$root/scripts/mesh.sh" --background 3 "$base_port" >"$TMPDIR/said" 2>&1 &
+    set +m
+    mesh=$!
+    wait_until 20 ready_or_gone
+    grep -q 'Ctrl+C here' "$TMPDIR/said"
+}
+
+ready_or_gone() {
+    grep -q 'Ctrl+C here' "$TMPDIR/said" || no_peers
+}
+
+speak() {
+    local files
+    files=$(echo "$TMPDIR"/groupchat-mesh.*)
+    echo 'hello from alice' >"$files/alice.in"
+    echo 'hello from carol' >"$files/carol.in"
+    heard bob 'alice: hello from alice'
+    heard carol 'alice: hello from alice'
+    heard alice 'carol: hello from carol'
+    heard bob 'carol: hello from carol'
+}
+
+heard() {
+    wait_until 10 grep -qF -e "$2" "$TMPDIR"/groupchat-mesh.*/"$1.out" ||
+        fail "$1 did not read '$2' within 10 s"
+}
+
+report_taken_port() {
+    local taken=$((base_port + 1)) code=0
+    "$root/scripts/mesh.sh" --background 2 "$taken" >"$TMPDIR/taken" 2>&1 || code=$?
+    ((code == 2)) || fail "with port $taken taken the exit code is $code, not 2"
+    grep -q "$taken" "$TMPDIR/taken" || fail "port $taken is taken, and no word of it"
+}
+
+# end_mesh SIGNAL
+end_mesh() {
+    local code=0
+    kill "-$1" "$mesh"
+    wait_until 10 no_peers || fail "the mesh did not end within 10 s of SIG$1"
+    wait "$mesh" || code=$?
+    ((code == 0)) || fail "the mesh ended with exit code $code: $(cat "$TMPDIR/said")"
+    rm -f "$TMPDIR/said" "$TMPDIR/taken"
+    [[ -z $(ls -A "$TMPDIR") ]] || fail "the mesh left files behind: $(ls -A "$TMPDIR")"
+}
+
+finish() {
+    local status=$?
+    trap '' INT TERM HUP
+    trap - EXIT
+    end_peers || true
+    rm -rf "$TMPDIR"
+    exit "$status"
+}
+
+main "$@"
