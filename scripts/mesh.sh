@@ -9,6 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # One peer for each name.
 names=(alice bob carol dave erin frank grace heidi ivan judy kim liam mia
     noah olga paul quinn rosa sam tina uma victor wendy xavier yara zoe)
+for ((index = ${#names[@]} + 1; index <= 100; index++)); do names+=("peer$index"); done
 
 # The group is for trying things out, so that nobody on the network is let in.
 address=127.0.0.1

@@ -1,8 +1,20 @@
-//! Peers that talk: the real program over real sockets.
+//! Peers that talk: the real program over real sockets. Who hears what, who has left and who is
+//! lost, who is dialled and when again.
 
 mod support;
 
-use support::{Peer, connect, read_until};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::process::Command;
+use std::thread;
+
+use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
+use support::sockets::{
+    FreePort, accept, count, goodbye, hang_up, has_ipv6, is_dialled, listen, message, messages, reset,
+    said_by, shown, wait_for_connections,
+};
+use support::{PROGRAM, Peer, connect, read_to_end, read_until};
 
 #[test]
 fn two_peers_hear_each_other_and_goodbye() {
@@ -29,4 +41,421 @@ fn a_plain_connection_can_read_and_write() {
     alice.say("hello");
     let frame = read_until(&mut stream, "<MSGENCD>");
     assert!(frame.ends_with("] alice:\n\t\thello<MSGENCD>"), "{frame}");
+    stream.write_all(message("bob", "hi").as_bytes()).expect("a peer that reads");
+    assert_eq!(alice.conversation.next_line(), Some(shown("bob", "hi")));
+}
+
+// Groups.
+
+/// Starts one peer for each name, each connected to all before it, and waits for it.
+fn mesh(names: &[&str]) -> Vec<Peer> {
+    let mut addresses = Vec::new();
+    let mut peers = Vec::new();
+    for name in names {
+        let mut peer = Peer::named(name, &addresses);
+        addresses.push(peer.address());
+        peers.push(peer);
+    }
+    for peer in &mut peers {
+        wait_for_connections(peer, names.len() - 1);
+    }
+    peers
+}
+
+#[test]
+fn in_a_mesh_every_line_reaches_each_other_peer_once_and_in_order() {
+    let names = ["alice", "bob", "carol", "dave"];
+    let lines: Vec<_> = (0..50).map(|number| format!("line {number}")).collect();
+    let mut peers = mesh(&names);
+    for line in &lines {
+        for peer in &mut peers {
+            peer.say(line);
+        }
+    }
+    for peer in &mut peers {
+        for _ in 0..(names.len() - 1) * lines.len() {
+            peer.conversation.next_line().expect("a line of somebody else");
+        }
+    }
+    // One after the other leaves; what came twice would have come before the goodbye.
+    for leaver in 0..names.len() {
+        peers[leaver].end_input();
+        assert_eq!(peers[leaver].exit_code(), 0);
+        for reader in leaver + 1..names.len() {
+            let line = peers[reader].conversation.next_line().expect("a goodbye");
+            assert_eq!(line, format!("{} has left the chat...", names[leaver]));
+        }
+        assert_eq!(peers[leaver].conversation.rest(), [""; 0]);
+        for (index, name) in names.iter().enumerate() {
+            let heard = said_by(name, &peers[leaver].conversation.seen);
+            assert_eq!(heard, if index == leaver { &[] } else { lines.as_slice() }, "by {name}");
+        }
+    }
+}
+
+#[test]
+fn peers_that_leave_at_the_same_time_are_not_lost() {
+    let mut peers = mesh(&["alice", "bob", "carol"]);
+    for peer in &peers {
+        peer.signal(Signal::INT);
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.exit_code(), 0);
+        let lines = peer.conversation.rest();
+        assert_eq!(count(&lines, "lost"), 0, "{lines:?}");
+    }
+}
+
+#[test]
+fn empty_lines_are_not_sent() {
+    let mut alice = Peer::named("alice", &[]);
+    let mut reader = connect(alice.address());
+    alice.notices.wait_for(" connected");
+    alice.say("\n\none\n\r\n\ntwo\r\n\n three");
+    alice.end_input();
+    assert_eq!(messages(&read_to_end(&mut reader)), ["one", "two", " three"]);
+}
+
+#[test]
+fn who_talks_alone_is_told_so_once_and_again_after_somebody_came_and_went() {
+    let unheard = "no peer is connected: the message is lost";
+    let mut alice = Peer::named("alice", &[]);
+    let address = alice.address();
+    for _ in 0..3 {
+        alice.say("one\ntwo\nthree");
+        assert_eq!(alice.notices.next_line().as_deref(), Some(unheard));
+        let mut visitor = connect(address);
+        let line = alice.notices.next_line().expect("a visitor");
+        assert!(line.ends_with(" connected"), "{line}");
+        alice.say("four");
+        assert_eq!(messages(read_until(&mut visitor, "<MSGENCD>").as_bytes()), ["four"]);
+        drop(visitor);
+        alice.conversation.wait_for(" is lost: closed without a goodbye");
+    }
+    alice.end_input();
+    assert_eq!(alice.notices.rest(), [""; 0]);
+}
+
+#[test]
+fn further_lines_of_a_message_are_indented_under_it() {
+    let mut alice = Peer::named("alice", &[]);
+    let mut bob = connect(alice.address());
+    let text = "first\nsecond\r\n\tthird\n\n[2026-11-22 06:55:22] carol: not carol\n\r\n";
+    bob.write_all((message("bob", text) + &goodbye("bob")).as_bytes()).expect("a peer that reads");
+    for expected in [
+        "[2026-11-22 06:55:22] bob: first",
+        "    second",
+        "    ^Ithird",
+        "    ",
+        "    [2026-11-22 06:55:22] carol: not carol",
+        "bob has left the chat...",
+    ] {
+        assert_eq!(alice.conversation.next_line().as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn a_long_line_arrives_whole_as_several_messages() {
+    #[track_caller]
+    fn check(unit: &str) {
+        let text = unit.repeat(200_000 / unit.len());
+        let mut alice = Peer::named("alice", &[]);
+        let address = alice.address();
+        let (mut bob, mut reader) = (Peer::named("bob", &[address]), connect(address));
+        wait_for_connections(&mut alice, 2);
+        alice.say(&text);
+        alice.end_input();
+        let bytes = read_to_end(&mut reader);
+        for frame in
+            String::from_utf8(bytes.clone()).expect("cut between characters").split_inclusive("ENCD>")
+        {
+            assert!(frame.len() <= 65_535, "a frame of {} bytes", frame.len());
+        }
+        assert_eq!(messages(&bytes).concat(), text);
+        bob.conversation.wait_for("alice has left the chat...");
+        let heard = said_by("alice", &bob.conversation.seen);
+        assert!((4..=5).contains(&heard.len()), "{} messages", heard.len());
+        assert_eq!(heard.concat(), text);
+    }
+    check("a");
+    check("\u{fc}x\u{20ac}\u{1f980}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn there_is_one_thread_also_under_load() {
+    #[track_caller]
+    fn check(peer: &Peer) {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", peer.child.id())).expect("it runs");
+        assert_eq!(tasks.count(), 1);
+    }
+    let mut alice = Peer::named("alice", &["127.0.0.1:1".parse().expect("an address")]);
+    let address = alice.address();
+    check(&alice);
+    let senders: Vec<_> = (0..4).map(|_| connect(address)).collect();
+    let writing: Vec<_> = (senders.iter())
+        .map(|sender| {
+            let mut sender = sender.try_clone().expect("a descriptor");
+            thread::spawn(move || sender.write_all(message("bob", "hello").repeat(20_000).as_bytes()))
+        })
+        .collect();
+    for line in 0..80_000 {
+        alice.conversation.next_line().expect("a line");
+        if line % 100 == 0 {
+            alice.say("hello");
+        }
+        if line % 1000 == 0 {
+            check(&alice);
+        }
+    }
+    for thread in writing {
+        thread.join().expect("no panic").expect("a peer that reads");
+    }
+    check(&alice);
+}
+
+// Who has left, and who is lost.
+
+/// A plain client introduces itself as bob and then does something that ends its connection. What
+/// is shown of that is `expected`, once.
+#[track_caller]
+fn check_end(act: impl FnOnce(TcpStream), expected: &str) {
+    let mut alice = Peer::named("alice", &[]);
+    let mut bob = connect(alice.address());
+    bob.write_all(message("bob", "hello").as_bytes()).expect("a peer that reads");
+    alice.conversation.wait_for("bob: hello");
+    act(bob);
+    assert_eq!(alice.conversation.next_line().as_deref(), Some(expected));
+    alice.end_input();
+    assert_eq!(alice.conversation.rest(), [""; 0], "after {expected:?}");
+}
+
+/// Says `bytes`, and closes the connection.
+fn says(bytes: &str) -> impl FnOnce(TcpStream) {
+    move |mut stream| stream.write_all(bytes.as_bytes()).expect("a peer that reads")
+}
+
+#[test]
+fn who_said_goodbye_has_left() {
+    check_end(says(&goodbye("bob")), "bob has left the chat...");
+    check_end(says("<EXITENCD>"), "bob has left the chat...");
+    check_end(says("see you<EXTENCD>"), "bob has left the chat...");
+    check_end(says(&goodbye("robert")), "robert has left the chat...");
+    check_end(says(&(goodbye("bob") + &message("bob", "still here"))), "bob has left the chat...");
+    check_end(says(&(goodbye("bob") + &goodbye("bob") + "half")), "bob has left the chat...");
+}
+
+#[test]
+fn who_said_no_goodbye_is_lost_and_the_reason_is_shown() {
+    check_end(drop, "bob is lost: closed without a goodbye");
+    check_end(reset, "bob is lost: Connection reset by peer");
+    check_end(says("half "), "bob is lost: closed in the middle of a message, after 4 bytes of it");
+    check_end(says("bye<EXITENCD"), "bob is lost: closed in the middle of a message, after 12 bytes of it");
+    check_end(says("\r\n"), "bob is lost: closed without a goodbye");
+    check_end(says("not known<BYEENCD>"), "bob is lost: closed without a goodbye");
+    let half_closes = |stream: TcpStream| {
+        stream.shutdown(std::net::Shutdown::Write).expect("a connection");
+        read_to_end(&mut { stream });
+    };
+    check_end(half_closes, "bob is lost: closed without a goodbye");
+}
+
+#[test]
+fn a_goodbye_that_is_only_quoted_is_none() {
+    let mut alice = Peer::named("alice", &[]);
+    let mut bob = connect(alice.address());
+    bob.write_all(message("bob", "<\\EXITENCD> he said").as_bytes()).expect("a peer that reads");
+    alice.conversation.wait_for("bob: <EXITENCD> he said");
+    drop(bob);
+    alice.conversation.wait_for("bob is lost: closed without a goodbye");
+}
+
+#[test]
+fn who_never_told_a_name_is_called_by_address() {
+    let mut alice = Peer::named("alice", &[]);
+    let address = alice.address();
+    for (bytes, expected) in
+        [("<EXITENCD>", " has left the chat..."), ("", " is lost: closed without a goodbye")]
+    {
+        let mut stream = connect(address);
+        let who = stream.local_addr().expect("its address");
+        stream.write_all(bytes.as_bytes()).expect("a peer that reads");
+        drop(stream);
+        assert_eq!(alice.conversation.next_line(), Some(format!("{who}{expected}")));
+    }
+}
+
+#[test]
+fn a_peer_that_is_killed_is_lost_whoever_dialled() {
+    let mut peers = mesh(&["alice", "bob", "carol"]);
+    peers[1].say("hello");
+    for reader in [0, 2] {
+        peers[reader].conversation.wait_for("bob: hello");
+    }
+    peers[1].child.kill().expect("it runs");
+    for reader in [0, 2] {
+        peers[reader].conversation.wait_for("bob is lost: ");
+        peers[reader].end_input();
+    }
+    for reader in [0, 2] {
+        peers[reader].exit_code();
+        peers[reader].conversation.rest();
+        assert_eq!(count(&peers[reader].conversation.seen, "bob has left"), 0);
+    }
+}
+
+// Dialling.
+
+#[test]
+fn start_order_does_not_matter() {
+    let port = FreePort::new();
+    let (other, other_address) = listen();
+    let mut alice = Peer::named("alice", &[port.address(), other_address]);
+    alice.notices.wait_for(&format!("cannot reach {}", port.address()));
+    alice.say("one\ntwo");
+    hang_up(&other, 4);
+    let mut bob = Peer::start(&["-n", "bob", "-b", "127.0.0.1", &port.number()]);
+    bob.conversation.wait_for("alice: one");
+    alice.say("three");
+    bob.conversation.wait_for("alice: three");
+    bob.say("four");
+    alice.conversation.wait_for("bob: four");
+    alice.end_input();
+    bob.conversation.wait_for("alice has left the chat...");
+    assert_eq!(said_by("alice", &bob.conversation.seen), ["one", "two", "three"]);
+    alice.notices.rest();
+    let notices = &alice.notices.seen;
+    assert_eq!(count(notices, &format!("cannot reach {}", port.address())), 1, "{notices:?}");
+    assert_eq!(count(notices, &format!("connected to {}", port.address())), 1, "{notices:?}");
+}
+
+#[test]
+fn a_peer_that_was_lost_is_dialled_again_and_told_what_it_missed() {
+    let (listener, address) = listen();
+    let mut alice = Peer::named("alice", &[address]);
+    let mut first = accept(&listener);
+    alice.say("one");
+    assert_eq!(messages(read_until(&mut first, "one<MSGENCD>").as_bytes()), ["one"]);
+    drop(first);
+    alice.conversation.wait_for(" is lost: closed without a goodbye");
+    alice.say("two\nthree");
+    let mut second = accept(&listener);
+    read_until(&mut second, "two<MSGENCD>");
+    alice.say("four");
+    alice.end_input();
+    assert_eq!(messages(&read_to_end(&mut second)), ["three", "four"]);
+    assert_eq!(alice.exit_code(), 0);
+}
+
+#[test]
+fn a_peer_that_was_killed_and_started_again_is_told_what_it_missed() {
+    let port = FreePort::new();
+    let bob = || Peer::start(&["-n", "bob", "-b", "127.0.0.1", &port.number()]);
+    let mut first = bob();
+    first.address();
+    let mut alice = Peer::named("alice", &[port.address()]);
+    alice.say("one");
+    first.conversation.wait_for("alice: one");
+    drop(first);
+    alice.conversation.wait_for(" is lost: ");
+    alice.notices.wait_for(&format!("cannot reach {}: Connection refused; trying again", port.address()));
+    alice.say("two\nthree");
+    let mut second = bob();
+    second.conversation.wait_for("alice: three");
+    alice.say("four");
+    alice.end_input();
+    second.conversation.wait_for("alice has left the chat...");
+    assert_eq!(said_by("alice", &second.conversation.seen), ["two", "three", "four"]);
+}
+
+#[test]
+fn a_peer_that_has_left_is_not_dialled_again() {
+    let (listener, address) = listen();
+    let (other, other_address) = listen();
+    let mut alice = Peer::named("alice", &[address, other_address]);
+    let mut bob = accept(&listener);
+    bob.write_all(goodbye("bob").as_bytes()).expect("a peer that reads");
+    drop(bob);
+    alice.conversation.wait_for("bob has left the chat...");
+    // The first pause is the shortest of all, and the same for everybody.
+    hang_up(&other, 5);
+    assert!(!is_dialled(&listener, std::time::Duration::ZERO));
+}
+
+/// Only a limit of our own ends an attempt this soon: the kernel's is beyond the deadline of tests.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_peer_that_does_not_answer_is_given_up_after_a_while() {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    // There is room for one connection; whoever dials after that gets no answer.
+    socket.listen(0).expect("a listener");
+    let address = socket.local_addr().expect("its address").as_socket().expect("an IP address");
+    let _fills_it = connect(address);
+    let mut alice = Peer::named("alice", &[address]);
+    alice.say("hello");
+    alice.end_input();
+    alice.notices.wait_for(&format!("cannot reach {address}: no answer; trying again"));
+    assert_eq!(alice.exit_code(), 1);
+}
+
+#[test]
+fn every_address_of_a_name_is_tried() {
+    /// `host` leads to `address`, where somebody listens, and perhaps elsewhere, where nobody does.
+    #[track_caller]
+    fn check(host: &str, address: SocketAddr) {
+        let listener = TcpListener::bind(address).expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let peer = format!("{host}{}", address.port());
+        let mut alice = Peer::start(&["-n", "alice", "0", &peer]);
+        let mut stream = accept(&listener);
+        alice.notices.wait_for(&format!("connected to {peer} at {address}"));
+        alice.say("hello");
+        assert_eq!(messages(read_until(&mut stream, "<MSGENCD>").as_bytes()), ["hello"]);
+    }
+    for address in ("localhost", 0).to_socket_addrs().expect("localhost") {
+        check("localhost:", address);
+    }
+    check("", "127.0.0.1:0".parse().expect("an address"));
+    if has_ipv6() {
+        check("", "[::1]:0".parse().expect("an address"));
+    }
+}
+
+/// A peer is told to dial `host` at its own port, and finds out that this is itself.
+#[track_caller]
+fn check_oneself(host: &str) {
+    let port = FreePort::new();
+    let peer = format!("{host}{}", port.number());
+    let mut command = Command::new(PROGRAM);
+    let mut alice = Peer::run(command.args(["-n", "alice", &port.number(), &peer]));
+    alice.notices.wait_for(&format!("{peer} is this peer itself: not connected"));
+    alice.say("hello");
+    alice.notices.wait_for("no peer is connected: the message is lost");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 1);
+    assert_eq!(alice.conversation.rest(), [""; 0]);
+}
+
+#[test]
+fn a_connection_to_oneself_is_noticed_and_dropped() {
+    check_oneself("");
+    check_oneself("localhost:");
+    check_oneself("127.0.0.1:");
+    if cfg!(target_os = "linux") {
+        check_oneself("127.0.0.2:");
+    }
+    if has_ipv6() {
+        check_oneself("[::1]:");
+        check_oneself("[::ffff:127.0.0.1]:");
+    }
+}
+
+/// Systems take the address of nowhere for that of this machine.
+#[test]
+fn a_connection_to_oneself_is_noticed_whatever_it_is_called() {
+    check_oneself("0.0.0.0:");
+    if has_ipv6() {
+        check_oneself("[::]:");
+    }
 }

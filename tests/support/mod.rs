@@ -2,7 +2,10 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+pub mod descriptors;
+pub mod sockets;
+
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -40,11 +43,15 @@ impl Peer {
 
     /// Starts `command` with pipes for its standard streams.
     pub fn run(command: &mut Command) -> Self {
+        Self::run_with(command, Stdio::piped(), Stdio::piped(), Stdio::piped())
+    }
+
+    /// Starts `command` with these standard streams. Those that are not piped are not seen here.
+    pub fn run_with(command: &mut Command, input: Stdio, output: Stdio, error: Stdio) -> Self {
         let command = command.env_remove("GROUPCHAT_NAME").env("TZ", "UTC");
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program starts");
-        let conversation = Lines::read(child.stdout.take().expect("a pipe"));
-        let notices = Lines::read(child.stderr.take().expect("a pipe"));
+        let mut child = command.stdin(input).stdout(output).stderr(error).spawn().expect("it starts");
+        let conversation = child.stdout.take().map_or_else(|| Lines::read(io::empty()), Lines::read);
+        let notices = child.stderr.take().map_or_else(|| Lines::read(io::empty()), Lines::read);
         Self { input: child.stdin.take(), child, conversation, notices }
     }
 
@@ -116,11 +123,11 @@ impl Lines {
             let mut reader = BufReader::new(stream);
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
-                if sender.send(text).is_err() {
+                // Whatever it was told, the program prints UTF-8.
+                let text = String::from_utf8(std::mem::take(&mut line)).expect("UTF-8");
+                if sender.send(text.trim_end_matches('\n').to_owned()).is_err() {
                     return;
                 }
-                line.clear();
             }
         });
         Self { receiver, seen: Vec::new(), next: 0 }
