@@ -60,8 +60,9 @@ struct Arguments {
     #[arg(short, long, value_name = "ADDRESS", value_parser = parse_bind)]
     bind: Option<IpAddr>,
 
-    /// What is spoken to peers that have not spoken yet
-    #[arg(long, value_name = "FRAMING", default_value = "text", value_parser = framing_parser())]
+    /// Framing for peers that have not spoken yet
+    #[arg(long, value_name = "text|lab", default_value = "text", hide_possible_values = true)]
+    #[arg(value_parser = framing_parser())]
     framing: Framing,
 
     /// Keep running when standard input ends
