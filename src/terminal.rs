@@ -12,6 +12,7 @@ use std::mem;
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
+use chrono::Local;
 use mio::event::Event;
 use mio::{Registry, Token};
 
@@ -68,7 +69,7 @@ impl Terminal {
             input: Input::new(registry, tokens.input)?,
             conversation,
             notices,
-            words: Words::default(),
+            words: Words::new(Local::now()),
             tokens,
             unshown_notices: 0,
             full_is_told: false,

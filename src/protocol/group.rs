@@ -92,15 +92,11 @@ impl<S> Group<S> {
     ///
     /// The stream, when it is the other end of one that we dialled: then both are to be closed.
     pub fn accept(&mut self, stream: S, address: SocketAddr, local: SocketAddr) -> Result<ClientId, S> {
-        let other_end = self.clients.iter().find_map(|(key, client)| {
-            let dialled = client.dialled.filter(|dialled| dialled.local == address)?;
-            (client.address == local && client.state != State::Ended).then_some((key, dialled.dial))
-        });
-        if let Some((key, dial)) = other_end {
+        if let Some((id, dial)) = self.dialled_from(address, local) {
             let dial = &mut self.dials[dial.0];
             dial.give_up();
             self.notices.push_back(Notice::Oneself { peer: Rc::clone(dial.name()) });
-            self.set_state(ClientId(key), State::Ended);
+            self.set_state(id, State::Ended);
             return Err(stream);
         }
         let client = Client::new(stream, address, None, self.log.end());
@@ -109,6 +105,19 @@ impl<S> Group<S> {
         self.heard.alone_is_told = false;
         self.notices.push_back(Notice::Accepted { address });
         Ok(id)
+    }
+
+    /// The connection that we dialled from `local` to `remote`, if there is one.
+    fn dialled_from(&self, local: SocketAddr, remote: SocketAddr) -> Option<(ClientId, DialId)> {
+        // Most who accept many have dialled nobody.
+        if self.dials.is_empty() {
+            return None;
+        }
+        self.clients.iter().find_map(|(key, client)| {
+            let dialled = client.dialled.filter(|dialled| dialled.local == local)?;
+            let is_it = client.address == remote && client.state != State::Ended;
+            is_it.then_some((ClientId(key), dialled.dial))
+        })
     }
 
     /// Says `text`, in as many frames as it takes.

@@ -20,16 +20,24 @@ pub enum Channel {
 }
 
 /// Puts notices into words, and times into local time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Words {
-    /// The last second that was put into words, since many messages share one.
-    second: Option<(i64, String)>,
+    /// The second that was put into words last, as a Unix time, since many messages share one.
+    second: i64,
+    time: String,
 }
 
 /// Before the further lines of a message.
 const INDENT: &[u8] = b"    ";
 
 impl Words {
+    /// Learns the local time zone with the first time that it puts into words: reading the zone takes
+    /// a descriptor, and later there may be none.
+    #[must_use]
+    pub fn new(now: DateTime<Local>) -> Self {
+        Self { second: now.timestamp(), time: local(now.fixed_offset()) }
+    }
+
     /// Where `notice` is to be shown.
     #[must_use]
     pub fn channel(notice: &Notice) -> Channel {
@@ -82,16 +90,17 @@ impl Words {
         let zoned = match at {
             Some(Timestamp::Zoned(at)) => at,
             Some(Timestamp::Local(at)) => {
-                return &self.second.insert((i64::MIN, at.format(FORMAT).to_string())).1;
+                self.second = i64::MIN;
+                self.time = at.format(FORMAT).to_string();
+                return &self.time;
             }
             None => Local::now().fixed_offset(),
         };
-        let second = zoned.timestamp();
-        match &mut self.second {
-            Some((known, _)) if *known == second => (),
-            other => *other = Some((second, local(zoned))),
+        if self.second != zoned.timestamp() {
+            self.second = zoned.timestamp();
+            self.time = local(zoned);
         }
-        &self.second.as_ref().expect("it was just filled").1
+        &self.time
     }
 }
 
@@ -114,5 +123,57 @@ fn push_text(text: &str, out: &mut Vec<u8>) {
         }
         push_visible(line.strip_suffix('\r').unwrap_or(line), out);
         out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::LostReason;
+
+    #[track_caller]
+    fn check(notice: Notice, expected: &str) {
+        let mut shown = Vec::new();
+        Words::new(Local::now()).push(&notice, &mut shown);
+        assert_eq!(String::from_utf8(shown).expect("characters"), expected);
+    }
+
+    fn message(text: &str) -> Notice {
+        let at = "2026-11-22T06:55:22.756724".parse().expect("a time");
+        Notice::Message { at: Some(Timestamp::Local(at)), from: "bob\x07".into(), text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_message_is_one_line_and_further_ones_are_indented() {
+        check(message("hello"), "[2026-11-22 06:55:22] bob^G: hello\n");
+        check(message("a\n\nb\r\nc\n"), "[2026-11-22 06:55:22] bob^G: a\n    \n    b\n    c\n");
+        check(message(""), "[2026-11-22 06:55:22] bob^G: \n");
+        check(message("\x1b[2J\u{202e}"), "[2026-11-22 06:55:22] bob^G: ^[[2J\u{fffd}\n");
+    }
+
+    #[test]
+    fn the_time_follows_the_message() {
+        let mut words = Words::new(Local::now());
+        for second in [22, 22, 23, 22] {
+            let zoned =
+                DateTime::parse_from_rfc3339(&format!("2026-11-22T06:55:{second}.5+05:30")).expect("a time");
+            let expected = zoned.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string();
+            assert_eq!(words.time(Some(Timestamp::Zoned(zoned))), expected);
+            let naive = zoned.naive_local();
+            assert_eq!(words.time(Some(Timestamp::Local(naive))), format!("2026-11-22 06:55:{second}"));
+        }
+    }
+
+    #[test]
+    fn everything_that_quotes_a_peer_is_made_safe() {
+        let who = || "\x1b]0;bob".into();
+        check(Notice::Left { who: who() }, "^[]0;bob has left the chat...\n");
+        let why = LostReason::Failed("\u{9b}".into());
+        check(Notice::Lost { who: who(), why }, "^[]0;bob is lost: \u{fffd}\n");
+        check(
+            Notice::Unreachable { peer: who(), why: "\r".into() },
+            "cannot reach ^[]0;bob: ^M; trying again\n",
+        );
+        check(Notice::Oneself { peer: who() }, "^[]0;bob is this peer itself: not connected\n");
     }
 }
