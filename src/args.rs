@@ -1,4 +1,4 @@
-//! From the command line to a [`Config`]. A `Config` that exists is valid: names are resolved, and
+//! From the command line to a [`Config`]. One that comes from here is valid: names are resolved, and
 //! every error is one sentence that names the argument.
 
 use std::ffi::OsString;
@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::error::{Error, reason};
+use crate::event_loop::Config;
 use crate::limits::NAME_BYTES_MAX;
 use crate::protocol::Peer;
 use crate::protocol::frame::Framing;
@@ -21,23 +22,6 @@ pub enum Asked {
     Run(Config),
     /// To read this: the help or the version.
     Text(String),
-}
-
-/// How to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// The port to listen on; 0 takes a free one.
-    pub port: u16,
-    /// The address to listen on; `None` is all of IPv6 and IPv4.
-    pub bind: Option<IpAddr>,
-    /// How the others see us.
-    pub name: String,
-    /// What is spoken to peers that have not spoken yet.
-    pub framing: Framing,
-    /// Keep running when standard input ends.
-    pub stay: bool,
-    /// The peers to connect to, each once.
-    pub peers: Vec<Peer>,
 }
 
 /// A group chat for the terminal with no server: every participant is a peer.

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::mem;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use chrono::Local;
@@ -9,10 +10,11 @@ use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
-use crate::args::Config;
 use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
 use crate::limits::{EVENTS, SAY_TURN_BYTES};
+use crate::protocol::Peer;
+use crate::protocol::frame::Framing;
 use crate::server::Server;
 use crate::terminal::{Terminal, Tokens};
 
@@ -21,6 +23,23 @@ const SERVER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
 const TERMINAL: Tokens =
     Tokens { input: Token(usize::MAX - 2), output: Token(usize::MAX - 3), error: Token(usize::MAX - 4) };
+
+/// How to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// The address to listen on; `None` is all of IPv6 and IPv4.
+    pub bind: Option<IpAddr>,
+    /// How the others see us.
+    pub name: String,
+    /// What is spoken to peers that have not spoken yet.
+    pub framing: Framing,
+    /// Keep running when standard input ends.
+    pub stay: bool,
+    /// The peers to connect to, each once.
+    pub peers: Vec<Peer>,
+}
 
 /// Chats until the user leaves.
 ///

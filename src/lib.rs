@@ -6,7 +6,7 @@
 //! | layer | module | promise |
 //! | --- | --- | --- |
 //! | start | `main.rs` | the only place that chooses an exit code |
-//! | | [`args`] | a [`Config`](args::Config) that exists is valid |
+//! | | [`args`] | a [`Config`](event_loop::Config) that comes from here is valid |
 //! | loop | [`event_loop`] | the only place that waits |
 //! | I/O | [`group_peer`] | the only place that reads or writes a peer's stream |
 //! | | [`server`] | the only place that accepts |
