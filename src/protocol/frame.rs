@@ -69,10 +69,18 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn text(&self) -> Cow<'a, str> {
         if self.framing == Framing::Lab || memchr::memchr(b'\\', self.body).is_none() {
-            return String::from_utf8_lossy(self.body);
+            return lossy(self.body);
         }
-        String::from_utf8_lossy(&unescape(self.body)).into_owned().into()
+        lossy(&unescape(self.body)).into_owned().into()
     }
+}
+
+/// `bytes` as text, with U+FFFD for what is not UTF-8.
+///
+/// Nearly all of it is, and the standard library checks that much faster than it converts.
+#[must_use]
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The bytes every code ends in; one search for them finds all codes.

@@ -36,8 +36,10 @@ pub fn read_message(body: &str) -> Option<Message<'_>> {
     // Whoever types frames by hand leaves a line break between them.
     let body = body.trim_start_matches(['\r', '\n']);
     let (time, rest) = body.strip_prefix('[')?.split_once("] ")?;
-    let (name, text) = rest.split_once(NAME_END)?;
-    if name.is_empty() || name.contains('\n') {
+    // A name holds no line break, so the first one is behind it.
+    let (name, _) = rest.split_at(memchr::memchr(b'\n', rest.as_bytes())?.checked_sub(1)?);
+    let text = rest[name.len()..].strip_prefix(NAME_END)?;
+    if name.is_empty() {
         return None;
     }
     Some(Message { at: read_timestamp(time)?, name, text })

@@ -13,13 +13,14 @@ use std::path::PathBuf;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
+use rustix::io::Errno;
 
 /// How a descriptor is kept from blocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The terminal, opened once more by its name: non-blocking, and nobody else's.
-    OwnTerminal,
+    /// The terminal or pipe, opened once more: non-blocking, and nobody else's.
+    Own,
     /// Shared and possibly blocking: used only when it says that it will not, and little at a time.
     Shared,
     /// A file, or a device like the null device: never waits, and the poll cannot watch it.
@@ -38,7 +39,7 @@ pub enum Use {
 /// A descriptor that is ready to be used.
 #[derive(Debug)]
 pub struct Descriptor {
-    /// The descriptor, or one of our own for the same terminal.
+    /// The descriptor, or one of our own for the same terminal or pipe.
     pub file: File,
     /// How to keep it from blocking.
     pub kind: Kind,
@@ -55,11 +56,9 @@ pub fn open(
     registry: &Registry,
     token: Token,
 ) -> io::Result<Descriptor> {
-    let own = open_terminal(inherited, usage);
-    let kind = if own.is_some() { Kind::OwnTerminal } else { Kind::Shared };
-    let file = match own {
-        Some(file) => file,
-        None => inherited.try_clone_to_owned()?.into(),
+    let (file, kind) = match open_again(inherited, usage) {
+        Some(file) => (file, Kind::Own),
+        None => (inherited.try_clone_to_owned()?.into(), Kind::Shared),
     };
     let interest = if usage == Use::Read { Interest::READABLE } else { Interest::WRITABLE };
     match registry.register(&mut SourceFd(&file.as_raw_fd()), token, interest) {
@@ -72,14 +71,29 @@ pub fn open(
     }
 }
 
-/// Opens the terminal by its name, which gives a description of our own. `None` where it is none, or
-/// not ours to open, as after `su`.
-fn open_terminal(inherited: BorrowedFd<'_>, usage: Use) -> Option<File> {
-    let name = rustix::termios::ttyname(inherited, Vec::new()).ok()?;
-    let path = PathBuf::from(name.into_string().ok()?);
+/// Opens a terminal or pipe once more, which gives a description of our own. `None` where it is
+/// neither, or not ours to open, as after `su`.
+fn open_again(inherited: BorrowedFd<'_>, usage: Use) -> Option<File> {
+    let path = match rustix::termios::ttyname(inherited, Vec::new()) {
+        Ok(name) => PathBuf::from(name.into_string().ok()?),
+        Err(_) => pipe_path(inherited)?,
+    };
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
     let (read, write) = (usage == Use::Read, usage == Use::Write);
     OpenOptions::new().read(read).write(write).custom_flags(flags.cast_signed()).open(path).ok()
+}
+
+/// Under which name a pipe can be opened again: proc(5). Other systems have none.
+fn pipe_path(inherited: BorrowedFd<'_>) -> Option<PathBuf> {
+    let mode = rustix::fs::fstat(inherited).ok()?.st_mode;
+    let is_pipe = cfg!(target_os = "linux") && FileType::from_raw_mode(mode).is_fifo();
+    is_pipe.then(|| format!("/proc/self/fd/{}", inherited.as_raw_fd()).into())
+}
+
+/// Whether the error is how a terminal that was hung up answers: nobody is there any more.
+#[must_use]
+pub fn is_hang_up(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
 /// Whether reading would not block.

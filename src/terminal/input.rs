@@ -14,6 +14,7 @@ use mio::{Registry, Token};
 use super::descriptor::{self, Descriptor, Kind};
 use crate::error::reason;
 use crate::limits::{INPUT_READ_BYTES, LINE_BYTES_MAX, LINE_PIECE_BYTES};
+use crate::protocol::frame::lossy;
 
 /// Lines being read.
 ///
@@ -90,7 +91,7 @@ impl Input {
         };
         self.searched = 0;
         self.start += used;
-        Some(String::from_utf8_lossy(line))
+        Some(lossy(line))
     }
 
     /// Reads once. Returns what the user should know if the input cannot be read.
@@ -117,9 +118,8 @@ impl Input {
                 ErrorKind::WouldBlock => self.state = State::Waiting,
                 _ => {
                     self.end(registry);
-                    // A terminal that was hung up has no more to say: that is its end.
-                    let is_hung_up = self.kind == Kind::OwnTerminal;
-                    return (!is_hung_up).then(|| format!("cannot read standard input: {}", reason(&error)));
+                    let is_end = descriptor::is_hang_up(&error);
+                    return (!is_end).then(|| format!("cannot read standard input: {}", reason(&error)));
                 }
             },
         }

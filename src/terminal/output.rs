@@ -57,7 +57,7 @@ impl Output {
             self.state = State::Ready;
         }
         let may_be_closed = event.is_error() || event.is_write_closed();
-        if may_be_closed && self.kind == Kind::Shared && descriptor::is_closed(self.file.as_fd()) {
+        if may_be_closed && descriptor::is_closed(self.file.as_fd()) {
             self.close(None);
         }
     }
@@ -115,7 +115,7 @@ impl Output {
             }
             bytes = whole_lines(bytes, SHARED_WRITE_BYTES);
         } else {
-            bytes = &bytes[..bytes.len().min(OUTPUT_TURN_BYTES)];
+            bytes = whole_lines(bytes, OUTPUT_TURN_BYTES);
         }
         match self.file.write(bytes) {
             Ok(count) => self.taken += count,
@@ -126,8 +126,7 @@ impl Output {
                     self.state = State::Full { why: reason(&error), retry_at: now + OUTPUT_RETRY };
                 }
                 ErrorKind::BrokenPipe => self.close(None),
-                // A terminal that was hung up is read by nobody.
-                _ if self.kind == Kind::OwnTerminal => self.close(None),
+                _ if descriptor::is_hang_up(&error) => self.close(None),
                 _ => self.close(Some(reason(&error))),
             },
         }

@@ -1,0 +1,83 @@
+//! `cargo bench`: how fast and how small the program is, as one Markdown table on standard output.
+//!
+//! A figure that depends on the machine stands beside a floor: the least loop that moves the same
+//! bytes, run as a child process in the same arrangement, in turns with the program. The ratio of
+//! the two is what counts.
+//!
+//! This is a benchmark and never a test: a missed limit is a word in the table. It fails only when
+//! the program did not do the work, for what was delivered is counted.
+
+mod burst;
+mod floor;
+mod idle;
+mod one_line;
+mod pairs;
+mod proc_files;
+mod process;
+mod readers;
+mod receive;
+mod start;
+mod table;
+mod trouble;
+
+use std::process::ExitCode;
+
+use table::Line;
+use trouble::{Result, Trouble};
+
+/// Measures something, and gives its lines of the table.
+type Work = fn() -> Result<Vec<Line>>;
+
+/// What is measured, in the order of the table: a name to choose it by, and the work.
+const ROWS: [(&str, Work); 7] = [
+    ("burst to 64 readers", burst::to_64_readers),
+    ("burst to 8 readers", burst::to_8_readers),
+    ("one line to 64 readers", one_line::to_64_readers),
+    ("receive from 8 senders", receive::from_8_senders),
+    ("idle connections", idle::connections),
+    ("start", start::until_accepting),
+    ("size", start::size),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == floor::ARGUMENT) {
+        return floor::main(&arguments[1..]);
+    }
+    // Cargo passes this to `cargo bench` only; `cargo test --all-targets` runs us too, without it.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        eprintln!("Nothing is measured: this is run by `cargo bench`.");
+        return ExitCode::SUCCESS;
+    }
+    if cfg!(debug_assertions) {
+        eprintln!("This is not an optimised build: the figures mean little.");
+    }
+    let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let wanted = wanted.map_or("", String::as_str);
+    measure(wanted)
+}
+
+/// Measures every row whose name contains `wanted` and prints the table.
+fn measure(wanted: &str) -> ExitCode {
+    let mut lines = Vec::new();
+    let mut exit = ExitCode::SUCCESS;
+    for (name, work) in ROWS.iter().filter(|(name, _)| name.contains(wanted)) {
+        eprintln!("{name}");
+        match work() {
+            Ok(measured) => lines.extend(measured),
+            Err(Trouble::NotHere(reason)) => lines.push(Line::not_here(name, &reason)),
+            Err(Trouble::Wrong(reason)) => {
+                eprintln!("{name}: {reason}");
+                lines.push(Line::wrong(name));
+                exit = ExitCode::FAILURE;
+            }
+        }
+    }
+    if lines.is_empty() {
+        let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+        eprintln!("No row is called {wanted:?}. There are: {}.", names.join(", "));
+        return ExitCode::FAILURE;
+    }
+    print!("{}", table::render(&lines));
+    exit
+}
