@@ -1,7 +1,7 @@
 //! What arrived on one connection: bytes in, frames out.
 //!
-//! Every byte is scanned once, however the network cut the stream, and no more than one unfinished
-//! frame is ever kept.
+//! However the network cut the stream, the work is linear in its bytes, and no more than one
+//! unfinished frame is ever kept.
 
 use std::mem;
 
@@ -26,6 +26,9 @@ pub struct FrameTooLong;
 /// Below this, a first byte is the upper half of a length: no text starts with such a character.
 const TEXT_FIRST_BYTE_MIN: u8 = 0x09;
 
+/// How much is first added to an unfinished frame to finish it: more than most frames have.
+const STEP_BYTES: usize = 512;
+
 /// Bytes of the length that lab framing starts with.
 const LENGTH_BYTES: usize = 2;
 
@@ -48,17 +51,24 @@ impl Inbox {
     /// # Errors
     ///
     /// [`FrameTooLong`], after the frames before it. The stream has no meaning from there on.
-    pub fn receive(&mut self, bytes: &[u8], each: impl FnMut(Frame<'_>)) -> Result<(), FrameTooLong> {
-        if self.pending.is_empty() {
-            let used = self.scan(bytes, each)?;
-            self.pending.extend_from_slice(&bytes[used..]);
-        } else {
+    pub fn receive(&mut self, bytes: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<(), FrameTooLong> {
+        let mut taken = 0;
+        // The unfinished frame is finished in a buffer of its own, little by little, and what follows
+        // is scanned where it lies.
+        while !self.pending.is_empty() && taken < bytes.len() {
+            let step = STEP_BYTES.max(self.pending.len()).min(bytes.len() - taken);
             let mut buffer = mem::take(&mut self.pending);
-            buffer.extend_from_slice(bytes);
-            let used = self.scan(&buffer, each)?;
-            // What is kept moves to a vector of its own size, so that a connection that falls idle
-            // does not hold on to a whole read.
-            self.pending = if used == 0 { buffer } else { buffer[used..].to_vec() };
+            buffer.extend_from_slice(&bytes[taken..taken + step]);
+            taken += step;
+            match self.scan(&buffer, &mut each)? {
+                0 => self.pending = buffer,
+                used => taken -= buffer.len() - used,
+            }
+        }
+        if self.pending.is_empty() {
+            self.scanned = 0;
+            let used = self.scan(&bytes[taken..], each)?;
+            self.pending.extend_from_slice(&bytes[taken + used..]);
         }
         debug_assert!(self.pending.len() < FRAME_BYTES_MAX + LENGTH_BYTES);
         Ok(())

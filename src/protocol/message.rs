@@ -35,7 +35,8 @@ pub struct Message<'a> {
 pub fn read_message(body: &str) -> Option<Message<'_>> {
     // Whoever types frames by hand leaves a line break between them.
     let body = body.trim_start_matches(['\r', '\n']);
-    let (time, rest) = body.strip_prefix('[')?.split_once("] ")?;
+    let (time, rest) = body.strip_prefix('[')?.split_once(']')?;
+    let rest = rest.strip_prefix(' ')?;
     // A name holds no line break, so the first one is behind it.
     let (name, _) = rest.split_at(memchr::memchr(b'\n', rest.as_bytes())?.checked_sub(1)?);
     let text = rest[name.len()..].strip_prefix(NAME_END)?;
