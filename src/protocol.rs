@@ -26,8 +26,8 @@ pub mod message;
 pub mod notice;
 
 pub use client::{Client, ClientId};
-pub use dial::{Dial, Peer};
-pub use group::{DialId, Group, Written};
+pub use dial::{Dial, DialId, Peer};
+pub use group::{Group, Written};
 pub use inbox::Inbox;
 pub use log::Log;
 pub use notice::{LostReason, Notice};

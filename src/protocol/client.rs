@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::dial::DialId;
 use super::frame::{self, Framing};
-use super::group::DialId;
 use super::inbox::Inbox;
 use super::log::Log;
 use crate::limits::{HOLD_BACK, PROBE};

@@ -18,6 +18,10 @@ pub struct Peer {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// Which dial: its place in the list that the user gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DialId(pub usize);
+
 /// The way to one peer.
 ///
 /// An attempt tries all addresses in turn and takes at most [`DIAL`]; each address gets its share

@@ -3,6 +3,7 @@
 //! Commands say what the user or the program wants, `handle_*` what happened, `poll_*` what is to be
 //! done. It writes to nobody: [`flush`](Group::flush) hands bytes to whoever can.
 
+mod dialling;
 mod flush;
 
 use std::collections::VecDeque;
@@ -14,17 +15,13 @@ use chrono::{DateTime, FixedOffset};
 use slab::Slab;
 
 use super::client::{Client, ClientId, Dialled, State};
-use super::dial::{Dial, Peer};
+use super::dial::{Dial, DialId, Peer};
 use super::frame::{Code, Frame, Framing};
 use super::log::Log;
 use super::message::{self, MessageWriter};
 use super::notice::{LostReason, Notice};
 
 pub use flush::Written;
-
-/// Which dial: its place in the list that the user gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DialId(usize);
 
 /// Everybody we talk with. `S` is a stream, of which the group knows nothing.
 ///
@@ -107,19 +104,6 @@ impl<S> Group<S> {
         Ok(id)
     }
 
-    /// The connection that we dialled from `local` to `remote`, if there is one.
-    fn dialled_from(&self, local: SocketAddr, remote: SocketAddr) -> Option<(ClientId, DialId)> {
-        // Most who accept many have dialled nobody.
-        if self.dials.is_empty() {
-            return None;
-        }
-        self.clients.iter().find_map(|(key, client)| {
-            let dialled = client.dialled.filter(|dialled| dialled.local == local)?;
-            let is_it = client.address == remote && client.state != State::Ended;
-            is_it.then_some((ClientId(key), dialled.dial))
-        })
-    }
-
     /// Says `text`, in as many frames as it takes.
     pub fn say(&mut self, text: &str, at: DateTime<FixedOffset>) {
         self.heard.said += 1;
@@ -169,12 +153,6 @@ impl<S> Group<S> {
         (self.heard.said > 0 && !self.heard.by_somebody).then_some(self.heard.said)
     }
 
-    /// Whether a peer is still being dialled for the first time.
-    #[must_use]
-    pub fn has_first_attempts(&self) -> bool {
-        self.dials.iter().any(Dial::is_first_attempt)
-    }
-
     /// The stream of a client that is still there.
     pub fn stream_mut(&mut self, id: ClientId) -> Option<&mut S> {
         self.clients
@@ -183,64 +161,10 @@ impl<S> Group<S> {
             .map(|client| &mut client.stream)
     }
 
-    /// Whether we dialled and nobody has answered yet.
-    #[must_use]
-    pub fn is_dialling(&self, id: ClientId) -> bool {
-        self.clients.get(id.0).is_some_and(|client| client.state == State::Dialling)
-    }
-
     /// Everybody who is connected or being dialled.
     fn ids(&self) -> Vec<ClientId> {
         let there = self.clients.iter().filter(|(_, client)| client.state != State::Ended);
         there.map(|(key, _)| ClientId(key)).collect()
-    }
-
-    /// The next address to dial, until `None`. The answer is [`handle_dialling`] or
-    /// [`handle_dial_failed`].
-    ///
-    /// [`handle_dialling`]: Self::handle_dialling
-    /// [`handle_dial_failed`]: Self::handle_dial_failed
-    pub fn poll_dial(&mut self, now: Instant) -> Option<(DialId, SocketAddr)> {
-        let mut dials = self.dials.iter_mut().enumerate();
-        dials.find_map(|(index, dial)| dial.poll(now).map(|address| (DialId(index), address)))
-    }
-
-    /// A connection to `address` is on its way, from our end `local`.
-    pub fn handle_dialling(
-        &mut self,
-        dial: DialId,
-        stream: S,
-        address: SocketAddr,
-        local: SocketAddr,
-    ) -> ClientId {
-        let client = Client::new(stream, address, Some(Dialled { dial, local }), self.log.end());
-        ClientId(self.clients.insert(client))
-    }
-
-    /// A connection could not even be begun.
-    pub fn handle_dial_failed(&mut self, dial: DialId, why: String, now: Instant) {
-        let dial = &mut self.dials[dial.0];
-        if dial.handle_failure(now, &mut self.random) {
-            self.notices.push_back(Notice::Unreachable { peer: Rc::clone(dial.name()), why });
-        }
-    }
-
-    /// The peer that we dialled answered. It is sent what was said since it was last there, as far
-    /// as the log reaches back.
-    pub fn handle_connected(&mut self, id: ClientId) {
-        let client = &mut self.clients[id.0];
-        let dialled = client.dialled.expect("only a dialled connection becomes connected");
-        let dial = &mut self.dials[dialled.dial.0];
-        dial.handle_connected();
-        client.cursor = self.log.position_of(dial.next_message());
-        let missed = self.log.number_at(client.cursor).saturating_sub(dial.next_message());
-        if client.cursor < self.log.end() {
-            self.behind.push(id);
-        }
-        let (peer, address) = (Rc::clone(dial.name()), client.address);
-        self.notices.push_back(Notice::Connected { peer, address, missed });
-        self.set_state(id, State::Open);
-        self.heard.alone_is_told = false;
     }
 
     /// Takes in what a client sent.
