@@ -87,8 +87,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
     let mut peers: Vec<Peer> = Vec::new();
     for argument in arguments.peers {
         let peer = argument.resolve()?;
-        // Named twice, it would be told everything twice.
-        if !peers.iter().any(|known| known.addresses == peer.addresses) {
+        // Named twice, if under two names, it would be told everything twice.
+        let is_known = |address: &SocketAddr| peers.iter().any(|known| known.addresses.contains(address));
+        if !peer.addresses.iter().any(is_known) {
             peers.push(peer);
         }
     }
@@ -100,14 +101,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
     Ok(Asked::Run(Config { port, bind, name, framing, stay, peers }))
 }
 
-/// The first paragraph of what clap says, which is the error, on one line.
+/// What clap says, without the paragraphs behind the error, on one line.
 fn one_sentence(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<_> = paragraph.split_whitespace().collect();
-    let sentence = words.join(" ");
-    let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
-    format!("{sentence} (see groupchat --help)")
+    let mut text = error.render().to_string();
+    // From the end, since an argument that is quoted may hold anything.
+    for paragraph in ["\n\nFor more information", "\n\nUsage:", "\n\n  tip:"] {
+        text.truncate(text.rfind(paragraph).unwrap_or(text.len()));
+    }
+    let sentence = text.strip_prefix("error: ").unwrap_or(&text).replace("\n  ", " ");
+    format!("{} (see groupchat --help)", sentence.trim_end())
 }
 
 fn login_name() -> Result<String, Error> {
@@ -144,6 +146,9 @@ fn framing_parser() -> impl TypedValueParser<Value = Framing> {
 }
 
 fn parse_peer(text: &str) -> Result<PeerArgument, String> {
+    if is_ipv6_without_port(text) {
+        return Err(format!("it has no port; write [{}]:PORT", text.trim_matches(['[', ']'])));
+    }
     let (host, port) = match text.rsplit_once(':') {
         None if text.bytes().all(|byte| byte.is_ascii_digit()) => (Host::ThisMachine, text),
         None => return Err(format!("it has no port; write {text}:PORT")),
@@ -152,6 +157,15 @@ fn parse_peer(text: &str) -> Result<PeerArgument, String> {
     let port = port.parse().ok().filter(|&port| port != 0);
     let port = port.ok_or("a peer's port is a number from 1 to 65535")?;
     Ok(PeerArgument { text: text.to_owned(), host, port })
+}
+
+/// Whether all of `text` is an address, and nothing in it can be meant as a port.
+fn is_ipv6_without_port(text: &str) -> bool {
+    let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    match text.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(is_ipv6),
+        None => is_ipv6(text) && !text.rsplit_once(':').is_some_and(|(host, _)| is_ipv6(host)),
+    }
 }
 
 fn parse_host(host: &str, port: &str) -> Result<Host, String> {
@@ -179,14 +193,15 @@ impl PeerArgument {
                 addresses.push((Ipv4Addr::LOCALHOST, port).into());
                 addresses.push((Ipv6Addr::LOCALHOST, port).into());
             }
-            Host::Address(address) => addresses.push((*address, port).into()),
+            Host::Address(address) => addresses.push((this_machine(*address), port).into()),
             Host::Name(name) => {
                 let found = (name.as_str(), port).to_socket_addrs().map_err(|error| {
                     let why = reason(&error);
                     let why = why.rsplit(": ").next().unwrap_or_default().to_owned();
                     Error::Argument(format!("cannot find the host of '{}' for '[PEER]...': {why}", self.text))
                 })?;
-                for address in found {
+                for mut address in found {
+                    address.set_ip(this_machine(address.ip()));
                     if !addresses.contains(&address) {
                         addresses.push(address);
                     }
@@ -198,5 +213,14 @@ impl PeerArgument {
             return Err(Error::Argument(format!("the host of '{text}' for '[PEER]...' has no address")));
         }
         Ok(Peer { name: self.text.into(), addresses })
+    }
+}
+
+/// Systems take the address of nowhere for that of this machine; so it is called by its name.
+fn this_machine(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        _ => address,
     }
 }

@@ -109,7 +109,7 @@ impl EventLoop {
         self.terminal.flush(now);
         self.next_wait = self.ask();
         self.peer.reap(self.poll.registry());
-        if self.peer.has_left() && self.terminal.is_done(now) {
+        if self.peer.has_left() && self.peer.readable_count() == 0 && self.terminal.is_done(now) {
             self.phase = Phase::Over;
         }
         Ok(())
@@ -160,18 +160,20 @@ impl EventLoop {
         Ok(())
     }
 
-    /// While the conversation cannot be shown, it is left with those who say it.
+    /// While the conversation cannot be shown, it is left with those who say it. Once we leave it will
+    /// not be shown any more, but is read: closing with something unread would send a reset, and that
+    /// can destroy our last words.
     fn take_from_peers(&mut self, now: Instant) {
-        if self.terminal.is_full() {
-            return;
+        if !self.terminal.is_full() {
+            // Before reading: a connection to oneself is noticed where it is accepted.
+            self.peer.accept(now, self.poll.registry());
         }
-        // Before reading: a connection to oneself is noticed where it is accepted.
-        self.peer.accept(now, self.poll.registry());
         for _ in 0..self.peer.readable_count() {
-            if self.terminal.is_full() {
-                return;
+            match (self.terminal.is_full(), self.phase) {
+                (false, _) => self.peer.read_next(now),
+                (true, Phase::Leaving) => self.peer.discard_next(now),
+                (true, _) => return,
             }
-            self.peer.read_next(now);
             self.show();
         }
     }
@@ -187,13 +189,14 @@ impl EventLoop {
                     let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
                     self.peer.say(&line, at);
                 }
-            } else if self.terminal.input.is_over() && !self.stay {
-                self.phase = Phase::InputEnded;
             } else if mem::take(&mut may_read) {
                 self.terminal.read_input(self.poll.registry());
             } else {
-                return;
+                break;
             }
+        }
+        if self.phase == Phase::Talking && self.terminal.input.is_over() && !self.stay {
+            self.phase = Phase::InputEnded;
         }
     }
 
@@ -212,7 +215,7 @@ impl EventLoop {
     /// tell of.
     fn ask(&self) -> Option<Duration> {
         let now = Instant::now();
-        let can_take = !self.terminal.is_full();
+        let can_take = !self.terminal.is_full() || self.phase == Phase::Leaving;
         let can_say = self.phase == Phase::Talking && self.peer.said() <= self.peer.say_limit(now);
         let has_work = self.peer.has_more_to_write()
             || can_take && self.peer.has_more_to_take()

@@ -116,6 +116,15 @@ impl GroupPeer {
 
     /// Reads from the client that has waited longest, up to a turn's budget.
     pub fn read_next(&mut self, now: Instant) {
+        self.read(now, |group, id, bytes| group.handle_bytes(id, bytes, now));
+    }
+
+    /// The same, but what is read is dropped.
+    pub fn discard_next(&mut self, now: Instant) {
+        self.read(now, |_, _, _| ());
+    }
+
+    fn read(&mut self, now: Instant, mut take: impl FnMut(&mut Group<Stream>, ClientId, &[u8])) {
         let Some(id) = self.readable.pop_front() else { return };
         let mut budget = READ_TURN_BYTES;
         while budget > 0 {
@@ -124,7 +133,7 @@ impl GroupPeer {
                 Ok(0) => return self.group.handle_closed(id, now),
                 Ok(count) => {
                     budget -= count;
-                    self.group.handle_bytes(id, &self.scratch[..count], now);
+                    take(&mut self.group, id, &self.scratch[..count]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     stream.is_readable = false;
@@ -143,12 +152,13 @@ impl GroupPeer {
         self.group.say(text, at);
     }
 
-    /// Says goodbye behind everything already said, and dials nobody any more.
+    /// Says goodbye behind everything already said, and dials and accepts nobody any more.
     pub fn leave(&mut self, now: Instant, at: DateTime<FixedOffset>) {
         let mut address = canonical(self.server.address());
         if address.ip().is_unspecified() {
             address.set_ip(self.own_ip.unwrap_or(Ipv6Addr::LOCALHOST.into()));
         }
+        self.server.stop();
         self.group.leave(now, at, address);
     }
 
@@ -292,7 +302,7 @@ fn write(stream: &mut Stream, bytes: &[u8]) -> Written {
                 return Written::Took(0);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => (),
-            Err(error) => return Written::Failed(reason(&error)),
+            Err(_) => return Written::Failed,
         }
     }
 }

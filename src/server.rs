@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
@@ -20,13 +21,15 @@ use crate::limits::{ACCEPT_RETRY, BACKLOG};
 /// in the kernel's queue and is accepted then. Without that, an edge-triggered poll would never
 /// mention those who were already waiting.
 ///
-/// Invariant: the reserve is there unless the server is starved.
+/// Invariant: the reserve is there unless the server is starved or stopped.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     state: State,
     reserve: Option<File>,
+    /// Somebody has had to wait since the queue was last seen empty.
+    is_crowded: bool,
     complaint: Option<String>,
 }
 
@@ -38,6 +41,8 @@ enum State {
     Ready,
     /// Out of descriptors, until then at least.
     Starved { retry_at: Instant },
+    /// Nobody is accepted any more.
+    Stopped,
 }
 
 impl Server {
@@ -63,7 +68,7 @@ impl Server {
         let failed = |error| Error::Failure(format!("cannot listen: {}", reason(&error)));
         let address = listener.local_addr().map_err(failed)?;
         let reserve = Some(open_reserve().map_err(failed)?);
-        Ok(Self { listener, address, state: State::Ready, reserve, complaint: None })
+        Ok(Self { listener, address, state: State::Ready, reserve, is_crowded: false, complaint: None })
     }
 
     /// The address it listens on, with the real port.
@@ -88,6 +93,11 @@ impl Server {
         }
     }
 
+    /// Accepts nobody any more.
+    pub fn stop(&mut self) {
+        self.state = State::Stopped;
+    }
+
     /// Ends a starvation whose time is over, if there is a descriptor again.
     pub fn handle_time(&mut self, now: Instant) {
         if self.deadline().is_some_and(|retry_at| now >= retry_at) {
@@ -103,7 +113,10 @@ impl Server {
             Err(error) => error,
         };
         match error.kind() {
-            ErrorKind::WouldBlock => self.state = State::Idle,
+            ErrorKind::WouldBlock => {
+                self.is_crowded = false;
+                self.state = State::Idle;
+            }
             kind if is_of_the_connection(kind) => (),
             // Descriptors or memory are used up, of this process or of the system.
             _ => return self.accept_with_the_reserve(now),
@@ -123,7 +136,7 @@ impl Server {
         if let State::Starved { retry_at } = self.state { Some(retry_at) } else { None }
     }
 
-    /// Why a starvation began, once.
+    /// Why somebody has to wait, once until nobody does.
     pub fn poll_complaint(&mut self) -> Option<String> {
         self.complaint.take()
     }
@@ -137,6 +150,7 @@ impl Server {
             }
             // Nobody is waiting: being out of descriptors hurts nobody.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.is_crowded = false;
                 self.renew_reserve(State::Idle, now);
                 None
             }
@@ -159,7 +173,7 @@ impl Server {
     }
 
     fn starve(&mut self, error: &io::Error, now: Instant) {
-        if self.deadline().is_none() {
+        if !mem::replace(&mut self.is_crowded, true) {
             self.complaint = Some(reason(error));
         }
         self.state = State::Starved { retry_at: now + ACCEPT_RETRY };

@@ -222,11 +222,14 @@ pub fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// Prints why the program ends to standard error.
+/// Prints why the program ends to standard error, if it takes that while we have patience.
 pub fn complain(sentence: &str) {
     let mut line = b"groupchat: ".to_vec();
     push_visible(sentence, &mut line);
     line.push(b'\n');
-    // There is nobody else to tell.
-    let _ = io::stderr().write_all(&line);
+    let mut stderr = io::stderr();
+    if descriptor::is_writable_within(stderr.as_fd(), LEAVE_STALL) {
+        // There is nobody else to tell.
+        let _ = stderr.write_all(&line);
+    }
 }

@@ -219,7 +219,7 @@ impl World {
         group.flush(self.now, |&mut (link, end), bytes, _| {
             let link = &mut links[link];
             if link.is_cut || link.is_closed[1 - end] {
-                return Written::Failed("cut".into());
+                return Written::Failed;
             }
             let pipe = &mut link.pipes[end];
             let room = pipe.room - pipe.bytes.len();

@@ -28,6 +28,8 @@ pub(super) enum State {
         /// When it is closed in any case.
         until: Instant,
     },
+    /// Writing to it failed. What it said before is still read; reading then finds the end.
+    Failing,
     /// To be reaped.
     Ended,
 }

@@ -239,7 +239,7 @@ impl<S> Group<S> {
                 let Dialled { dial, .. } = client.dialled.expect("who dials has dialled");
                 self.handle_dial_failed(dial, why.to_string(), now);
             }
-            State::Open => {
+            State::Open | State::Failing => {
                 self.notices.push_back(Notice::Lost { who: client.who(), why });
                 if let Some(Dialled { dial, .. }) = client.dialled
                     && !self.leaving
@@ -269,7 +269,7 @@ impl<S> Group<S> {
         self.open_count -= usize::from(is_open(client.state));
         client.state = state;
         match state {
-            State::Dialling | State::Open => (),
+            State::Dialling | State::Open | State::Failing => (),
             State::Finishing { .. } => self.to_shut_down.push_back(id),
             State::Ended => self.ended.push(id),
         }

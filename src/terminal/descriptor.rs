@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -99,19 +100,28 @@ pub fn is_hang_up(error: &io::Error) -> bool {
 /// Whether reading would not block.
 #[must_use]
 pub fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
-    state(descriptor, PollFlags::IN).intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
+    let ready = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+    state(descriptor, PollFlags::IN, Duration::ZERO).intersects(ready)
 }
 
 /// Whether writing a little would not block.
 #[must_use]
 pub fn is_writable(descriptor: BorrowedFd<'_>) -> bool {
-    state(descriptor, PollFlags::OUT).intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR)
+    is_writable_within(descriptor, Duration::ZERO)
+}
+
+/// The same, after waiting for it. Only for when the loop is over.
+#[must_use]
+pub fn is_writable_within(descriptor: BorrowedFd<'_>, patience: Duration) -> bool {
+    let ready = PollFlags::OUT | PollFlags::HUP | PollFlags::ERR;
+    state(descriptor, PollFlags::OUT, patience).intersects(ready)
 }
 
 /// Whether nobody is left at the other end of what is written.
 #[must_use]
 pub fn is_closed(descriptor: BorrowedFd<'_>) -> bool {
-    state(descriptor, PollFlags::OUT).intersects(PollFlags::HUP | PollFlags::ERR)
+    let closed = PollFlags::HUP | PollFlags::ERR;
+    state(descriptor, PollFlags::OUT, Duration::ZERO).intersects(closed)
 }
 
 /// Whether both lead to the same place, so that what is written to one stands behind what was
@@ -122,9 +132,10 @@ pub fn is_same_place(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
-fn state(descriptor: BorrowedFd<'_>, asked: PollFlags) -> PollFlags {
+fn state(descriptor: BorrowedFd<'_>, asked: PollFlags, patience: Duration) -> PollFlags {
     let mut one = [PollFd::from_borrowed_fd(descriptor, asked)];
-    match poll(&mut one, Some(&Timespec::default())) {
+    let patience = Timespec::try_from(patience).unwrap_or_default();
+    match poll(&mut one, Some(&patience)) {
         Ok(_) => one[0].revents(),
         // Interrupted: it is asked again in the next turn.
         Err(_) => PollFlags::empty(),

@@ -13,8 +13,8 @@ use crate::protocol::dial::Dial;
 pub enum Written {
     /// It took this many of them, from the front.
     Took(usize),
-    /// The connection failed, and the system says why.
-    Failed(String),
+    /// The connection failed. Reading from it will tell why, after what was said before.
+    Failed,
 }
 
 impl<S> Group<S> {
@@ -63,7 +63,7 @@ impl<S> Group<S> {
                         break;
                     }
                 }
-                Written::Failed(why) => return self.lose(id, LostReason::Failed(why), now),
+                Written::Failed => return self.set_state(id, State::Failing),
             }
         }
         client.clock(now, took_some, &self.log);
