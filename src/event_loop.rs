@@ -141,21 +141,28 @@ impl EventLoop {
         self.peer.handle_time(now, self.poll.registry());
         self.take_from_peers(now);
         self.take_lines();
-        let nobody_reads = self.phase < Phase::Leaving && self.terminal.is_closed();
-        if nobody_reads || self.phase == Phase::InputEnded && !self.peer.has_first_attempts() {
+        if self.nobody_reads() || self.phase == Phase::InputEnded && !self.peer.has_first_attempts() {
             self.leave(now);
         }
         Ok(())
     }
 
-    /// The first signal says goodbye; a further one waits for nobody.
+    /// Whether the conversation has lost its reader, who will miss nothing if we leave.
+    fn nobody_reads(&self) -> bool {
+        self.phase < Phase::Leaving && self.terminal.is_closed()
+    }
+
+    /// The first signal says goodbye; a further one waits for nobody. A hang-up is no such wish: one
+    /// comes from the terminal and another from the shell that ends with it.
     fn take_signals(&mut self, now: Instant) -> Result<(), Error> {
-        for _ in 0..self.signals.pending().count() {
-            if self.phase >= Phase::Leaving {
+        let signals: Vec<_> = self.signals.pending().collect();
+        for signal in signals {
+            if self.phase < Phase::Leaving {
+                self.leave(now);
+            } else if signal != SIGHUP {
                 let sentence = "ended at once: not everybody may have everything that was said";
                 return Err(Error::Failure(sentence.to_owned()));
             }
-            self.leave(now);
         }
         Ok(())
     }
@@ -217,7 +224,8 @@ impl EventLoop {
         let now = Instant::now();
         let can_take = !self.terminal.is_full() || self.phase == Phase::Leaving;
         let can_say = self.phase == Phase::Talking && self.peer.said() <= self.peer.say_limit(now);
-        let has_work = self.peer.has_more_to_write()
+        let has_work = self.nobody_reads()
+            || self.peer.has_more_to_write()
             || can_take && self.peer.has_more_to_take()
             || can_say && self.terminal.input.is_ready();
         if has_work {
