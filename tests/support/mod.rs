@@ -73,7 +73,8 @@ impl Peer {
     /// Types `line` and Enter.
     pub fn say(&mut self, line: &str) {
         let input = self.input.as_mut().expect("input that was not ended");
-        writeln!(input, "{line}").expect("a peer that reads");
+        // In one write, so that several lines are typed at once.
+        input.write_all(format!("{line}\n").as_bytes()).expect("a peer that reads");
     }
 
     /// Ends its input, as Ctrl+D does.
@@ -139,7 +140,7 @@ impl Lines {
             match self.receiver.recv_timeout(DEADLINE) {
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => panic!("no further line after {:?}", self.seen),
+                Err(RecvTimeoutError::Timeout) => panic!("no further line after {:?}", self.last()),
             }
         }
         self.next += 1;
@@ -154,7 +155,12 @@ impl Lines {
                 return line;
             }
         }
-        panic!("the stream ended without {part:?}: {:?}", self.seen);
+        panic!("the stream ended without {part:?}: {:?}", self.last());
+    }
+
+    /// The last of the lines that were received, to tell of in a failure.
+    fn last(&self) -> &[String] {
+        &self.seen[self.seen.len().saturating_sub(30)..]
     }
 
     /// All further lines to the end of the stream.

@@ -1,0 +1,362 @@
+//! The command line: what each option does, what each mistake is answered with, and how the program
+//! is used in a pipeline.
+
+mod support;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
+use support::descriptors::wait_until_idle;
+use support::sockets::{FreePort, MESSAGE, accept, has_ipv6, listen, messages};
+use support::{PROGRAM, Peer, connect, read_to_end, read_until};
+
+/// Runs the program with `arguments` and no input, and checks how it ends. Returns its lines on
+/// standard output and standard error.
+#[track_caller]
+fn check_end(arguments: &[&str], code: i32) -> (Vec<String>, Vec<String>) {
+    check_end_of(Peer::start(arguments), code)
+}
+
+#[track_caller]
+fn check_end_of(mut peer: Peer, code: i32) -> (Vec<String>, Vec<String>) {
+    peer.end_input();
+    let lines = (peer.conversation.rest(), peer.notices.rest());
+    assert_eq!(peer.exit_code(), code, "{lines:?}");
+    lines
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for arguments in [["--help"], ["-h"]] {
+        let (output, errors) = check_end(&arguments, 0);
+        let text = output.join("\n");
+        for part in [
+            "groupchat [OPTIONS] <PORT> [PEER]...",
+            "HOST:PORT, [IPV6]:PORT, or a bare PORT",
+            "-n, --name <NAME>",
+            "[default: the login name]",
+            "[env: GROUPCHAT_NAME]",
+            "-b, --bind <ADDRESS>",
+            "[default: all, IPv6 and IPv4]",
+            "--framing <",
+            "[default: text]",
+            "--stay",
+            "-h, --help",
+            "-V, --version",
+        ] {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
+        assert_eq!(errors, [""; 0]);
+    }
+    for arguments in [["--version"], ["-V"]] {
+        let (output, errors) = check_end(&arguments, 0);
+        assert_eq!(output, [concat!("groupchat ", env!("CARGO_PKG_VERSION"))]);
+        assert_eq!(errors, [""; 0]);
+    }
+}
+
+/// A mistake in the arguments is answered with one visible line on standard error, which holds all
+/// of `parts`, and with nothing else.
+#[track_caller]
+fn check_mistake(arguments: &[&str], parts: &[&str]) {
+    check_mistake_of(Peer::start(arguments), parts);
+}
+
+#[track_caller]
+fn check_mistake_of(peer: Peer, parts: &[&str]) {
+    let (output, errors) = check_end_of(peer, 2);
+    assert_eq!(output, [""; 0]);
+    let [line] = errors.as_slice() else { panic!("one line, not {errors:?}") };
+    assert!(line.starts_with("groupchat: "), "{line}");
+    assert!(!line.contains(char::is_control), "{line:?}");
+    for part in parts {
+        assert!(line.contains(part), "no {part:?} in {line}");
+    }
+}
+
+#[test]
+fn a_port_is_a_number_that_is_there() {
+    check_mistake(&[], &["<PORT>", "required"]);
+    check_mistake(&["--stay"], &["<PORT>", "required"]);
+    for port in ["70000", "65536", "abc", "", "5000x", "0x10", "1.5", "\u{661}"] {
+        check_mistake(&[port], &[&format!("'{port}' for '<PORT>'"), "0 to 65535"]);
+    }
+    check_mistake(&["host:5000"], &["'host:5000' for '<PORT>'"]);
+}
+
+#[test]
+fn a_peer_is_a_host_and_a_port() {
+    #[track_caller]
+    fn check(peer: &str, part: &str) {
+        check_mistake(&["0", peer], &[&format!("'{peer}' for '[PEER]...'"), part]);
+        // The first mistake is told, wherever it stands.
+        check_mistake(&["0", "127.0.0.1:9", peer, "127.0.0.1:9"], &[&format!("'{peer}' for"), part]);
+    }
+    check("host", "write host:PORT");
+    check("host:", "1 to 65535");
+    check("host:abc", "1 to 65535");
+    check("host:0", "1 to 65535");
+    check("host:70000", "1 to 65535");
+    check("0", "1 to 65535");
+    check("70000", "1 to 65535");
+    check("", "1 to 65535");
+    check(":5000", "no host");
+    check("::1:5000", "write [::1]:5000");
+    check("fe80::1:5000", "write [fe80::1]:5000");
+    check("[::1]:", "1 to 65535");
+    check("[::1]:0", "1 to 65535");
+    check("[]:5000", "IPv6");
+    check("[host]:5000", "IPv6");
+    check("[127.0.0.1]:5000", "IPv6");
+    check("[::1]5000", "IPv6");
+    check("[::1:5000", "IPv6");
+    check("::1]:5000", "IPv6");
+}
+
+#[test]
+fn an_ipv6_address_without_a_port_is_told_how_to_have_one() {
+    check_mistake(&["0", "::1"], &["'::1' for '[PEER]...'", "[::1]:PORT"]);
+    check_mistake(&["0", "[::1]"], &["'[::1]' for '[PEER]...'", "[::1]:PORT"]);
+}
+
+#[test]
+fn a_host_that_nobody_knows_is_a_mistake() {
+    for peer in ["no-such-host.invalid:5000", "no such host:5000"] {
+        check_mistake(&["0", peer], &["cannot find", &format!("'{peer}' for '[PEER]...'")]);
+    }
+}
+
+#[test]
+fn a_name_can_be_shown_and_is_short() {
+    #[track_caller]
+    fn check(name: &str, shown: &str, why: &str) {
+        let parts = [&format!("'{shown}' for '--name <NAME>'"), why];
+        check_mistake(&["-n", name, "0"], &parts);
+        check_mistake(&[&format!("--name={name}"), "0"], &parts);
+        let environment = format!("GROUPCHAT_NAME={name}");
+        check_mistake_of(Peer::run(Command::new("env").args([&environment, PROGRAM, "0"])), &parts);
+    }
+    check("", "", "empty");
+    check("\u{1b}[31mred", "^[[31mred", "control characters");
+    check("a\u{7}", "a^G", "control characters");
+    check("a\u{9b}b", "a\u{fffd}b", "control characters");
+    check("a\u{202e}b", "a\u{fffd}b", "control characters");
+    check("a\u{200b}b", "a\u{fffd}b", "control characters");
+    let long = "\u{20ac}".repeat(22);
+    check(&long, &long, "at most 64 bytes");
+    let longest = "x".repeat(64);
+    check_end(&["-n", &longest, "0"], 0);
+}
+
+/// However an argument is broken into lines, what is said of it is one, and names the argument.
+#[test]
+fn line_breaks_in_an_argument_hide_nothing() {
+    check_mistake(&["-n", "a\tb", "0"], &["--name <NAME>", "control characters"]);
+    check_mistake(&["-n", "a\nb", "0"], &["--name <NAME>", "control characters"]);
+    check_mistake(&["-n", "a\n\nb", "0"], &["--name <NAME>", "control characters"]);
+    check_mistake(&["0\n\n1"], &["<PORT>", "0 to 65535"]);
+    check_mistake(&["0", "a\n\nb"], &["[PEER]..."]);
+    check_mistake(&["0", "a\n\nb:5000"], &["[PEER]..."]);
+}
+
+#[test]
+fn options_that_are_none_are_mistakes() {
+    check_mistake(&["--frob", "0"], &["'--frob'"]);
+    check_mistake(&["-z", "0"], &["'-z'"]);
+    check_mistake(&["-1"], &["'-1'"]);
+    check_mistake(&["--framing", "xml", "0"], &["'xml' for '--framing <", "text, lab"]);
+    check_mistake(&["0", "--framing"], &["--framing <"]);
+    check_mistake(&["0", "--name"], &["--name <NAME>"]);
+    check_mistake(&["--stay=yes", "0"], &["'--stay'"]);
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_a_mistake() {
+    // What the shell makes of it is a byte that is no UTF-8.
+    for arguments in [r#""$x""#, r#"0 "$x:5000""#, r#"-n "$x" 0"#, r#"-b "$x" 0"#] {
+        let peer = Peer::start_shell(&format!(r#"x=$(printf '\377'); exec "$PEER" {arguments}"#));
+        check_mistake_of(peer, &["UTF-8"]);
+    }
+}
+
+#[test]
+fn an_address_to_listen_on_is_one_of_ours() {
+    #[track_caller]
+    fn check(address: &str, part: &str) {
+        check_mistake(&["-b", address, "0"], &[&format!("'{address}' for '--bind <ADDRESS>'"), part]);
+    }
+    check("nowhere", "IP address");
+    check("", "IP address");
+    check("localhost", "IP address");
+    check("127.0.0.1:5000", "IP address");
+    // Reserved for documentation (RFC 5737, RFC 3849), so nobody's.
+    check("192.0.2.1", "cannot listen");
+    if has_ipv6() {
+        check("2001:db8::1", "cannot listen");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_a_mistake() {
+    let (_taken, address) = listen();
+    let port = address.port().to_string();
+    let parts = [&format!("port {port} for '<PORT>'"), "in use"];
+    check_mistake(&[&port], &parts);
+    check_mistake(&["-b", "127.0.0.1", &port], &parts);
+    check_mistake(&["-b", "0.0.0.0", &port], &parts);
+    let mut peer = Peer::named("alice", &[]);
+    let port = peer.address().port().to_string();
+    check_mistake(&[&port], &["in use", &port]);
+}
+
+#[test]
+fn port_0_takes_a_free_one_and_says_which() {
+    /// `bind` is listened on as `shown`, and reached at every one of `hosts`.
+    #[track_caller]
+    fn check(bind: &[&str], shown: &str, hosts: &[std::net::IpAddr]) {
+        let mut peer = Peer::start(&[&["-n", "alice"], bind, &["0"]].concat());
+        let line = peer.notices.wait_for("listening on ");
+        let address = line.strip_prefix("listening on ").expect("nothing before");
+        let port = address.strip_prefix(shown).expect("the address").strip_prefix(':').expect("a port");
+        let port: u16 = port.parse().expect("a number");
+        assert_ne!(port, 0);
+        for host in hosts {
+            let mut stream = connect((*host, port).into());
+            peer.notices.wait_for(" connected");
+            peer.say("hello");
+            read_until(&mut stream, MESSAGE);
+        }
+    }
+    let (ipv4, ipv6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+    check(&["-b", "127.0.0.1"], "127.0.0.1", &[ipv4]);
+    check(&["--bind", "0.0.0.0"], "0.0.0.0", &[ipv4]);
+    if !has_ipv6() {
+        eprintln!("passed over: this machine has no IPv6");
+        return check(&[], "0.0.0.0", &[ipv4]);
+    }
+    check(&["-b", "::1"], "[::1]", &[ipv6]);
+    check(&["--bind=[::1]"], "[::1]", &[ipv6]);
+    check(&[], "[::]", &[ipv4, ipv6]);
+}
+
+#[test]
+fn the_name_is_the_option_then_the_variable_then_the_login_name() {
+    #[track_caller]
+    fn check(environment: &[&str], arguments: &[&str], expected: &str) {
+        let (listener, address) = listen();
+        let address = address.to_string();
+        let mut command = Command::new("env");
+        let mut peer =
+            Peer::run(command.args(environment).arg(PROGRAM).args(arguments).args(["0", &address]));
+        let mut stream = accept(&listener);
+        peer.say("hello");
+        let frame = read_until(&mut stream, MESSAGE);
+        assert!(frame.contains(&format!("] {expected}:\n")), "{frame} is not said by {expected}");
+    }
+    let login = Command::new("id").arg("-un").output().expect("id runs");
+    let login = String::from_utf8(login.stdout).expect("a login name");
+    check(&[], &[], login.trim());
+    check(&["GROUPCHAT_NAME=carol"], &[], "carol");
+    check(&["GROUPCHAT_NAME=carol"], &["-n", "dave"], "dave");
+    check(&["GROUPCHAT_NAME=carol"], &["--name=J\u{fc}rgen M"], "J\u{fc}rgen M");
+    // What is not used is not looked at.
+    check(&["GROUPCHAT_NAME="], &["-n", "dave"], "dave");
+}
+
+#[test]
+fn a_pipeline_delivers_its_lines_and_says_goodbye() {
+    let (listener, address) = listen();
+    let port = address.port();
+    // A bare port, a number and a name, which may have other addresses before the one that answers.
+    for host in ["", "127.0.0.1:", "localhost:"] {
+        let script = format!(r#"printf 'one\ntwo\n' | "$PEER" -n bot 0 {host}{port}"#);
+        let mut peer = Peer::start_shell(&script);
+        let bytes = read_to_end(&mut accept(&listener));
+        assert_eq!(messages(&bytes), ["one", "two"]);
+        assert!(bytes.ends_with(b"|\nbot<EXITENCD>"), "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(peer.exit_code(), 0);
+        assert_eq!(peer.conversation.rest(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_reached_nobody_is_a_failure() {
+    #[track_caller]
+    fn check(input: &str, peers: &[&str], code: i32, parts: &[&str]) {
+        let mut peer = Peer::start(&[&["-n", "bot", "0"], peers].concat());
+        input.lines().for_each(|line| peer.say(line));
+        let (output, errors) = check_end_of(peer, code);
+        assert_eq!(output, [""; 0]);
+        let last = errors.last().expect("where it listens");
+        assert_eq!(code == 1, last.starts_with("groupchat: nobody was reached"), "{errors:?}");
+        let all = errors.join("\n");
+        for part in parts {
+            assert_eq!(all.matches(part).count(), 1, "{part:?} once in {all}");
+        }
+    }
+    let (free, other) = (FreePort::new(), FreePort::new());
+    let (port, address) = (&*free.number(), &*other.address().to_string());
+    check("", &[], 0, &[]);
+    check("\n\n", &[], 0, &[]);
+    check("", &[port], 0, &[&format!("cannot reach {port}: ")]);
+    check("one", &[], 1, &["no peer is connected", "the message is lost\ngroupchat"]);
+    check("one\ntwo\nthree", &[], 1, &["no peer is connected", "all 3 messages"]);
+    check("one", &[port], 1, &[&format!("cannot reach {port}: ")]);
+    check("one", &[port, address], 1, &[&format!("{address}: "), &format!("{port}: ")]);
+}
+
+#[test]
+fn what_one_of_two_peers_has_is_no_failure() {
+    let ((listener, address), nobody) = (listen(), FreePort::new());
+    let mut peer = Peer::named("bot", &[nobody.address(), address]);
+    peer.say("one");
+    peer.end_input();
+    assert_eq!(messages(&read_to_end(&mut accept(&listener))), ["one"]);
+    assert_eq!(peer.exit_code(), 0);
+}
+
+#[test]
+fn stay_keeps_it_running_when_input_ends() {
+    let mut peer = Peer::start(&["-n", "alice", "--stay", "0"]);
+    let address = peer.address();
+    peer.end_input();
+    wait_until_idle(peer.child.id());
+    let mut bob = Peer::named("bob", &[address]);
+    bob.say("hello");
+    peer.conversation.wait_for("] bob: hello");
+    peer.signal(Signal::TERM);
+    bob.conversation.wait_for("alice has left the chat...");
+    assert_eq!(peer.exit_code(), 0);
+}
+
+/// Linux drops who dials while the queue of a listener is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_peer_that_does_not_answer_is_not_waited_for_for_ever() {
+    let silent = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    silent.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+    silent.listen(0).expect("a listener");
+    let silent_address = silent.local_addr().expect("its address").as_socket().expect("an IP address");
+    let mut queue = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&silent_address, Duration::from_millis(200)) {
+        queue.push(stream);
+    }
+    let (listener, address) = listen();
+    let mut peer = Peer::named("bot", &[silent_address, address]);
+    // Others are not kept waiting meanwhile.
+    let mut stream = accept(&listener);
+    peer.say("hello");
+    read_until(&mut stream, MESSAGE);
+    let mut alone = Peer::named("bot", &[silent_address]);
+    alone.say("hello");
+    alone.end_input();
+    let (_, errors) = check_end_of(alone, 1);
+    assert!(errors.iter().any(|line| line.contains("no answer")), "{errors:?}");
+    // A signal does not wait for it.
+    peer.signal(Signal::INT);
+    assert_eq!(peer.exit_code(), 0);
+    assert!(!peer.notices.rest().iter().any(|line| line.contains("groupchat: ")));
+}

@@ -1,0 +1,216 @@
+//! The other ends of connections in a test: what a plain client says, ports nobody listens on, and a
+//! peer that speaks lab framing.
+
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, Socket, Type};
+
+use super::{DEADLINE, Peer};
+
+/// What ends a message.
+pub const MESSAGE: &str = "<MSGENCD>";
+
+/// What ends a goodbye in text framing.
+pub const EXIT: &str = "<EXITENCD>";
+
+/// A message in text framing, as `name` says it.
+pub fn message(name: &str, text: &str) -> String {
+    format!("[2026-11-22T06:55:22.756724+00:00] {name}:\n\t\t{text}{MESSAGE}")
+}
+
+/// How [`message`] is shown.
+pub fn shown(name: &str, text: &str) -> String {
+    format!("[2026-11-22 06:55:22] {name}: {text}")
+}
+
+/// A goodbye of `name` in text framing.
+pub fn goodbye(name: &str) -> String {
+    format!("\n127.0.0.1:5000 [2026-11-22T06:55:22.756724+00:00]|\n{name}{EXIT}")
+}
+
+/// The texts of the messages in `bytes`, whole frames in text framing with no code in any text. A
+/// goodbye is not among them.
+#[track_caller]
+pub fn messages(bytes: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(bytes).expect("UTF-8");
+    let bodies = text.split_inclusive("ENCD>").filter_map(|frame| frame.strip_suffix(MESSAGE));
+    bodies.map(|body| body.split_once(":\n\t\t").expect("the shape of a message").1.to_owned()).collect()
+}
+
+/// What `name` said among the lines of a conversation, in order.
+pub fn said_by<'a>(name: &str, lines: &'a [String]) -> Vec<&'a str> {
+    let mark = format!("] {name}: ");
+    lines.iter().filter_map(|line| line.split_once(&mark).map(|(_, text)| text)).collect()
+}
+
+/// How many of `lines` contain `part`.
+pub fn count(lines: &[String], part: &str) -> usize {
+    lines.iter().filter(|line| line.contains(part)).count()
+}
+
+/// Waits until `peer` has told of `count` connections, whoever dialled.
+#[track_caller]
+pub fn wait_for_connections(peer: &mut Peer, count: usize) {
+    let mut left = count;
+    while left > 0 {
+        let line = peer.notices.next_line().expect("a peer that runs");
+        left -= usize::from(line.starts_with("connected to ") || line.ends_with(" connected"));
+    }
+}
+
+/// Waits for something that sends no event, such as what the system says of a process.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < end, "this did not happen: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A place for a peer to dial, where it cannot tell the port that it listens on itself.
+pub fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    (listener, address)
+}
+
+/// The next connection of a peer that dials `listener`.
+#[track_caller]
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    assert!(is_dialled(listener, DEADLINE), "nobody dials {:?}", listener.local_addr());
+    let (stream, _) = listener.accept().expect("somebody who dialled");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    stream.set_nodelay(true).expect("an option");
+    stream
+}
+
+/// Whether somebody dials `listener` within `patience`.
+pub fn is_dialled(listener: &TcpListener, patience: Duration) -> bool {
+    let timeout = Timespec::try_from(patience).expect("not too long");
+    let mut one = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut one, Some(&timeout)).expect("poll") > 0
+}
+
+/// Accepts and hangs up on who dials `listener`, so many times: a way to wait until a peer that
+/// knows this address has been through so many of its pauses.
+#[track_caller]
+pub fn hang_up(listener: &TcpListener, times: usize) {
+    for _ in 0..times {
+        drop(accept(listener));
+    }
+}
+
+/// A port of this machine on which nobody listens and which nobody else is given.
+pub struct FreePort {
+    address: SocketAddr,
+    // Linux lets a listener have the port all the same, since both allow their address to be
+    // reused, and gives it to nobody who takes any port.
+    _holder: Option<Socket>,
+}
+
+impl FreePort {
+    pub fn new() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_reuse_address(true).expect("an option");
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+        let address = socket.local_addr().expect("its address").as_socket().expect("an IP address");
+        Self { address, _holder: cfg!(target_os = "linux").then_some(socket) }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn number(&self) -> String {
+        self.address.port().to_string()
+    }
+}
+
+/// Connects with so little room that what is not read soon waits at the peer: a small buffer on this
+/// side, and small segments, which make the buffer on the other side small as well.
+pub fn connect_deaf(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(1).expect("an option");
+    // Where this is not supported, it takes somewhat more.
+    let _ = socket.set_tcp_mss(536);
+    socket.connect(&address.into()).expect("a peer that listens");
+    socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    socket.into()
+}
+
+/// Whether this machine has IPv6, which not every one does.
+pub fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}
+
+/// Closes `stream` with a reset.
+pub fn reset(stream: TcpStream) {
+    Socket::from(stream).set_linger(Some(Duration::ZERO)).expect("an option");
+}
+
+/// The exercise's own program at the other end of a connection: a 2-byte length, then that many
+/// bytes whose tail is a code, and each is taken with one `recv`.
+pub struct LabPeer {
+    pub stream: TcpStream,
+}
+
+impl LabPeer {
+    pub fn say(&mut self, name: &str, text: &str) {
+        self.send(&message(name, text));
+    }
+
+    pub fn leave(&mut self, name: &str) {
+        self.send(&goodbye(name).replace("<EXITENCD>", "<EXTENCD>"));
+    }
+
+    /// Sends `payload`, which has its code.
+    pub fn send(&mut self, payload: &str) {
+        self.stream.write_all(&lab_frame(payload.as_bytes())).expect("a peer that reads");
+    }
+
+    /// The payload of the next frame.
+    #[track_caller]
+    pub fn receive(&mut self) -> String {
+        let payload = self.receive_until_end().expect("the peer closed instead of sending a frame");
+        String::from_utf8(payload).expect("UTF-8")
+    }
+
+    /// The payload of the next frame, or `None` at the end, taken with one read as the exercise's
+    /// program does.
+    #[track_caller]
+    pub fn receive_until_end(&mut self) -> Option<Vec<u8>> {
+        let mut length = [0; 2];
+        match self.stream.read(&mut length).expect("a peer that sends") {
+            0 => return None,
+            count => assert_eq!(count, 2, "a length in one read"),
+        }
+        let mut payload = vec![0; usize::from(u16::from_be_bytes(length))];
+        let count = self.stream.read(&mut payload).expect("a peer that sends");
+        assert_eq!(count, payload.len(), "a frame in one read: {:?}", String::from_utf8_lossy(&payload));
+        Some(payload)
+    }
+
+    /// Reads on until a message says `text`, which is returned as it came.
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            let payload = self.receive();
+            if payload.ends_with(&format!(":\n\t\t{text}{MESSAGE}")) {
+                return payload;
+            }
+        }
+    }
+}
+
+/// `payload` in lab framing.
+pub fn lab_frame(payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).expect("a payload that fits");
+    [length.to_be_bytes().as_slice(), payload].concat()
+}
