@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Layers from the top down. A file imports from its own layer and from those below.
 const LAYERS: [&[&str]; 5] = [
@@ -77,4 +78,13 @@ fn every_file_does_only_what_it_promises() {
         assert!(code.starts_with("//!"), "{path} does not say what it holds");
         assert!(code.lines().count() <= LINES_MAX, "{path} may hold two ideas");
     }
+}
+
+#[test]
+fn the_readme_shows_the_options_as_they_are() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).expect("a README");
+    let help = Command::new(env!("CARGO_BIN_EXE_groupchat")).arg("--help").output().expect("the program");
+    let help = String::from_utf8(help.stdout).expect("text");
+    assert!(readme.contains(help.trim_end()), "the README lacks this:\n{help}");
 }

@@ -60,15 +60,21 @@ impl Inbox {
             let mut buffer = mem::take(&mut self.pending);
             buffer.extend_from_slice(&bytes[taken..taken + step]);
             taken += step;
-            match self.scan(&buffer, &mut each)? {
-                0 => self.pending = buffer,
-                used => taken -= buffer.len() - used,
+            let used = self.scan(&buffer, &mut each)?;
+            if used > 0 {
+                taken -= buffer.len() - used;
+                buffer.clear();
             }
+            self.pending = buffer;
         }
         if self.pending.is_empty() {
             self.scanned = 0;
             let used = self.scan(&bytes[taken..], each)?;
             self.pending.extend_from_slice(&bytes[taken + used..]);
+        }
+        // A buffer that is in use again and again stays; an idle connection keeps none.
+        if self.pending.len() < STEP_BYTES {
+            self.pending.shrink_to(if self.pending.is_empty() { 0 } else { 2 * STEP_BYTES });
         }
         debug_assert!(self.pending.len() < FRAME_BYTES_MAX + LENGTH_BYTES);
         Ok(())

@@ -35,14 +35,12 @@ pub struct Message<'a> {
 pub fn read_message(body: &str) -> Option<Message<'_>> {
     // Whoever types frames by hand leaves a line break between them.
     let body = body.trim_start_matches(['\r', '\n']);
-    let (time, rest) = body.strip_prefix('[')?.split_once(']')?;
-    let rest = rest.strip_prefix(' ')?;
+    let (time, rest) = split_before(body.strip_prefix('[')?, b']')?;
+    let rest = rest.strip_prefix("] ")?;
     // A name holds no line break, so the first one is behind it.
-    let (name, _) = rest.split_at(memchr::memchr(b'\n', rest.as_bytes())?.checked_sub(1)?);
-    let text = rest[name.len()..].strip_prefix(NAME_END)?;
-    if name.is_empty() {
-        return None;
-    }
+    let (name, text) = split_before(rest, b'\n')?;
+    let name = name.strip_suffix(':').filter(|name| !name.is_empty())?;
+    let text = text.strip_prefix(TEXT_START)?;
     Some(Message { at: read_timestamp(time)?, name, text })
 }
 
@@ -53,8 +51,13 @@ pub fn read_exit(body: &str) -> Option<&str> {
     Some(name.trim()).filter(|name| !name.is_empty())
 }
 
-/// What stands between a name and what was said.
-const NAME_END: &str = ":\n\t\t";
+/// What stands before what was said, behind a name and a colon.
+const TEXT_START: &str = "\n\t\t";
+
+/// `text` up to the first `byte`, an ASCII character, and from there on.
+fn split_before(text: &str, byte: u8) -> Option<(&str, &str)> {
+    Some(text.split_at(memchr::memchr(byte, text.as_bytes())?))
+}
 
 fn read_timestamp(text: &str) -> Option<Timestamp> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
@@ -97,7 +100,10 @@ impl MessageWriter {
         if self.header_at != Some(at) {
             self.header_at = Some(at);
             self.header.clear();
-            escape(format!("[{}] {}{NAME_END}", write_timestamp(at), self.name).as_bytes(), &mut self.header);
+            escape(
+                format!("[{}] {}:{TEXT_START}", write_timestamp(at), self.name).as_bytes(),
+                &mut self.header,
+            );
         }
         let code = Code::Message.spelled(Framing::Text);
         let room = FRAME_BYTES_MAX - self.header.len() - code.len();
