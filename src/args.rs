@@ -175,8 +175,14 @@ fn parse_host(host: &str, port: &str) -> Result<Host, String> {
             .map(|address| Host::Address(address.into()))
             .map_err(|_| "what stands in brackets must be an IPv6 address".to_owned());
     }
-    if host.contains(':') {
+    if host.parse::<Ipv6Addr>().is_ok() {
         return Err(format!("an IPv6 address needs brackets; write [{host}]:{port}"));
+    }
+    if host.contains(':') {
+        return Err(
+            "a host holds no ':'; write HOST:PORT, or an IPv6 address in brackets, such as [::1]:PORT"
+                .to_owned(),
+        );
     }
     if host.is_empty() {
         return Err(format!("it has no host; write HOST:{port}, or {port} for this machine"));

@@ -140,7 +140,7 @@ impl EventLoop {
         }
         self.peer.handle_time(now, self.poll.registry());
         self.take_from_peers(now);
-        self.take_lines();
+        self.take_lines(now);
         if self.nobody_reads() || self.phase == Phase::InputEnded && !self.peer.has_first_attempts() {
             self.leave(now);
         }
@@ -186,8 +186,8 @@ impl EventLoop {
     }
 
     /// One read of lines, and as many of them as the log has room for.
-    fn take_lines(&mut self) {
-        let limit = self.peer.say_limit(Instant::now()).min(self.peer.said() + SAY_TURN_BYTES as u64);
+    fn take_lines(&mut self, now: Instant) {
+        let limit = self.peer.say_limit(now).min(self.peer.said() + SAY_TURN_BYTES as u64);
         let (mut at, mut may_read) = (None, true);
         while self.phase == Phase::Talking && self.peer.said() <= limit {
             if let Some(line) = self.terminal.input.next_line() {

@@ -302,7 +302,11 @@ fn write(stream: &mut Stream, bytes: &[u8]) -> Written {
                 return Written::Took(0);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => (),
-            Err(_) => return Written::Failed,
+            Err(_) => {
+                // Reading is to find an end, whatever failed.
+                let _ = stream.tcp.shutdown(Shutdown::Write);
+                return Written::Failed;
+            }
         }
     }
 }
