@@ -285,11 +285,11 @@ dress_tmux() {
         set-option -g pane-border-format '#{?pane_active,#[reverse],} #{pane_title} ' \; \
         set-option -g window-status-format '' \; \
         set-option -g window-status-current-format '' \; \
-        set-option -g status-left ' Ctrl+O, or a click: another peer   Ctrl+C: it leaves   Ctrl+Q: all leave' \; \
+        set-option -g status-left ' Ctrl+C: all leave  Ctrl+D: this one  Ctrl+O, or a click: next ' \; \
         set-option -g status-left-length 80 \; \
         set-option -g status-right '' \; \
         bind-key -n C-o select-pane -t :.+ \; \
-        bind-key -n C-q kill-server \; \
+        bind-key -n C-c kill-server \; \
         select-pane -t '{top-left}'
 }
 

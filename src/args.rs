@@ -76,6 +76,10 @@ enum Host {
 ///
 /// [`Error::Argument`].
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    if let Some(argument) = arguments.iter().find(|argument| argument.to_str().is_none()) {
+        return Err(Error::Argument(format!("argument '{}' is not UTF-8", argument.to_string_lossy())));
+    }
     let parsed = Arguments::command().try_get_matches_from(arguments);
     let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
@@ -119,7 +123,9 @@ fn login_name() -> Result<String, Error> {
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|_| is_number);
+    port.ok_or_else(|| "a port is a number from 0 to 65535".to_owned())
 }
 
 fn parse_name(text: &str) -> Result<String, String> {
@@ -154,7 +160,7 @@ fn parse_peer(text: &str) -> Result<PeerArgument, String> {
         None => return Err(format!("it has no port; write {text}:PORT")),
         Some((host, port)) => (parse_host(host, port)?, port),
     };
-    let port = port.parse().ok().filter(|&port| port != 0);
+    let port = parse_port(port).ok().filter(|&port| port != 0);
     let port = port.ok_or("a peer's port is a number from 1 to 65535")?;
     Ok(PeerArgument { text: text.to_owned(), host, port })
 }

@@ -167,9 +167,9 @@ impl EventLoop {
         Ok(())
     }
 
-    /// While the conversation cannot be shown, it is left with those who say it. Once we leave it will
-    /// not be shown any more, but is read: closing with something unread would send a reset, and that
-    /// can destroy our last words.
+    /// While the conversation cannot be shown, it is left with those who say it. Once we leave it is
+    /// read all the same, and no more heard of who says it: closing with something unread would send
+    /// a reset, and that can destroy our last words.
     fn take_from_peers(&mut self, now: Instant) {
         if !self.terminal.is_full() {
             // Before reading: a connection to oneself is noticed where it is accepted.
@@ -209,6 +209,7 @@ impl EventLoop {
 
     fn leave(&mut self, now: Instant) {
         self.phase = Phase::Leaving;
+        self.terminal.leave(now);
         self.peer.leave(now, Local::now().fixed_offset());
     }
 
@@ -243,7 +244,9 @@ impl EventLoop {
             1 => "nobody was reached: the message is lost".to_owned(),
             _ => format!("nobody was reached: all {count} messages are lost"),
         });
-        match unheard.or_else(|| self.terminal.failure()) {
+        let unshown = (self.peer.unheard_bytes() > 0)
+            .then(|| "standard output took too little: what others said last is not shown".to_owned());
+        match unheard.or_else(|| self.terminal.failure()).or(unshown) {
             Some(sentence) => Err(Error::Failure(sentence)),
             None => Ok(()),
         }

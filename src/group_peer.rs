@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::mem;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
 use std::time::Instant;
 
@@ -18,10 +19,9 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::error::reason;
 use crate::limits::{
     ACCEPT_TURN, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_TURN_BYTES, USER_TIMEOUT,
-    WRITE_TURN_BYTES,
 };
 use crate::protocol::frame::Framing;
-use crate::protocol::{ClientId, DialId, Group, Notice, Peer, Written};
+use crate::protocol::{ClientId, DialId, Group, Notice, Peer};
 use crate::server::{Server, canonical};
 
 /// One participant: it listens, and it talks to everybody it is connected with.
@@ -33,7 +33,7 @@ pub struct GroupPeer {
     group: Group<Stream>,
     readable: VecDeque<ClientId>,
     /// Somebody would have taken more, but for the budget of a turn.
-    is_cut_short: bool,
+    has_more_to_write: bool,
     /// Our address as the first who was connected knows it.
     own_ip: Option<IpAddr>,
     scratch: Box<[u8]>,
@@ -45,6 +45,8 @@ struct Stream {
     tcp: TcpStream,
     is_readable: bool,
     is_writable: bool,
+    /// Writing failed, and why.
+    failure: Option<String>,
 }
 
 impl GroupPeer {
@@ -54,7 +56,7 @@ impl GroupPeer {
     pub fn new(server: Server, name: String, silent: Framing, peers: Vec<Peer>, now: Instant) -> Self {
         let group = Group::new(name, silent, peers, now, fastrand::Rng::new());
         let scratch = vec![0; READ_TURN_BYTES].into_boxed_slice();
-        Self { server, group, readable: VecDeque::new(), is_cut_short: false, own_ip: None, scratch }
+        Self { server, group, readable: VecDeque::new(), has_more_to_write: false, own_ip: None, scratch }
     }
 
     /// Somebody dialled.
@@ -98,7 +100,7 @@ impl GroupPeer {
             if let Some((tcp, address)) = self.server.accept(now)
                 && let Ok(local) = tcp.local_addr()
             {
-                let stream = Stream { tcp, is_readable: false, is_writable: true };
+                let stream = Stream { tcp, is_readable: false, is_writable: true, failure: None };
                 if let Ok(id) = self.group.accept(stream, canonical(address), canonical(local))
                     && let Err(error) = self.set_up(id, registry)
                 {
@@ -116,35 +118,40 @@ impl GroupPeer {
 
     /// Reads from the client that has waited longest, up to a turn's budget.
     pub fn read_next(&mut self, now: Instant) {
-        self.read(now, |group, id, bytes| group.handle_bytes(id, bytes, now));
-    }
-
-    /// The same, but what is read is dropped.
-    pub fn discard_next(&mut self, now: Instant) {
-        self.read(now, |_, _, _| ());
-    }
-
-    fn read(&mut self, now: Instant, mut take: impl FnMut(&mut Group<Stream>, ClientId, &[u8])) {
         let Some(id) = self.readable.pop_front() else { return };
         let mut budget = READ_TURN_BYTES;
         while budget > 0 {
             let Some(stream) = self.group.stream_mut(id) else { return };
+            stream.is_readable = false;
             match stream.tcp.read(&mut self.scratch[..budget]) {
-                Ok(0) => return self.group.handle_closed(id, now),
+                Ok(0) => {
+                    return match stream.failure.take() {
+                        Some(why) => self.group.handle_failed(id, why, now),
+                        None => self.group.handle_closed(id, now),
+                    };
+                }
                 Ok(count) => {
                     budget -= count;
-                    take(&mut self.group, id, &self.scratch[..count]);
+                    self.group.handle_bytes(id, &self.scratch[..count], now);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    stream.is_readable = false;
-                    return;
-                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => (),
                 Err(error) => return self.group.handle_failed(id, reason(&error), now),
             }
         }
         // There may be more, and the poll will not say so again.
-        self.readable.push_back(id);
+        if let Some(stream) = self.group.stream_mut(id) {
+            stream.is_readable = true;
+            self.readable.push_back(id);
+        }
+    }
+
+    /// The same, but nothing is heard of it, then or later.
+    pub fn discard_next(&mut self, now: Instant) {
+        if let Some(&id) = self.readable.front() {
+            self.group.mute(id);
+        }
+        self.read_next(now);
     }
 
     /// Says `text` to everybody.
@@ -164,16 +171,21 @@ impl GroupPeer {
 
     /// Writes to everybody what they have not taken.
     pub fn flush(&mut self, now: Instant) {
-        let mut is_cut_short = false;
-        self.group.flush(now, |stream, bytes, probe| {
+        let readable = &mut self.readable;
+        self.has_more_to_write = self.group.flush(now, |id, stream, bytes, probe| {
             if !stream.is_writable && !probe {
-                return Written::Took(0);
+                return 0;
             }
-            let written = write(stream, &bytes[..bytes.len().min(WRITE_TURN_BYTES)]);
-            is_cut_short |= written == Written::Took(WRITE_TURN_BYTES) && bytes.len() > WRITE_TURN_BYTES;
-            written
+            write(stream, bytes).unwrap_or_else(|error| {
+                // What was said before is still there to be read, and then the end.
+                stream.is_writable = false;
+                stream.failure = Some(reason(&error));
+                if !mem::replace(&mut stream.is_readable, true) {
+                    readable.push_back(id);
+                }
+                0
+            })
         });
-        self.is_cut_short = is_cut_short;
         while let Some(stream) = self.group.poll_shutdown() {
             // A connection that is gone already needs no shutdown.
             let _ = stream.tcp.shutdown(Shutdown::Write);
@@ -200,7 +212,7 @@ impl GroupPeer {
     /// Whether there is something to write that no event will tell of.
     #[must_use]
     pub fn has_more_to_write(&self) -> bool {
-        self.is_cut_short
+        self.has_more_to_write
     }
 
     /// Whether there is somebody to accept or something to read that no event will tell of.
@@ -233,6 +245,12 @@ impl GroupPeer {
         self.group.has_left()
     }
 
+    /// How many bytes of what others said were not heard.
+    #[must_use]
+    pub fn unheard_bytes(&self) -> usize {
+        self.group.unheard_bytes()
+    }
+
     /// How many messages were said, when nobody took any of them.
     #[must_use]
     pub fn unheard(&self) -> Option<u64> {
@@ -249,7 +267,7 @@ impl GroupPeer {
     fn dial(&mut self, dial: DialId, address: SocketAddr, registry: &Registry) -> io::Result<()> {
         let tcp = TcpStream::connect(address)?;
         let local = tcp.local_addr()?;
-        let stream = Stream { tcp, is_readable: false, is_writable: false };
+        let stream = Stream { tcp, is_readable: false, is_writable: false, failure: None };
         let id = self.group.handle_dialling(dial, stream, canonical(address), canonical(local));
         let set_up = self.set_up(id, registry);
         if let Err(error) = set_up {
@@ -269,7 +287,7 @@ impl GroupPeer {
             // The kernel chose the very port that nobody listens on, and it met itself.
             (_, Ok(peer), Ok(local)) if peer == local => ErrorKind::ConnectionRefused.into(),
             _ => {
-                self.group.handle_connected(id);
+                self.group.handle_connected(id, now);
                 return true;
             }
         };
@@ -289,25 +307,21 @@ impl GroupPeer {
     }
 }
 
-fn write(stream: &mut Stream, bytes: &[u8]) -> Written {
+fn write(stream: &mut Stream, bytes: &[u8]) -> io::Result<usize> {
     loop {
-        match stream.tcp.write(bytes) {
+        return match stream.tcp.write(bytes) {
             Ok(count) => {
                 // Taking less means that there is no more room: the poll says when there is.
                 stream.is_writable = count == bytes.len();
-                return Written::Took(count);
+                Ok(count)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 stream.is_writable = false;
-                return Written::Took(0);
+                Ok(0)
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => (),
-            Err(_) => {
-                // Reading is to find an end, whatever failed.
-                let _ = stream.tcp.shutdown(Shutdown::Write);
-                return Written::Failed;
-            }
-        }
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
     }
 }
 

@@ -51,6 +51,10 @@ pub const RETRY_MIN: Duration = Duration::from_millis(250);
 /// The longest pause before a peer is dialled again.
 pub const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// A connection that held this long was no mere knock at the door: pauses begin anew after it, as
+/// they do after a frame.
+pub const STEADY: Duration = Duration::from_secs(10);
+
 /// Addresses that one name may have; more are passed over.
 pub const ADDRESSES_MAX: usize = 16;
 
@@ -77,6 +81,9 @@ pub const READ_TURN_BYTES: usize = 64 << 10;
 
 /// Bytes written to one client in one turn.
 pub const WRITE_TURN_BYTES: usize = 256 << 10;
+
+/// Writes to one client in one turn: lab framing takes one for each frame.
+pub const WRITE_TURN_CALLS: usize = 16;
 
 /// Bytes appended to the log in one turn, before they are written to everybody.
 pub const SAY_TURN_BYTES: usize = 128 << 10;

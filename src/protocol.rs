@@ -27,7 +27,7 @@ pub mod notice;
 
 pub use client::{Client, ClientId};
 pub use dial::{Dial, DialId, Peer};
-pub use group::{Group, Written};
+pub use group::Group;
 pub use inbox::Inbox;
 pub use log::Log;
 pub use notice::{LostReason, Notice};

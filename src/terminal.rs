@@ -131,9 +131,9 @@ impl Terminal {
 
     /// Writes what is queued, as far as it is taken.
     pub fn flush(&mut self, now: Instant) {
+        self.tell_unshown();
         let mut took = self.conversation.flush(now);
         self.tell_full();
-        self.tell_unshown();
         took += self.notices.as_mut().map_or(0, |notices| notices.flush(now));
         if self.waiting_bytes() == 0 {
             self.stalled_since = None;
@@ -147,6 +147,11 @@ impl Terminal {
     pub fn deadline(&self) -> Option<Instant> {
         let notices = self.notices.as_ref().and_then(Output::deadline);
         self.conversation.deadline().into_iter().chain(notices).min()
+    }
+
+    /// The user leaves: from now on, patience has an end.
+    pub fn leave(&mut self, now: Instant) {
+        self.stalled_since = self.stalled_since.map(|_| now);
     }
 
     /// While leaving: when to give up on what is not taken.
@@ -184,7 +189,8 @@ impl Terminal {
             return;
         };
         let sentence = format!("cannot write standard output: {why}; the conversation waits until it can be");
-        if !mem::replace(&mut self.full_is_told, true) {
+        // Where both lead to the same place, it would only wait with the rest.
+        if !mem::replace(&mut self.full_is_told, true) && self.notices.is_some() {
             self.tell(&sentence);
         }
     }

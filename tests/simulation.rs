@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use groupchat::limits::{FINISH, LEAVE_STALL};
 use groupchat::protocol::frame::Framing;
-use groupchat::protocol::{ClientId, Group, LostReason, Notice, Peer, Written};
+use groupchat::protocol::{ClientId, Group, LostReason, Notice, Peer};
 
 /// One direction of a connection.
 #[derive(Default)]
@@ -176,7 +176,7 @@ impl World {
             let local = SocketAddr::from(([10, 0, 0, node as u8], 10_000 + link as u16));
             let dialling = self.nodes[node].group.handle_dialling(dial, (link, 0), target, local);
             let accepted = self.nodes[peer].group.accept((link, 1), local, target).expect("not oneself");
-            self.nodes[node].group.handle_connected(dialling);
+            self.nodes[node].group.handle_connected(dialling, self.now);
             let pipe = || Pipe { room: 1 << self.random.clone().u32(6..18), ..Pipe::default() };
             self.links.push(Link {
                 nodes: [node, peer],
@@ -216,10 +216,11 @@ impl World {
     fn flush(&mut self, node: usize) {
         let (links, random, moved) = (&mut self.links, &mut self.random, &mut self.moved_bytes);
         let group = &mut self.nodes[node].group;
-        group.flush(self.now, |&mut (link, end), bytes, _| {
+        group.flush(self.now, |_, &mut (link, end), bytes, _| {
             let link = &mut links[link];
             if link.is_cut || link.is_closed[1 - end] {
-                return Written::Failed;
+                // Reading finds the end.
+                return 0;
             }
             let pipe = &mut link.pipes[end];
             let room = pipe.room - pipe.bytes.len();
@@ -227,7 +228,7 @@ impl World {
                 if random.u8(..4) == 0 { random.usize(..=bytes.len()) } else { bytes.len() }.min(room);
             pipe.bytes.extend(&bytes[..count]);
             *moved += count;
-            Written::Took(count)
+            count
         });
         while let Some(&mut (link, end)) = group.poll_shutdown() {
             links[link].pipes[end].is_ended = true;

@@ -28,8 +28,6 @@ pub(super) enum State {
         /// When it is closed in any case.
         until: Instant,
     },
-    /// Writing to it failed. What it said before is still read; reading then finds the end.
-    Failing,
     /// To be reaped.
     Ended,
 }
@@ -56,6 +54,8 @@ pub struct Client<S> {
     pub(super) state: State,
     pub(super) name: Option<Rc<str>>,
     pub(super) inbox: Inbox,
+    /// Nothing that it says is heard any more.
+    pub(super) is_muted: bool,
     /// The position in the log up to which this client has taken everything.
     pub(super) cursor: u64,
     outbox: Vec<u8>,
@@ -74,7 +74,7 @@ pub(super) struct Dialled {
 impl<S> Client<S> {
     pub(super) fn new(stream: S, address: SocketAddr, dialled: Option<Dialled>, cursor: u64) -> Self {
         let state = if dialled.is_some() { State::Dialling } else { State::Open };
-        let (name, inbox, waiting) = (None, Inbox::default(), None);
+        let (name, inbox, waiting, is_muted) = (None, Inbox::default(), None, false);
         Self {
             stream,
             address,
@@ -82,6 +82,7 @@ impl<S> Client<S> {
             state,
             name,
             inbox,
+            is_muted,
             cursor,
             outbox: Vec::new(),
             outbox_taken: 0,
@@ -134,7 +135,7 @@ impl<S> Client<S> {
         self.outbox_taken += count;
         if self.outbox_taken == self.outbox.len() {
             self.cursor = log.frame_around(self.cursor).end;
-            self.outbox = Vec::new();
+            self.outbox.clear();
             self.outbox_taken = 0;
         }
     }
@@ -143,6 +144,7 @@ impl<S> Client<S> {
     pub(super) fn clock(&mut self, now: Instant, took_some: bool, log: &Log) {
         if !self.is_behind(log) {
             self.waiting = None;
+            self.outbox = Vec::new();
         } else if took_some || self.waiting.is_none() {
             self.waiting = Some(Waiting { since: now, probe_at: now + HOLD_BACK });
         } else if let Some(waiting) = &mut self.waiting

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::limits::{ADDRESSES_MAX, DIAL, RETRY_MAX, RETRY_MIN};
+use crate::limits::{ADDRESSES_MAX, DIAL, RETRY_MAX, RETRY_MIN, STEADY};
 
 /// A peer as the user named it, with the addresses that its name has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ enum State {
     /// An address is being tried.
     Trying { address: usize, address_ends: Instant, attempt_ends: Instant },
     /// Connected.
-    Connected,
+    Connected { since: Instant },
     /// Not to be dialled any more.
     Over,
 }
@@ -114,7 +114,7 @@ impl Dial {
         match self.state {
             State::Due { at, .. } => Some(at),
             State::Trying { address_ends, .. } => Some(address_ends),
-            State::Connected | State::Over => None,
+            State::Connected { .. } | State::Over => None,
         }
     }
 
@@ -139,8 +139,8 @@ impl Dial {
     }
 
     /// The address being tried answered.
-    pub fn handle_connected(&mut self) {
-        self.state = State::Connected;
+    pub fn handle_connected(&mut self, now: Instant) {
+        self.state = State::Connected { since: now };
         self.reach = Reach::Reached;
     }
 
@@ -153,6 +153,9 @@ impl Dial {
     /// sent.
     pub fn handle_lost(&mut self, now: Instant, next_message: u64, random: &mut fastrand::Rng) {
         self.next_message = next_message;
+        if matches!(self.state, State::Connected { since } if now >= since + STEADY) {
+            self.failures = 0;
+        }
         self.retry(now, random);
     }
 
@@ -227,7 +230,7 @@ mod tests {
                 now = at;
             }
             dial.poll(now).expect("an address");
-            dial.handle_connected();
+            dial.handle_connected(now);
             dial.handle_frame();
             dial.handle_lost(now, 5, &mut random);
             assert!(dial.deadline().expect("dialled again") - now <= RETRY_MIN);
@@ -242,14 +245,29 @@ mod tests {
         let mut dial = dial(1, now);
         for _ in 0..10 {
             dial.poll(now).expect("an address");
-            dial.handle_connected();
+            dial.handle_connected(now);
             dial.handle_lost(now, 0, &mut random);
             now = dial.deadline().expect("dialled again");
         }
         dial.poll(now).expect("an address");
-        dial.handle_connected();
+        dial.handle_connected(now);
         dial.handle_lost(now, 0, &mut random);
         assert!(dial.deadline().expect("dialled again") - now > RETRY_MAX / 2);
+    }
+
+    #[test]
+    fn a_silent_peer_that_stayed_a_while_is_soon_dialled_again() {
+        let (mut now, mut random) = (Instant::now(), fastrand::Rng::with_seed(5));
+        let mut dial = dial(1, now);
+        for _ in 0..10 {
+            dial.poll(now).expect("an address");
+            dial.handle_failure(now, &mut random);
+            now = dial.deadline().expect("another attempt");
+        }
+        dial.poll(now).expect("an address");
+        dial.handle_connected(now);
+        dial.handle_lost(now + STEADY, 0, &mut random);
+        assert!(dial.deadline().expect("dialled again") - (now + STEADY) <= RETRY_MIN);
     }
 
     #[test]

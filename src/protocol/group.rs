@@ -21,12 +21,10 @@ use super::log::Log;
 use super::message::{self, MessageWriter};
 use super::notice::{LostReason, Notice};
 
-pub use flush::Written;
-
 /// Everybody we talk with. `S` is a stream, of which the group knows nothing.
 ///
-/// Invariant: `open_count` clients are open or finishing; `behind` holds every open client that has
-/// something to take, and each at most once.
+/// Invariant: `open_count` clients are open or finishing. After a flush, `behind` holds every open
+/// client that has something to take, each once.
 #[derive(Debug)]
 pub struct Group<S> {
     writer: MessageWriter,
@@ -44,6 +42,8 @@ pub struct Group<S> {
     notices: VecDeque<Notice>,
     heard: Heard,
     leaving: bool,
+    /// What muted clients have said.
+    unheard_bytes: usize,
     random: fastrand::Rng,
 }
 
@@ -78,6 +78,7 @@ impl<S> Group<S> {
             notices: VecDeque::new(),
             heard: Heard::default(),
             leaving: false,
+            unheard_bytes: 0,
             random,
         }
     }
@@ -170,7 +171,10 @@ impl<S> Group<S> {
     /// Takes in what a client sent.
     pub fn handle_bytes(&mut self, id: ClientId, bytes: &[u8], now: Instant) {
         let client = &mut self.clients[id.0];
-        if client.state == State::Ended {
+        if client.is_muted {
+            self.unheard_bytes += bytes.len();
+        }
+        if client.state == State::Ended || client.is_muted {
             return;
         }
         let Client { inbox, name, address, .. } = client;
@@ -205,6 +209,17 @@ impl<S> Group<S> {
         }
     }
 
+    /// From now on, nothing is heard of what a client says: there is nowhere to show it.
+    pub fn mute(&mut self, id: ClientId) {
+        self.clients[id.0].is_muted = true;
+    }
+
+    /// How many bytes were not heard.
+    #[must_use]
+    pub fn unheard_bytes(&self) -> usize {
+        self.unheard_bytes
+    }
+
     /// A client closed its side.
     pub fn handle_closed(&mut self, id: ClientId, now: Instant) {
         let unfinished_bytes = self.clients[id.0].inbox.unfinished_bytes();
@@ -233,13 +248,18 @@ impl<S> Group<S> {
         let client = &self.clients[id.0];
         match client.state {
             State::Ended => return,
-            // It has our goodbye: closing is the answer to it.
-            State::Finishing { .. } => (),
+            // It was sent our goodbye, and closing is the answer to that. Anything else may mean that
+            // it never came.
+            State::Finishing { .. } => {
+                if let LostReason::Failed(_) = why {
+                    self.notices.push_back(Notice::Lost { who: client.who(), why });
+                }
+            }
             State::Dialling => {
                 let Dialled { dial, .. } = client.dialled.expect("who dials has dialled");
                 self.handle_dial_failed(dial, why.to_string(), now);
             }
-            State::Open | State::Failing => {
+            State::Open => {
                 self.notices.push_back(Notice::Lost { who: client.who(), why });
                 if let Some(Dialled { dial, .. }) = client.dialled
                     && !self.leaving
@@ -269,7 +289,7 @@ impl<S> Group<S> {
         self.open_count -= usize::from(is_open(client.state));
         client.state = state;
         match state {
-            State::Dialling | State::Open | State::Failing => (),
+            State::Dialling | State::Open => (),
             State::Finishing { .. } => self.to_shut_down.push_back(id),
             State::Ended => self.ended.push(id),
         }

@@ -118,6 +118,9 @@ impl Output {
             bytes = whole_lines(bytes, OUTPUT_TURN_BYTES);
         }
         match self.file.write(bytes) {
+            Ok(0) => {
+                self.state = State::Full { why: "it takes nothing".to_owned(), retry_at: now + OUTPUT_RETRY }
+            }
             Ok(count) => self.taken += count,
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => (),

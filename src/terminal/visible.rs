@@ -20,8 +20,8 @@ pub fn push_visible(text: &str, out: &mut Vec<u8>) {
     let mut chars = text.chars().peekable();
     let mut before = Before::default();
     while let Some(char) = chars.next() {
-        let next_is_emoji = chars.peek().is_some_and(|next| next.is_emoji_char());
-        before.push(char, next_is_emoji, out);
+        let next_is_picture = chars.peek().is_some_and(|&next| is_picture(next));
+        before.push(char, next_is_picture, out);
     }
 }
 
@@ -36,20 +36,26 @@ pub fn is_visible(text: &str) -> bool {
 /// What stands before a character and decides whether it may be shown.
 #[derive(Default)]
 struct Before {
-    is_emoji: bool,
+    /// An emoji that a joiner may join to another: digits count as emoji, and not as these.
+    is_picture: bool,
+    /// An emoji to which no selector has been applied.
+    may_be_selected: bool,
     marks: usize,
 }
 
 impl Before {
-    fn push(&mut self, char: char, next_is_emoji: bool, out: &mut Vec<u8>) {
+    fn push(&mut self, char: char, next_is_picture: bool, out: &mut Vec<u8>) {
         match char {
             '\0'..='\x1f' | '\x7f' => {
                 *self = Self::default();
                 out.extend([b'^', char as u8 ^ 0x40]);
             }
             // These two join or turn an emoji; elsewhere they only make different texts look alike.
-            '\u{200d}' if self.is_emoji && next_is_emoji => push_char(char, out),
-            '\u{fe00}'..='\u{fe0f}' if self.is_emoji => push_char(char, out),
+            '\u{200d}' if self.is_picture && next_is_picture => push_char(char, out),
+            '\u{fe00}'..='\u{fe0f}' if self.may_be_selected => {
+                self.may_be_selected = false;
+                push_char(char, out);
+            }
             _ if is_hidden(char) => {
                 *self = Self::default();
                 push_char(REPLACEMENT, out);
@@ -64,11 +70,16 @@ impl Before {
                 }
             }
             _ => {
-                *self = Self { is_emoji: char.is_emoji_char(), marks: 0 };
+                *self =
+                    Self { is_picture: is_picture(char), may_be_selected: char.is_emoji_char(), marks: 0 };
                 push_char(char, out);
             }
         }
     }
+}
+
+fn is_picture(char: char) -> bool {
+    char.is_emoji_char() && !char.is_ascii()
 }
 
 /// Characters that act on a terminal, hide, or change the order in which others are read.
@@ -162,6 +173,8 @@ mod tests {
         check("a\u{200d}b", "a\u{fffd}b");
         check("\u{1f980}\u{200d}x", "\u{1f980}\u{fffd}x");
         check("a\u{fe0f}", "a\u{fffd}");
+        check("1\u{200d}2", "1\u{fffd}2");
+        check("1\u{fe0f}\u{fe0f}\u{20e3}", "1\u{fe0f}\u{fffd}\u{20e3}");
         check("\u{1f980}\x07\u{fe0f}", "\u{1f980}^G\u{fffd}");
     }
 

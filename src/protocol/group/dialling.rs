@@ -39,11 +39,11 @@ impl<S> Group<S> {
 
     /// The peer that we dialled answered. It is sent what was said since it was last there, as far
     /// as the log reaches back.
-    pub fn handle_connected(&mut self, id: ClientId) {
+    pub fn handle_connected(&mut self, id: ClientId, now: Instant) {
         let client = &mut self.clients[id.0];
         let dialled = client.dialled.expect("only a dialled connection becomes connected");
         let dial = &mut self.dials[dialled.dial.0];
-        dial.handle_connected();
+        dial.handle_connected(now);
         client.cursor = self.log.position_of(dial.next_message());
         let missed = self.log.number_at(client.cursor).saturating_sub(dial.next_message());
         if client.cursor < self.log.end() {

@@ -4,76 +4,79 @@ use std::mem;
 use std::time::Instant;
 
 use super::{Group, LostReason, State};
-use crate::limits::{FINISH, LEAVE_STALL, LINE_LOG_BYTES_MAX, LOG_BYTES, STALL};
+use crate::limits::{
+    FINISH, LEAVE_STALL, LINE_LOG_BYTES_MAX, LOG_BYTES, STALL, WRITE_TURN_BYTES, WRITE_TURN_CALLS,
+};
 use crate::protocol::client::ClientId;
 use crate::protocol::dial::Dial;
 
-/// What became of bytes that were offered to a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// It took this many of them, from the front.
-    Took(usize),
-    /// The connection failed. Reading from it will tell why, after what was said before.
-    Failed,
-}
-
 impl<S> Group<S> {
-    /// Offers every client what it has not taken, through `write`, until it takes less than offered.
+    /// Offers every client what it has not taken, through `write`, until it takes less than offered
+    /// or has had its turn. Returns whether somebody would have taken more.
     ///
-    /// `write` gets the stream, the bytes, and whether to try even if nothing says that there is
-    /// room. Those who took nothing for too long, or whom the log has overrun, are lost; while
-    /// leaving, who has everything is finished.
-    pub fn flush(&mut self, now: Instant, mut write: impl FnMut(&mut S, &[u8], bool) -> Written) {
+    /// `write` gets the client, its stream, the bytes, and whether to try even if nothing says that
+    /// there is room; it returns how many bytes were taken, from the front. A stream that failed takes
+    /// none: reading from it tells why, after what was said before. Those who took nothing for too
+    /// long, or whom the log has overrun, are lost; while leaving, who has everything is finished.
+    pub fn flush(
+        &mut self,
+        now: Instant,
+        mut write: impl FnMut(ClientId, &mut S, &[u8], bool) -> usize,
+    ) -> bool {
         let mut visit = mem::take(&mut self.behind);
         if self.log.end() > self.flushed {
             self.flushed = self.log.end();
             visit.clear();
             visit.extend(self.clients.iter().map(|(key, _)| ClientId(key)));
         }
+        let mut has_more = false;
         for &id in &visit {
             if self.clients[id.0].state == State::Open {
-                self.flush_client(id, now, &mut write);
+                has_more |= self.flush_client(id, now, &mut write);
             }
         }
         visit.retain(|id| self.clients[id.0].is_behind(&self.log));
         self.behind = visit;
+        has_more
     }
 
+    /// Returns whether the client would have taken more.
     fn flush_client(
         &mut self,
         id: ClientId,
         now: Instant,
-        write: &mut impl FnMut(&mut S, &[u8], bool) -> Written,
-    ) {
+        write: &mut impl FnMut(ClientId, &mut S, &[u8], bool) -> usize,
+    ) -> bool {
         let client = &mut self.clients[id.0];
         if client.cursor < self.log.start() {
-            return self.lose(id, LostReason::Overrun, now);
+            self.lose(id, LostReason::Overrun, now);
+            return false;
         }
         let before = client.cursor;
         let probe = client.waiting.is_some_and(|waiting| now >= waiting.probe_at);
-        let mut took_some = false;
-        while client.is_behind(&self.log) {
+        let (mut budget, mut writes, mut is_full) = (WRITE_TURN_BYTES, 0, false);
+        while client.is_behind(&self.log) && !is_full && budget > 0 && writes < WRITE_TURN_CALLS {
             let (stream, bytes) = client.offer(&self.log, self.silent);
+            let bytes = &bytes[..bytes.len().min(budget)];
             let offered = bytes.len();
-            match write(stream, bytes, probe) {
-                Written::Took(count) => {
-                    client.handle_taken(count, &self.log);
-                    took_some |= count > 0;
-                    if count < offered {
-                        break;
-                    }
-                }
-                Written::Failed => return self.set_state(id, State::Failing),
-            }
+            let count = write(id, stream, bytes, probe);
+            client.handle_taken(count, &self.log);
+            is_full = count < offered;
+            budget -= count;
+            writes += 1;
         }
-        client.clock(now, took_some, &self.log);
-        self.heard.by_somebody |= before < self.heard.said_to && client.cursor >= self.heard.said_to;
+        client.clock(now, budget < WRITE_TURN_BYTES, &self.log);
+        if !self.heard.by_somebody && before < self.heard.said_to {
+            self.heard.by_somebody = self.log.number_at(client.cursor) > self.log.number_at(before);
+        }
+        let has_more = client.is_behind(&self.log) && !is_full;
         let patience = if self.leaving { LEAVE_STALL } else { STALL };
         if client.stalled_for(now) >= patience {
             self.lose(id, LostReason::Stalled(patience), now);
         } else if self.leaving && !client.is_behind(&self.log) {
             self.set_state(id, State::Finishing { until: now + FINISH });
         }
+        has_more
     }
 
     /// The next stream whose sending side is to be shut down, until `None`: it has everything.
@@ -121,8 +124,11 @@ impl<S> Group<S> {
     pub fn deadline(&self) -> Option<Instant> {
         let dials = self.dials.iter().filter_map(Dial::deadline);
         let behind = self.behind.iter().filter_map(|id| self.clients[id.0].waiting);
-        let finishing = self.clients.iter().filter(|_| self.leaving).filter_map(|(_, client)| {
-            if let State::Finishing { until } = client.state { Some(until) } else { None }
+        // Nobody finishes before we leave, and then everybody does.
+        let finishing = self.leaving.then(|| self.clients.iter()).into_iter().flatten();
+        let finishing = finishing.filter_map(|(_, client)| match client.state {
+            State::Finishing { until } => Some(until),
+            _ => None,
         });
         dials.chain(behind.map(|waiting| waiting.probe_at)).chain(finishing).min()
     }
