@@ -232,3 +232,22 @@ fn leaving_with_a_full_pipe_destroys_nothing_that_was_said() {
     assert_eq!(messages(&bytes).len(), 300);
     assert!(bytes.ends_with(EXIT.as_bytes()), "no goodbye");
 }
+
+/// What there is no time to show is left out at the end, and nowhere before.
+#[test]
+fn leaving_with_a_slow_reader_shows_whole_messages_up_to_some_point() {
+    let (reader, writer) = full_pipe();
+    let (mut peer, stream) = start_with([Stdio::piped(), writer.into(), Stdio::piped()]);
+    let flood: Vec<_> = (0..200_000).map(|number| format!("{number} end{MESSAGE}")).collect();
+    feed(stream.try_clone().expect("another descriptor"), flood.concat());
+    wait_until_idle(peer.child.id());
+    peer.signal(Signal::TERM);
+    let mut lines = Lines::read(reader);
+    let seen = lines.rest();
+    let code = peer.exit_code();
+    let said: Vec<_> = seen.iter().filter(|line| line.contains("] ")).collect();
+    for (number, line) in said.iter().enumerate() {
+        assert!(line.ends_with(&format!(": {number} end")), "{line:?} is not message {number}");
+    }
+    assert_eq!(code, i32::from(said.len() < flood.len()), "{} of them were shown", said.len());
+}

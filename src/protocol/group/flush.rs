@@ -133,3 +133,71 @@ impl<S> Group<S> {
         dials.chain(behind.map(|waiting| waiting.probe_at)).chain(finishing).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::protocol::frame::Framing;
+
+    fn group_with_one_client(silent: Framing, now: Instant) -> Group<()> {
+        let mut group = Group::new("alice".into(), silent, Vec::new(), now, fastrand::Rng::with_seed(1));
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        group.accept((), address(1), address(2)).expect("not oneself");
+        group
+    }
+
+    /// Says 900 lines and flushes until nothing is left. Returns the writes of each flush.
+    fn writes_per_flush(silent: Framing) -> Vec<usize> {
+        let now = Instant::now();
+        let mut group = group_with_one_client(silent, now);
+        for _ in 0..900 {
+            group.say(&"x".repeat(1_000), DateTime::UNIX_EPOCH.fixed_offset());
+        }
+        let mut flushes = Vec::new();
+        loop {
+            let (mut writes, mut taken) = (0, 0);
+            let has_more = group.flush(now, |_, (), bytes, _| {
+                writes += 1;
+                taken += bytes.len();
+                bytes.len()
+            });
+            assert!(taken <= WRITE_TURN_BYTES);
+            flushes.push(writes);
+            if !has_more {
+                assert!(group.behind.is_empty(), "nothing will tell of what is left");
+                return flushes;
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_takes_more_than_a_turn_allows() {
+        let text = writes_per_flush(Framing::Text);
+        assert!((4..=6).contains(&text.len()) && text.iter().all(|&writes| writes <= 2), "{text:?}");
+        let lab = writes_per_flush(Framing::Lab);
+        assert_eq!(lab.iter().sum::<usize>(), 900);
+        assert!(lab.iter().all(|&writes| writes <= WRITE_TURN_CALLS), "{lab:?}");
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_tried_again_and_then_lost() {
+        let start = Instant::now();
+        let mut group = group_with_one_client(Framing::Text, start);
+        while group.poll_output().is_some() {}
+        group.say("hello", DateTime::UNIX_EPOCH.fixed_offset());
+        let (mut now, mut probes) = (start, 0);
+        while group.poll_output().is_none() {
+            assert!(!group.flush(now, |_, (), _, probe| {
+                probes += u32::from(probe);
+                0
+            }));
+            now = group.deadline().unwrap_or(now);
+        }
+        assert!(now >= start + STALL && probes > 10, "{probes} probes in {:?}", now - start);
+        assert!(group.poll_ended().is_some());
+    }
+}
