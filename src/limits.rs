@@ -113,7 +113,8 @@ pub const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX;
 pub const LINE_PIECE_BYTES: usize = 60_000;
 
 /// Conversation waiting for standard output, in bytes. From here on nothing is read from peers, so
-/// that it grows by no more than what one turn of one client can add.
+/// that it grows by no more than what one read of one client can add: 64 KiB of `x<MSGENCD>` become
+/// some 450 KiB of lines.
 pub const OUTPUT_BYTES: usize = 256 << 10;
 
 /// Notices waiting for standard error, in bytes. What does not fit is counted instead.
