@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Local;
 use mio::{Events, Interest, Poll, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::error::{Error, reason};
@@ -88,7 +88,7 @@ impl EventLoop {
         let failed = |error| Error::Failure(format!("cannot start: {}", reason(&error)));
         let poll = Poll::new().map_err(failed)?;
         server.register(poll.registry(), SERVER).map_err(failed)?;
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ]).map_err(failed)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
         let mut terminal = Terminal::new(poll.registry(), TERMINAL).map_err(failed)?;
         terminal.tell(&format!("listening on {address}"));
@@ -157,6 +157,10 @@ impl EventLoop {
     fn take_signals(&mut self, now: Instant) -> Result<(), Error> {
         let signals: Vec<_> = self.signals.pending().collect();
         for signal in signals {
+            if signal == SIGXFSZ {
+                // A file at its limit: writing to it fails as well, and that is where it is handled.
+                continue;
+            }
             if self.phase < Phase::Leaving {
                 self.leave(now);
             } else if signal != SIGHUP {
@@ -190,7 +194,7 @@ impl EventLoop {
         let limit = self.peer.say_limit(now).min(self.peer.said() + SAY_TURN_BYTES as u64);
         let (mut at, mut may_read) = (None, true);
         while self.phase == Phase::Talking && self.peer.said() <= limit {
-            if let Some(line) = self.terminal.input.next_line() {
+            if let Some(line) = self.terminal.next_line() {
                 if !line.is_empty() {
                     // All that was read at once was said at once.
                     let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
@@ -202,7 +206,7 @@ impl EventLoop {
                 break;
             }
         }
-        if self.phase == Phase::Talking && self.terminal.input.is_over() && !self.stay {
+        if self.phase == Phase::Talking && self.terminal.is_input_over() && !self.stay {
             self.phase = Phase::InputEnded;
         }
     }
@@ -228,7 +232,7 @@ impl EventLoop {
         let has_work = self.nobody_reads()
             || self.peer.has_more_to_write()
             || can_take && self.peer.has_more_to_take()
-            || can_say && self.terminal.input.is_ready();
+            || can_say && self.terminal.has_input();
         if has_work {
             return Some(Duration::ZERO);
         }
@@ -244,7 +248,7 @@ impl EventLoop {
             1 => "nobody was reached: the message is lost".to_owned(),
             _ => format!("nobody was reached: all {count} messages are lost"),
         });
-        let unshown = (self.peer.unheard_bytes() > 0)
+        let unshown = (self.peer.discarded_bytes() > 0)
             .then(|| "standard output took too little: what others said last is not shown".to_owned());
         match unheard.or_else(|| self.terminal.failure()).or(unshown) {
             Some(sentence) => Err(Error::Failure(sentence)),
