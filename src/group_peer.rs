@@ -84,7 +84,7 @@ impl GroupPeer {
         self.server.handle_time(now);
         self.group.handle_time(now);
         while let Some((dial, address)) = self.group.poll_dial(now) {
-            if let Err(error) = self.dial(dial, address, registry) {
+            if let Err(error) = self.dial(dial, address, now, registry) {
                 self.group.handle_dial_failed(dial, reason(&error), now);
             }
         }
@@ -146,7 +146,7 @@ impl GroupPeer {
         }
     }
 
-    /// The same, but nothing is heard of it, then or later.
+    /// The same, but what is read is discarded, then and later.
     pub fn discard_next(&mut self, now: Instant) {
         if let Some(&id) = self.readable.front() {
             self.group.mute(id);
@@ -245,10 +245,10 @@ impl GroupPeer {
         self.group.has_left()
     }
 
-    /// How many bytes of what others said were not heard.
+    /// How many bytes of what others said were discarded.
     #[must_use]
-    pub fn unheard_bytes(&self) -> usize {
-        self.group.unheard_bytes()
+    pub fn discarded_bytes(&self) -> usize {
+        self.group.discarded_bytes()
     }
 
     /// How many messages were said, when nobody took any of them.
@@ -264,14 +264,19 @@ impl GroupPeer {
     }
 
     /// Begins to connect. Whether it worked, an event will tell.
-    fn dial(&mut self, dial: DialId, address: SocketAddr, registry: &Registry) -> io::Result<()> {
+    fn dial(
+        &mut self,
+        dial: DialId,
+        address: SocketAddr,
+        now: Instant,
+        registry: &Registry,
+    ) -> io::Result<()> {
         let tcp = TcpStream::connect(address)?;
         let local = tcp.local_addr()?;
         let stream = Stream { tcp, is_readable: false, is_writable: false, failure: None };
         let id = self.group.handle_dialling(dial, stream, canonical(address), canonical(local));
-        let set_up = self.set_up(id, registry);
-        if let Err(error) = set_up {
-            self.group.handle_failed(id, reason(&error), Instant::now());
+        if let Err(error) = self.set_up(id, registry) {
+            self.group.handle_failed(id, reason(&error), now);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ pub mod output;
 pub mod visible;
 pub mod words;
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::mem;
 use std::os::fd::AsFd as _;
@@ -37,8 +38,7 @@ pub struct Tokens {
 /// Standard input, output and error.
 #[derive(Debug)]
 pub struct Terminal {
-    /// Lines typed.
-    pub input: Input,
+    input: Input,
     conversation: Output,
     /// `None` where both lead to the same place: then lines keep their order in one queue.
     notices: Option<Output>,
@@ -120,6 +120,23 @@ impl Terminal {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.conversation.closed().is_some()
+    }
+
+    /// The next line that was read, if there is one.
+    pub fn next_line(&mut self) -> Option<Cow<'_, str>> {
+        self.input.next_line()
+    }
+
+    /// Whether there may be a line, or something to read, that no event will tell of.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        self.input.is_ready()
+    }
+
+    /// Whether there is no more input and every line was taken.
+    #[must_use]
+    pub fn is_input_over(&self) -> bool {
+        self.input.is_over()
     }
 
     /// Reads what was typed, once.

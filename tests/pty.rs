@@ -95,6 +95,16 @@ impl Drop for Terminal {
     }
 }
 
+/// A terminal with a peer that shows that it is connected, and what it is connected to.
+fn connected() -> (Terminal, Lines, Box<dyn Write + Send>, TcpStream) {
+    let (listener, address) = listen();
+    let mut terminal = Terminal::start(address);
+    let (mut screen, keyboard) = terminal.screen();
+    let stream = accept(&listener);
+    screen.wait_for(&format!("connected to {address}"));
+    (terminal, screen, keyboard, stream)
+}
+
 /// All settings of a terminal.
 fn settings(device: &File) -> String {
     format!("{:?}", rustix::termios::tcgetattr(device).expect("a terminal"))
@@ -116,11 +126,7 @@ fn check_goodbye(stream: &mut TcpStream) {
 
 #[test]
 fn a_line_is_said_with_enter_and_what_others_say_is_shown() {
-    let (listener, address) = listen();
-    let mut terminal = Terminal::start(address);
-    let (mut screen, mut keyboard) = terminal.screen();
-    let mut stream = accept(&listener);
-    screen.wait_for(&format!("connected to {address}"));
+    let (mut terminal, mut screen, mut keyboard, mut stream) = connected();
     press(&mut keyboard, "helo");
     // What the terminal itself lets a user correct is never seen by others.
     press(&mut keyboard, "\x7flo there\r");
@@ -140,11 +146,7 @@ fn every_way_to_end_it_leaves_the_terminal_as_it_was() {
     /// Ends a peer in the middle of a line by `keys` or `signal`.
     #[track_caller]
     fn check(keys: &str, signal: Option<Signal>, code: u32) {
-        let (listener, address) = listen();
-        let mut terminal = Terminal::start(address);
-        let (mut screen, mut keyboard) = terminal.screen();
-        let mut stream = accept(&listener);
-        screen.wait_for(&format!("connected to {address}"));
+        let (mut terminal, _screen, mut keyboard, mut stream) = connected();
         press(&mut keyboard, keys);
         if let Some(signal) = signal {
             terminal.signal(signal);
@@ -245,11 +247,7 @@ fn a_terminal_that_is_closed_behind_a_shell_is_a_goodbye() {
 
 #[test]
 fn a_stopped_terminal_stops_nothing_else() {
-    let (listener, address) = listen();
-    let mut terminal = Terminal::start(address);
-    let (mut screen, mut keyboard) = terminal.screen();
-    let mut stream = accept(&listener);
-    screen.wait_for(&format!("connected to {address}"));
+    let (mut terminal, mut screen, mut keyboard, mut stream) = connected();
     press(&mut keyboard, CTRL_S);
     press(&mut keyboard, "one\r");
     read_until(&mut stream, MESSAGE);
@@ -273,11 +271,7 @@ fn a_stopped_terminal_stops_nothing_else() {
 /// Nobody sees why it failed, and it ends all the same.
 #[test]
 fn a_stopped_terminal_can_be_left() {
-    let (listener, address) = listen();
-    let mut terminal = Terminal::start(address);
-    let (mut screen, mut keyboard) = terminal.screen();
-    let mut stream = accept(&listener);
-    screen.wait_for(&format!("connected to {address}"));
+    let (mut terminal, _screen, mut keyboard, mut stream) = connected();
     press(&mut keyboard, CTRL_S);
     press(&mut keyboard, "one\r");
     read_until(&mut stream, MESSAGE);

@@ -22,7 +22,7 @@ const RESERVED: [(&str, &[&str]); 8] = [
     ("io::stdin", &["terminal/input.rs"]),
     ("io::stdout", &["terminal.rs"]),
     ("tcp.read(", &["group_peer.rs"]),
-    ("Instant::now", &["event_loop.rs", "group_peer.rs"]),
+    ("Instant::now", &["event_loop.rs"]),
 ];
 
 const LINES_MAX: usize = 400;

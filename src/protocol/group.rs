@@ -43,7 +43,7 @@ pub struct Group<S> {
     heard: Heard,
     leaving: bool,
     /// What muted clients have said.
-    unheard_bytes: usize,
+    discarded_bytes: usize,
     random: fastrand::Rng,
 }
 
@@ -78,7 +78,7 @@ impl<S> Group<S> {
             notices: VecDeque::new(),
             heard: Heard::default(),
             leaving: false,
-            unheard_bytes: 0,
+            discarded_bytes: 0,
             random,
         }
     }
@@ -171,10 +171,11 @@ impl<S> Group<S> {
     /// Takes in what a client sent.
     pub fn handle_bytes(&mut self, id: ClientId, bytes: &[u8], now: Instant) {
         let client = &mut self.clients[id.0];
-        if client.is_muted {
-            self.unheard_bytes += bytes.len();
+        if client.state == State::Ended {
+            return;
         }
-        if client.state == State::Ended || client.is_muted {
+        if client.is_muted {
+            self.discarded_bytes += bytes.len();
             return;
         }
         let Client { inbox, name, address, .. } = client;
@@ -214,10 +215,10 @@ impl<S> Group<S> {
         self.clients[id.0].is_muted = true;
     }
 
-    /// How many bytes were not heard.
+    /// How many bytes muted clients have said.
     #[must_use]
-    pub fn unheard_bytes(&self) -> usize {
-        self.unheard_bytes
+    pub fn discarded_bytes(&self) -> usize {
+        self.discarded_bytes
     }
 
     /// A client closed its side.

@@ -107,32 +107,30 @@ impl Output {
     }
 
     fn write_some(&mut self, now: Instant) {
-        let mut bytes = &self.queue[self.taken..];
-        if self.kind == Kind::Shared {
-            if !descriptor::is_writable(self.file.as_fd()) {
-                self.state = State::Waiting;
-                return;
-            }
-            bytes = whole_lines(bytes, SHARED_WRITE_BYTES);
-        } else {
-            bytes = whole_lines(bytes, OUTPUT_TURN_BYTES);
+        let is_shared = self.kind == Kind::Shared;
+        if is_shared && !descriptor::is_writable(self.file.as_fd()) {
+            self.state = State::Waiting;
+            return;
         }
-        match self.file.write(bytes) {
-            Ok(0) => {
-                self.state = State::Full { why: "it takes nothing".to_owned(), retry_at: now + OUTPUT_RETRY }
-            }
+        let limit = if is_shared { SHARED_WRITE_BYTES } else { OUTPUT_TURN_BYTES };
+        match self.file.write(whole_lines(&self.queue[self.taken..], limit)) {
+            Ok(0) => self.fill("it takes nothing".to_owned(), now),
             Ok(count) => self.taken += count,
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => (),
                 ErrorKind::WouldBlock => self.state = State::Waiting,
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                    self.state = State::Full { why: reason(&error), retry_at: now + OUTPUT_RETRY };
+                    self.fill(reason(&error), now);
                 }
                 ErrorKind::BrokenPipe => self.close(None),
                 _ if descriptor::is_hang_up(&error) => self.close(None),
                 _ => self.close(Some(reason(&error))),
             },
         }
+    }
+
+    fn fill(&mut self, why: String, now: Instant) {
+        self.state = State::Full { why, retry_at: now + OUTPUT_RETRY };
     }
 
     fn close(&mut self, why: Option<String>) {
