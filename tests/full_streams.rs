@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use support::descriptors::{content, feed, file_with, full_pipe, wait_until_idle};
-use support::sockets::{EXIT, MESSAGE, accept, listen, messages, wait_until};
+use support::sockets::{EXIT, MESSAGE, accept, hang_up, listen, messages, wait_until};
 use support::{Lines, PROGRAM, Peer, read_to_end, read_until};
 
 /// A peer called alice with these standard streams, and a connection that it dialled.
@@ -249,4 +249,29 @@ fn leaving_with_a_slow_reader_shows_whole_messages_up_to_some_point() {
         assert!(line.ends_with(&format!(": {number} end")), "{line:?} is not message {number}");
     }
     assert_eq!(code, i32::from(said.len() < flood.len()), "{} of them were shown", said.len());
+}
+
+/// However long standard output had taken nothing before.
+#[test]
+fn patience_with_standard_output_begins_with_leaving() {
+    let (reader, writer) = full_pipe();
+    let ((friend, address), (dead, dead_address)) = (listen(), listen());
+    let arguments = ["-n", "alice", "0", &address.to_string(), &dead_address.to_string()];
+    // Nor does standard error take anything, which would count as well.
+    let (_, errors) = io::pipe().expect("a pipe");
+    let mut peer =
+        Peer::run_with(Command::new(PROGRAM).args(arguments), Stdio::piped(), writer.into(), errors.into());
+    let mut stream = accept(&friend);
+    stream.write_all(b"hello<MSGENCD>").expect("a peer that reads");
+    // The pauses before it dials again come to more than the patience.
+    hang_up(&dead, 5);
+    peer.signal(Signal::TERM);
+    assert!(read_to_end(&mut stream).ends_with(EXIT.as_bytes()), "no goodbye");
+    // It has left, and only waits for its standard output to be read.
+    stream.shutdown(Shutdown::Both).expect("a connection");
+    wait_until_idle(peer.child.id());
+    let mut lines = Lines::read(reader);
+    lines.wait_for(": hello");
+    lines.rest();
+    assert_eq!(peer.exit_code(), 0);
 }
