@@ -10,7 +10,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::error::{Error, reason};
 use crate::event_loop::Config;
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{HISTORY_DEFAULT, NAME_BYTES_MAX};
 use crate::protocol::Peer;
 use crate::protocol::frame::Framing;
 use crate::terminal::visible::is_visible;
@@ -48,6 +48,14 @@ struct Arguments {
     #[arg(long, value_name = "text|lab", default_value = "text", hide_possible_values = true)]
     #[arg(value_parser = framing_parser())]
     framing: Framing,
+
+    /// Last messages to ask each member for on joining
+    #[arg(long, value_name = "COUNT", default_value_t = HISTORY_DEFAULT, value_parser = parse_history)]
+    history: u64,
+
+    /// Take part as the exercise says and no more: do not join peers of peers
+    #[arg(long)]
+    plain: bool,
 
     /// Keep running when standard input ends
     #[arg(long)]
@@ -101,8 +109,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
         Some(name) => name,
         None => login_name()?,
     };
-    let Arguments { port, bind, framing, stay, .. } = arguments;
-    Ok(Asked::Run(Config { port, bind, name, framing, stay, peers }))
+    let Arguments { port, bind, framing, history, plain, stay, .. } = arguments;
+    Ok(Asked::Run(Config { port, bind, name, framing, stay, plain, history, peers }))
 }
 
 /// What clap says, without the paragraphs behind the error, on one line.
@@ -126,6 +134,11 @@ fn parse_port(text: &str) -> Result<u16, String> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let port = text.parse().ok().filter(|_| is_number);
     port.ok_or_else(|| "a port is a number from 0 to 65535".to_owned())
+}
+
+fn parse_history(text: &str) -> Result<u64, String> {
+    let count = text.parse::<u32>().map(u64::from);
+    count.map_err(|_| "it takes a number of messages, 0 for none".to_owned())
 }
 
 fn parse_name(text: &str) -> Result<String, String> {

@@ -13,8 +13,8 @@ use signal_hook_mio::v1_0::Signals;
 use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
 use crate::limits::{EVENTS, SAY_TURN_BYTES};
-use crate::protocol::Peer;
 use crate::protocol::frame::Framing;
+use crate::protocol::{Peer, Setup};
 use crate::server::Server;
 use crate::terminal::{Terminal, Tokens};
 
@@ -37,6 +37,10 @@ pub struct Config {
     pub framing: Framing,
     /// Keep running when standard input ends.
     pub stay: bool,
+    /// Take part only as the exercise says.
+    pub plain: bool,
+    /// How many of its last messages each member is asked for.
+    pub history: u64,
     /// The peers to connect to, each once.
     pub peers: Vec<Peer>,
 }
@@ -60,7 +64,7 @@ pub fn run(config: Config) -> Result<(), Error> {
 enum Phase {
     /// The user talks.
     Talking,
-    /// There is no more input; peers that are being dialled for the first time are waited for.
+    /// There is no more input; those who may be reached in a moment are waited for.
     InputEnded,
     /// We said goodbye, and wait until everybody has it.
     Leaving,
@@ -82,7 +86,7 @@ struct EventLoop {
 
 impl EventLoop {
     fn new(config: Config) -> Result<Self, Error> {
-        let Config { port, bind, name, framing, stay, peers } = config;
+        let Config { port, bind, name, framing, stay, plain, history, peers } = config;
         let mut server = Server::listen(bind, port)?;
         let address = server.address();
         let failed = |error| Error::Failure(format!("cannot start: {}", reason(&error)));
@@ -92,7 +96,9 @@ impl EventLoop {
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
         let mut terminal = Terminal::new(poll.registry(), TERMINAL).map_err(failed)?;
         terminal.tell(&format!("listening on {address}"));
-        let peer = GroupPeer::new(server, name, framing, peers, Instant::now());
+        let setup =
+            Setup { name, port: address.port(), silent: framing, is_plain: plain, history, peers };
+        let peer = GroupPeer::new(server, setup, Instant::now()).map_err(failed)?;
         let events = Events::with_capacity(EVENTS);
         // The first turn does all that needs no event.
         let next_wait = Some(Duration::ZERO);
@@ -141,7 +147,7 @@ impl EventLoop {
         self.peer.handle_time(now, self.poll.registry());
         self.take_from_peers(now);
         self.take_lines(now);
-        if self.nobody_reads() || self.phase == Phase::InputEnded && !self.peer.has_first_attempts() {
+        if self.nobody_reads() || self.phase == Phase::InputEnded && !self.peer.is_reaching_out(now) {
             self.leave(now);
         }
         Ok(())

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::mem;
-use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset};
@@ -20,8 +20,7 @@ use crate::error::reason;
 use crate::limits::{
     ACCEPT_TURN, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_TURN_BYTES, USER_TIMEOUT,
 };
-use crate::protocol::frame::Framing;
-use crate::protocol::{ClientId, DialId, Group, Notice, Peer};
+use crate::protocol::{Attempt, ClientId, Group, Notice, Setup};
 use crate::server::{Server, canonical};
 
 /// One participant: it listens, and it talks to everybody it is connected with.
@@ -50,13 +49,18 @@ struct Stream {
 }
 
 impl GroupPeer {
-    /// A participant called `name` that listens on `server`, dials `peers`, and speaks `silent` to
-    /// those who have not spoken yet.
-    #[must_use]
-    pub fn new(server: Server, name: String, silent: Framing, peers: Vec<Peer>, now: Instant) -> Self {
-        let group = Group::new(name, silent, peers, now, fastrand::Rng::new());
+    /// A participant that listens on `server`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, when it has no random numbers.
+    pub fn new(server: Server, setup: Setup, now: Instant) -> io::Result<Self> {
+        random_number()?;
+        // The system gave some just now, and what it has does not run out (getrandom(2)).
+        let secrets = || random_number().expect("random numbers do not run out");
+        let group = Group::new(setup, now, fastrand::Rng::new(), Box::new(secrets));
         let scratch = vec![0; READ_TURN_BYTES].into_boxed_slice();
-        Self { server, group, readable: VecDeque::new(), has_more_to_write: false, own_ip: None, scratch }
+        Ok(Self { server, group, readable: VecDeque::new(), has_more_to_write: false, own_ip: None, scratch })
     }
 
     /// Somebody dialled.
@@ -83,9 +87,9 @@ impl GroupPeer {
     pub fn handle_time(&mut self, now: Instant, registry: &Registry) {
         self.server.handle_time(now);
         self.group.handle_time(now);
-        while let Some((dial, address)) = self.group.poll_dial(now) {
-            if let Err(error) = self.dial(dial, address, now, registry) {
-                self.group.handle_dial_failed(dial, reason(&error), now);
+        while let Some(attempt) = self.group.poll_dial(now) {
+            if let Err(error) = self.dial(attempt, now, registry) {
+                self.group.handle_dial_failed(attempt.dial, reason(&error), now);
             }
         }
     }
@@ -101,7 +105,7 @@ impl GroupPeer {
                 && let Ok(local) = tcp.local_addr()
             {
                 let stream = Stream { tcp, is_readable: false, is_writable: true, failure: None };
-                if let Ok(id) = self.group.accept(stream, canonical(address), canonical(local))
+                if let Ok(id) = self.group.accept(stream, canonical(address), canonical(local), now)
                     && let Err(error) = self.set_up(id, registry)
                 {
                     self.group.handle_failed(id, reason(&error), now);
@@ -233,10 +237,10 @@ impl GroupPeer {
         self.group.say_limit(now)
     }
 
-    /// Whether a peer is still being dialled for the first time.
+    /// Whether somebody may be reached in a moment.
     #[must_use]
-    pub fn has_first_attempts(&self) -> bool {
-        self.group.has_first_attempts()
+    pub fn is_reaching_out(&self, now: Instant) -> bool {
+        self.group.is_reaching_out(now)
     }
 
     /// Whether everything that leaving takes is done.
@@ -264,17 +268,11 @@ impl GroupPeer {
     }
 
     /// Begins to connect. Whether it worked, an event will tell.
-    fn dial(
-        &mut self,
-        dial: DialId,
-        address: SocketAddr,
-        now: Instant,
-        registry: &Registry,
-    ) -> io::Result<()> {
-        let tcp = TcpStream::connect(address)?;
+    fn dial(&mut self, attempt: Attempt, now: Instant, registry: &Registry) -> io::Result<()> {
+        let tcp = TcpStream::connect(attempt.address)?;
         let local = tcp.local_addr()?;
         let stream = Stream { tcp, is_readable: false, is_writable: false, failure: None };
-        let id = self.group.handle_dialling(dial, stream, canonical(address), canonical(local));
+        let id = self.group.handle_dialling(attempt, stream, canonical(local), now);
         if let Err(error) = self.set_up(id, registry) {
             self.group.handle_failed(id, reason(&error), now);
         }
@@ -310,6 +308,13 @@ impl GroupPeer {
         self.own_ip.get_or_insert(canonical(local).ip());
         Ok(())
     }
+}
+
+/// Random bits from the system, which nobody can guess.
+fn random_number() -> io::Result<u128> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(u128::from_ne_bytes(bytes))
 }
 
 fn write(stream: &mut Stream, bytes: &[u8]) -> io::Result<usize> {

@@ -45,18 +45,67 @@ pub const FINISH: Duration = Duration::from_millis(500);
 /// One attempt to reach a peer, over all its addresses. The kernel alone would take two minutes.
 pub const DIAL: Duration = Duration::from_secs(10);
 
-/// The first pause before a peer is dialled again; it doubles with every failure.
+/// Connections being made at one time: enough to join a large group at once, and few enough that a
+/// list of addresses where nobody answers costs little.
+pub const DIALS_MAX: usize = 16;
+
+/// The most of the first pause before a peer is dialled again; it doubles with every failure.
 pub const RETRY_MIN: Duration = Duration::from_millis(250);
 
-/// The longest pause before a peer is dialled again.
+/// The most of the longest pause before a peer is dialled again.
 pub const RETRY_MAX: Duration = Duration::from_secs(30);
-
-/// A connection that held this long was no mere knock at the door: pauses begin anew after it, as
-/// they do after a frame.
-pub const STEADY: Duration = Duration::from_secs(10);
 
 /// Addresses that one name may have; more are passed over.
 pub const ADDRESSES_MAX: usize = 16;
+
+// The group.
+
+/// Members known at one time. What one knows costs some 500 bytes, and a dial now and then.
+pub const MEMBERS_MAX: usize = 1_000;
+
+/// Addresses known of one member; what we found out ourselves stays, what we are told is passed over.
+pub const MEMBER_ADDRESSES_MAX: usize = 8;
+
+/// Members that one member may tell us of in [`REPORTS_INTERVAL`]: one whole list.
+pub const REPORTS_MAX: usize = MEMBERS_MAX;
+
+/// See [`REPORTS_MAX`].
+pub const REPORTS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long a list of members may grow in one peer frame, in bytes, before it needs another: small
+/// enough that its escapes fit as well.
+pub const PEER_FRAME_BYTES: usize = 32 << 10;
+
+/// Somebody who has not introduced itself after this long takes part as the exercise says, until it
+/// does: two round trips to the other side of the earth.
+pub const INTRODUCTION_WAIT: Duration = Duration::from_millis(500);
+
+/// An introduction that has begun and is not finished after this long is closed.
+pub const INTRODUCTION: Duration = Duration::from_secs(10);
+
+/// How often members are told of others who have come.
+pub const NEWS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A member that was lost, or never reached, is forgotten after this long.
+pub const FORGET: Duration = Duration::from_secs(600);
+
+/// Members remembered after they have left or were forgotten, so that nobody brings one back and what
+/// it said is not shown again.
+pub const FORMER_MEMBERS_MAX: usize = 1_000;
+
+// The delivery.
+
+/// How often a sender is told how many of its messages have come.
+pub const HAVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Messages that a newcomer gets from each member, unless `--history` says otherwise.
+pub const HISTORY_DEFAULT: u64 = 20;
+
+/// How long a newcomer waits for the rest of the past before it shows what it has.
+pub const JOIN: Duration = Duration::from_secs(2);
+
+/// How much a newcomer keeps for that long, in bytes of text.
+pub const JOIN_BYTES: usize = 256 << 10;
 
 // Connections that fell silent.
 
@@ -144,4 +193,7 @@ const _: () = {
     assert!(LEAVE_STALL.as_millis() < STALL.as_millis());
     assert!(SHARED_WRITE_BYTES <= OUTPUT_TURN_BYTES);
     assert!(RETRY_MIN.as_millis() < RETRY_MAX.as_millis());
+    assert!(HOLD_BACK.as_millis() < INTRODUCTION_WAIT.as_millis());
+    assert!(INTRODUCTION_WAIT.as_millis() < INTRODUCTION.as_millis());
+    assert!(PEER_FRAME_BYTES + PEER_FRAME_BYTES / 2 < FRAME_BYTES_MAX);
 };

@@ -12,7 +12,9 @@
 //! | [`Inbox`] | bytes in, frames out |
 //! | [`Log`] | what was said, once for everybody |
 //! | [`Client`] | one connection: inbox, cursor, outbox, state |
-//! | [`Dial`] | the way to one peer that the user named |
+//! | [`peer_frame`] | what peers tell each other beside what their users say |
+//! | [`Dial`] | the way to one peer |
+//! | `member`, `joining` | who belongs to the group and has what of whom; the past that a newcomer is shown |
 //! | [`Group`] | clients, dials and the log together |
 //! | [`Notice`] | what the user is told |
 
@@ -21,13 +23,18 @@ pub mod dial;
 pub mod frame;
 pub mod group;
 pub mod inbox;
+mod joining;
 pub mod log;
+pub mod member;
 pub mod message;
 pub mod notice;
+pub mod peer_frame;
 
 pub use client::{Client, ClientId};
 pub use dial::{Dial, DialId, Peer};
-pub use group::Group;
+pub use group::Attempt;
+pub use group::{Group, Setup};
 pub use inbox::Inbox;
 pub use log::Log;
 pub use notice::{LostReason, Notice};
+pub use peer_frame::MemberId;

@@ -1,4 +1,4 @@
-//! One connection: what came in, how far it has taken the log, and its state.
+//! One connection: what came in, how far it has taken the log, who is at its other end, and its state.
 //!
 //! It decides nothing about others; the [`Group`](super::Group) moves its state.
 
@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::dial::DialId;
-use super::frame::{self, Framing};
+use super::frame::{self, Code, Framing};
 use super::inbox::Inbox;
 use super::log::Log;
+use super::member::MemberKey;
+use super::peer_frame::Word;
 use crate::limits::{HOLD_BACK, PROBE};
 
 /// Which client: its place in the group's slab. Used again only after the client was reaped.
@@ -20,16 +22,48 @@ pub struct ClientId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// We dialled and wait for an answer.
-    Dialling,
+    Dialling {
+        /// When we give it up.
+        until: Instant,
+    },
     /// Both sides talk.
     Open,
-    /// It has taken our goodbye; what it still says is read until it closes, or until then.
+    /// It gets what is in its outbox, and nothing more.
+    Closing,
+    /// It has taken all that it gets; what it still says is read until it closes, or until then.
     Finishing {
         /// When it is closed in any case.
         until: Instant,
     },
     /// To be reaped.
     Ended,
+}
+
+/// What is known of who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Introduction {
+    /// Nothing yet. Nothing is sent until then, for it may want to hear from elsewhere on.
+    Awaited {
+        /// When it is taken for a plain peer.
+        until: Instant,
+    },
+    /// A plain peer, that takes part as the exercise says.
+    Plain,
+    /// It said that it is this member.
+    Begun(MemberKey),
+    /// It is this member, and both sides know from which message on the other goes on.
+    Complete(MemberKey),
+    /// A former member, or ourselves: what it says means nothing any more.
+    Over,
+}
+
+impl Introduction {
+    pub fn member(self) -> Option<MemberKey> {
+        match self {
+            Self::Awaited { .. } | Self::Plain | Self::Over => None,
+            Self::Begun(member) | Self::Complete(member) => Some(member),
+        }
+    }
 }
 
 /// Bytes are waiting that the client does not take.
@@ -44,23 +78,51 @@ pub(super) struct Waiting {
 
 /// One connection.
 ///
-/// Invariant: `outbox` is empty, or holds the frame at `cursor` in lab framing, of which
-/// `outbox_taken` bytes were taken.
+/// Invariant: what is in `outbox` goes before what is at `cursor`, which is at the start of a frame
+/// while there is any.
 #[derive(Debug)]
 pub struct Client<S> {
     pub(super) stream: S,
     pub(super) address: SocketAddr,
     pub(super) dialled: Option<Dialled>,
     pub(super) state: State,
-    pub(super) name: Option<Rc<str>>,
+    pub(super) introduction: Introduction,
+    /// Since when it is connected, or introduces itself.
+    pub(super) since: Instant,
+    /// When it said anything last.
+    pub(super) heard_at: Instant,
+    /// What a plain peer calls itself.
+    pub(super) name: Option<Name>,
     pub(super) inbox: Inbox,
+    /// The framing of the last frame that came.
+    pub(super) spoken: Option<Framing>,
+    /// It said something while it was a plain peer.
+    pub(super) was_heard: bool,
     /// Nothing that it says is heard any more.
     pub(super) is_muted: bool,
-    /// The position in the log up to which this client has taken everything.
+    /// The port that it says it listens on.
+    pub(super) port: Option<u16>,
+    /// The pass that we were given on this connection.
+    pub(super) pass: Option<Word>,
+    /// The number that its next message has among all of its sender's, once that is known.
+    pub(super) next_heard: Option<u64>,
+    /// The number of the first message that it was offered, once it was.
+    pub(super) offered_from: Option<u64>,
+    /// The position in the log up to which everything was taken, or is in the outbox.
     pub(super) cursor: u64,
-    outbox: Vec<u8>,
-    outbox_taken: usize,
+    outbox: Outbox,
     pub(super) waiting: Option<Waiting>,
+    /// The group's list of those who have something to take holds it.
+    pub(super) is_listed: bool,
+}
+
+/// What goes to one client before what is at its cursor.
+#[derive(Debug, Default)]
+struct Outbox {
+    bytes: Vec<u8>,
+    taken: usize,
+    /// The message before the cursor, or the rest of it, is among the bytes.
+    holds_message: bool,
 }
 
 /// What is known of a connection that we dialled.
@@ -71,72 +133,151 @@ pub(super) struct Dialled {
     pub local: SocketAddr,
 }
 
+/// A name that a plain peer gave itself, and how it is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Name {
+    pub own: Rc<str>,
+    pub shown: Rc<str>,
+    /// The version of the group's names for which that holds.
+    pub version: u64,
+}
+
 impl<S> Client<S> {
-    pub(super) fn new(stream: S, address: SocketAddr, dialled: Option<Dialled>, cursor: u64) -> Self {
-        let state = if dialled.is_some() { State::Dialling } else { State::Open };
-        let (name, inbox, waiting, is_muted) = (None, Inbox::default(), None, false);
+    pub(super) fn new(
+        stream: S,
+        address: SocketAddr,
+        dialled: Option<Dialled>,
+        state: State,
+        introduction: Introduction,
+        cursor: u64,
+        now: Instant,
+    ) -> Self {
         Self {
             stream,
             address,
             dialled,
             state,
-            name,
-            inbox,
-            is_muted,
+            introduction,
+            since: now,
+            heard_at: now,
+            name: None,
+            inbox: Inbox::default(),
+            spoken: None,
+            was_heard: false,
+            is_muted: false,
+            port: None,
+            pass: None,
+            next_heard: None,
+            offered_from: None,
             cursor,
-            outbox: Vec::new(),
-            outbox_taken: 0,
-            waiting,
+            outbox: Outbox::default(),
+            waiting: None,
+            is_listed: false,
         }
     }
 
-    /// What to call whoever is at the other end.
+    /// What to call whoever is at the other end, where it is no member.
     pub(super) fn who(&self) -> Rc<str> {
-        self.name.clone().unwrap_or_else(|| self.address.to_string().into())
+        let name = self.name.as_ref().map(|name| Rc::clone(&name.shown));
+        name.unwrap_or_else(|| self.address.to_string().into())
     }
 
-    /// Whether it has yet to take something.
+    /// Whether it is connected, and may still be sent something.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open | State::Closing)
+    }
+
+    /// Whether it has yet to take something, be it only later.
     pub(super) fn is_behind(&self, log: &Log) -> bool {
-        self.state == State::Open && self.cursor < log.end()
+        self.is_open() && !self.outbox.bytes.is_empty() || self.state == State::Open && self.cursor < log.end()
     }
 
-    /// Whether it is slow but alive, so that new lines wait for it.
+    /// Whether it can be offered something now.
+    pub(super) fn has_offer(&self, log: &Log) -> bool {
+        self.is_behind(log) && (!self.outbox.bytes.is_empty() || self.offered_from.is_some())
+    }
+
+    /// Whether new lines wait for it: because it is slow but alive, or about to introduce itself.
     pub(super) fn holds_back(&self, now: Instant) -> bool {
-        self.waiting.is_some_and(|waiting| now < waiting.since + HOLD_BACK)
+        match self.introduction {
+            Introduction::Awaited { until } => now < until,
+            _ => self.waiting.is_some_and(|waiting| now < waiting.since + HOLD_BACK),
+        }
     }
 
-    /// The stream, and the bytes to offer it next: some, while it is behind.
+    /// Puts a frame that is for this client alone before everything else it has not taken: as soon as
+    /// the frame that it is taking is at its end.
+    pub(super) fn push(&mut self, code: Code, body: &[u8], log: &Log, silent: Framing) {
+        self.cut_in(log);
+        frame::write(code, body, self.spoken.unwrap_or(silent), &mut self.outbox.bytes);
+    }
+
+    /// Moves the rest of the frame that it is taking into the outbox.
+    pub(super) fn cut_in(&mut self, log: &Log) {
+        if self.cursor < log.start() {
+            // It is overrun, and will be closed for it.
+            return;
+        }
+        let frame = log.frame_around(self.cursor);
+        if frame.start < self.cursor {
+            let rest = &log.since(self.cursor)[..(frame.end - self.cursor) as usize];
+            self.outbox.bytes.extend_from_slice(rest);
+            self.outbox.holds_message = true;
+            self.cursor = frame.end;
+        }
+    }
+
+    /// From now on it is offered the log, from message `number` on where that is still there.
+    /// Returns the number of the first that it will get.
+    pub(super) fn offer_from(&mut self, number: u64, log: &Log) -> u64 {
+        self.cut_in(log);
+        self.cursor = log.position_of(number);
+        let first = log.number_at(self.cursor);
+        self.offered_from.get_or_insert(first);
+        first
+    }
+
+    /// The number of the first message that it has not taken whole.
+    pub(super) fn next_message(&self, log: &Log) -> u64 {
+        log.number_at(self.cursor) - u64::from(self.outbox.holds_message)
+    }
+
+    /// The stream, and the bytes to offer it next: some, while it [has an offer](Self::has_offer).
     ///
-    /// Lab framing gets one frame at a time, since its reader wants each in one write.
+    /// Lab framing gets one message at a time, since its reader wants each in one write.
     pub(super) fn offer<'a>(&'a mut self, log: &'a Log, silent: Framing) -> (&'a mut S, &'a [u8]) {
-        let mut bytes = log.since(self.cursor);
-        if self.outbox.is_empty() && self.inbox.framing().unwrap_or(silent) == Framing::Lab {
+        if self.outbox.bytes.is_empty() && self.spoken.unwrap_or(silent) == Framing::Lab {
             let frame = log.frame_around(self.cursor);
-            bytes = &bytes[..(frame.end - self.cursor) as usize];
+            let bytes = &log.since(self.cursor)[..(frame.end - self.cursor) as usize];
             // Otherwise it turned out to speak lab framing in the middle of a frame of text framing,
             // which is finished first.
             if frame.start == self.cursor {
                 let code = frame::code_at_tail(bytes).expect("the log holds frames");
-                frame::write_lab(code.code, &frame::unescape(&bytes[..code.start]), &mut self.outbox);
+                let body = frame::unescape(&bytes[..code.start]);
+                frame::write_lab(code.code, &body, &mut self.outbox.bytes);
+            } else {
+                self.outbox.bytes.extend_from_slice(bytes);
             }
+            self.outbox.holds_message = true;
+            self.cursor = frame.end;
         }
-        if !self.outbox.is_empty() {
-            bytes = &self.outbox[self.outbox_taken..];
+        match self.outbox.bytes.get(self.outbox.taken..) {
+            Some(rest) if !rest.is_empty() => (&mut self.stream, rest),
+            _ => (&mut self.stream, log.since(self.cursor)),
         }
-        (&mut self.stream, bytes)
     }
 
     /// It took the first `count` bytes of what [`offer`](Self::offer) offered.
-    pub(super) fn handle_taken(&mut self, count: usize, log: &Log) {
-        if self.outbox.is_empty() {
+    pub(super) fn handle_taken(&mut self, count: usize) {
+        if self.outbox.bytes.is_empty() {
             self.cursor += count as u64;
             return;
         }
-        self.outbox_taken += count;
-        if self.outbox_taken == self.outbox.len() {
-            self.cursor = log.frame_around(self.cursor).end;
-            self.outbox.clear();
-            self.outbox_taken = 0;
+        self.outbox.taken += count;
+        if self.outbox.taken == self.outbox.bytes.len() {
+            self.outbox.bytes.clear();
+            self.outbox.taken = 0;
+            self.outbox.holds_message = false;
         }
     }
 
@@ -144,7 +285,7 @@ impl<S> Client<S> {
     pub(super) fn clock(&mut self, now: Instant, took_some: bool, log: &Log) {
         if !self.is_behind(log) {
             self.waiting = None;
-            self.outbox = Vec::new();
+            self.outbox = Outbox::default();
         } else if took_some || self.waiting.is_none() {
             self.waiting = Some(Waiting { since: now, probe_at: now + HOLD_BACK });
         } else if let Some(waiting) = &mut self.waiting

@@ -1,4 +1,4 @@
-//! Reaching one peer that the user named: which address is next, and when.
+//! Reaching one peer, that the user named or a member told of: which address is next, and when.
 //!
 //! It opens no connection. [`poll`](Dial::poll) says what to try now; whoever tries it says how it
 //! went.
@@ -7,20 +7,26 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::limits::{ADDRESSES_MAX, DIAL, RETRY_MAX, RETRY_MIN, STEADY};
+use super::member::MemberKey;
+use crate::limits::{ADDRESSES_MAX, DIAL, RETRY_MAX, RETRY_MIN};
 
-/// A peer as the user named it, with the addresses that its name has.
+/// A peer to be dialled, with the addresses where it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// As the user wrote it.
+    /// As the user wrote it, or as it calls itself.
     pub name: Rc<str>,
-    /// At least one, in the order in which they are tried.
+    /// In the order in which they are tried.
     pub addresses: Vec<SocketAddr>,
 }
 
-/// Which dial: its place in the list that the user gave.
+/// Which dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DialId(pub usize);
+pub enum DialId {
+    /// Of a peer that the user named: its place in the list that the user gave.
+    Named(usize),
+    /// Of this member.
+    Member(MemberKey),
+}
 
 /// The way to one peer.
 ///
@@ -37,14 +43,18 @@ pub struct Dial {
 }
 
 /// How far the current attempt is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// An address is to be tried at a time.
-    Due { at: Instant, address: usize, attempt_ends: Option<Instant> },
+    /// An attempt is to begin at a time.
+    Due { at: Instant },
+    /// The next address of this attempt is to be tried now; the last of `rest` is the next.
+    Next { rest: Vec<SocketAddr>, attempt_ends: Instant },
     /// An address is being tried.
-    Trying { address: usize, address_ends: Instant, attempt_ends: Instant },
-    /// Connected.
-    Connected { since: Instant },
+    Trying { address: SocketAddr, rest: Vec<SocketAddr>, attempt_ends: Instant },
+    /// Connected, or not to be dialled before something happens.
+    Connected,
+    /// Whom the user named turned out to be this member, which has a dial of its own.
+    Met(MemberKey),
     /// Not to be dialled any more.
     Over,
 }
@@ -64,16 +74,46 @@ impl Dial {
     /// A peer to be dialled at once, and to be sent every message from `next_message` on.
     #[must_use]
     pub fn new(mut peer: Peer, now: Instant, next_message: u64) -> Self {
-        assert!(!peer.addresses.is_empty(), "a peer has an address");
         peer.addresses.truncate(ADDRESSES_MAX);
-        let state = State::Due { at: now, address: 0, attempt_ends: None };
+        let state = State::Due { at: now };
         Self { peer, state, reach: Reach::Untried, failures: 0, next_message }
     }
 
-    /// The peer as the user named it.
+    /// A peer that is connected, or not to be dialled before it was.
+    #[must_use]
+    pub fn resting(peer: Peer, now: Instant) -> Self {
+        Self { state: State::Connected, ..Self::new(peer, now, 0) }
+    }
+
+    /// The peer as the user named it, or as it calls itself.
     #[must_use]
     pub fn name(&self) -> &Rc<str> {
         &self.peer.name
+    }
+
+    /// Where it may be, the best address first.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.peer.addresses
+    }
+
+    /// It may be at `address`, too: before all others, or behind them.
+    pub fn learn(&mut self, mut address: SocketAddr, is_best: bool, addresses_max: usize) {
+        address.set_ip(address.ip().to_canonical());
+        let addresses = &mut self.peer.addresses;
+        if is_best {
+            addresses.retain(|known| *known != address);
+            addresses.insert(0, address);
+            addresses.truncate(addresses_max);
+        } else if !addresses.contains(&address) && addresses.len() < addresses_max {
+            addresses.push(address);
+        }
+    }
+
+    /// Somebody else is at `address`. Returns whether there is no other.
+    pub fn unlearn(&mut self, address: SocketAddr) -> bool {
+        self.peer.addresses.retain(|known| *known != address);
+        self.peer.addresses.is_empty()
     }
 
     /// The number of the first message that it has not been sent.
@@ -85,7 +125,7 @@ impl Dial {
     /// Whether the first attempt is still to end. Until then the user is made to wait for it.
     #[must_use]
     pub fn is_first_attempt(&self) -> bool {
-        self.reach == Reach::Untried && !self.is_over()
+        self.reach == Reach::Untried && !matches!(self.state, State::Over | State::Met(_))
     }
 
     /// Whether it is dialled no more.
@@ -94,42 +134,53 @@ impl Dial {
         self.state == State::Over
     }
 
-    /// The address to try now, if it is time to. Then it is being tried.
-    pub fn poll(&mut self, now: Instant) -> Option<SocketAddr> {
-        let State::Due { at, address, attempt_ends } = self.state else { return None };
-        if now < at {
-            return None;
-        }
-        let attempt_ends = attempt_ends.unwrap_or(now + DIAL);
-        let addresses_left = (self.peer.addresses.len() - address) as u32;
-        let address_ends = now + attempt_ends.saturating_duration_since(now) / addresses_left;
-        self.state = State::Trying { address, address_ends, attempt_ends };
-        Some(self.peer.addresses[address])
+    /// How many attempts have failed since it last sent something.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
     }
 
-    /// When something is to be done without an event: [`poll`](Self::poll), or an end to an address
-    /// that does not answer.
+    /// The address to try now and how long, if it is time to. Then it is being tried.
+    pub fn poll(&mut self, now: Instant) -> Option<(SocketAddr, Instant)> {
+        let (mut rest, attempt_ends) = match &mut self.state {
+            State::Due { at } if now >= *at => {
+                (self.peer.addresses.iter().rev().copied().collect(), now + DIAL)
+            }
+            State::Next { rest, attempt_ends } => (std::mem::take(rest), *attempt_ends),
+            _ => return None,
+        };
+        let Some(address) = rest.pop() else {
+            // Until somebody tells of an address.
+            self.state = State::Connected;
+            return None;
+        };
+        let share = attempt_ends.saturating_duration_since(now) / (rest.len() as u32 + 1);
+        self.state = State::Trying { address, rest, attempt_ends };
+        Some((address, now + share))
+    }
+
+    /// When [`poll`](Self::poll) has something to say without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Due { at, .. } => Some(at),
-            State::Trying { address_ends, .. } => Some(address_ends),
-            State::Connected { .. } | State::Over => None,
+            State::Due { at } => Some(at),
+            State::Next { attempt_ends, .. } => attempt_ends.checked_sub(DIAL),
+            _ => None,
         }
     }
 
-    /// Whether the address being tried has had its time.
+    /// Whether `address` is what is being tried.
     #[must_use]
-    pub fn is_timed_out(&self, now: Instant) -> bool {
-        matches!(self.state, State::Trying { address_ends, .. } if now >= address_ends)
+    pub fn is_trying(&self, address: SocketAddr) -> bool {
+        matches!(self.state, State::Trying { address: tried, .. } if tried == address)
     }
 
     /// The address being tried cannot be reached. Returns whether the user is to be told: when the
     /// last address of the first attempt in a row has failed.
     pub fn handle_failure(&mut self, now: Instant, random: &mut fastrand::Rng) -> bool {
-        let State::Trying { address, attempt_ends, .. } = self.state else { return false };
-        if address + 1 < self.peer.addresses.len() && now < attempt_ends {
-            self.state = State::Due { at: now, address: address + 1, attempt_ends: Some(attempt_ends) };
+        let State::Trying { rest, attempt_ends, .. } = &mut self.state else { return false };
+        if !rest.is_empty() && now < *attempt_ends {
+            self.state = State::Next { rest: std::mem::take(rest), attempt_ends: *attempt_ends };
             return false;
         }
         self.retry(now, random);
@@ -138,10 +189,32 @@ impl Dial {
         first
     }
 
-    /// The address being tried answered.
-    pub fn handle_connected(&mut self, now: Instant) {
-        self.state = State::Connected { since: now };
-        self.reach = Reach::Reached;
+    /// The peer is connected, whoever dialled.
+    pub fn handle_connected(&mut self) {
+        if !self.is_over() {
+            self.state = State::Connected;
+            self.reach = Reach::Reached;
+        }
+    }
+
+    /// Begins an attempt, if it rests and there is an address.
+    pub fn wake(&mut self, now: Instant) {
+        if self.state == State::Connected && !self.peer.addresses.is_empty() {
+            self.state = State::Due { at: now };
+        }
+    }
+
+    /// Whom the user named is this member.
+    pub fn handle_met(&mut self, member: MemberKey) {
+        if !self.is_over() {
+            self.state = State::Met(member);
+        }
+    }
+
+    /// The member that the user named, as far as is known.
+    #[must_use]
+    pub fn met(&self) -> Option<MemberKey> {
+        if let State::Met(member) = self.state { Some(member) } else { None }
     }
 
     /// The peer has sent a frame: it is what we took it for, so a later failure is a new one.
@@ -153,10 +226,9 @@ impl Dial {
     /// sent.
     pub fn handle_lost(&mut self, now: Instant, next_message: u64, random: &mut fastrand::Rng) {
         self.next_message = next_message;
-        if matches!(self.state, State::Connected { since } if now >= since + STEADY) {
-            self.failures = 0;
+        if !self.is_over() {
+            self.retry(now, random);
         }
-        self.retry(now, random);
     }
 
     /// The peer said goodbye, is this program itself, or we are leaving.
@@ -164,13 +236,12 @@ impl Dial {
         self.state = State::Over;
     }
 
-    /// Doubles the pause with every failure, less up to a quarter at random, so that peers that lost
-    /// each other at one moment do not all come back at one moment.
+    /// The pause is a part, at random, of a whole that doubles with every failure: so peers that lost
+    /// each other at one moment do not all come back at one moment ("full jitter").
     fn retry(&mut self, now: Instant, random: &mut fastrand::Rng) {
-        let pause = RETRY_MIN.saturating_mul(1 << self.failures.min(16)).min(RETRY_MAX);
-        self.failures += 1;
-        let pause = Duration::from_secs_f64(pause.as_secs_f64() * (1.0 - random.f64() / 4.0));
-        self.state = State::Due { at: now + pause, address: 0, attempt_ends: None };
+        let whole = RETRY_MIN.saturating_mul(1 << self.failures.min(16)).min(RETRY_MAX);
+        self.failures = self.failures.saturating_add(1);
+        self.state = State::Due { at: now + Duration::from_secs_f64(whole.as_secs_f64() * random.f64()) };
     }
 }
 

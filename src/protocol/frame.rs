@@ -24,6 +24,8 @@ pub enum Code {
     Message,
     /// `<EXITENCD>`, and `<EXTENCD>` as the exercise's own program spells it.
     Exit,
+    /// `<PEERENCD>`, what peers tell each other that no user said.
+    Peer,
     /// Any other: the frame is passed over, so that a later version can add one.
     Unknown,
 }
@@ -40,6 +42,7 @@ impl Code {
             (Self::Message, _) => b"<MSGENCD>",
             (Self::Exit, Framing::Text) => b"<EXITENCD>",
             (Self::Exit, Framing::Lab) => b"<EXTENCD>",
+            (Self::Peer, _) => b"<PEERENCD>",
             (Self::Unknown, _) => unreachable!("an unknown code is never sent"),
         }
     }
@@ -48,6 +51,7 @@ impl Code {
         match letters {
             b"MSG" => Self::Message,
             b"EXIT" | b"EXT" => Self::Exit,
+            b"PEER" => Self::Peer,
             _ => Self::Unknown,
         }
     }
@@ -142,6 +146,21 @@ pub fn unescape(body: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(&body[copied..]);
     out
+}
+
+/// Appends a frame in `framing`.
+///
+/// # Panics
+///
+/// As [`write_lab`] does.
+pub fn write(code: Code, body: &[u8], framing: Framing, out: &mut Vec<u8>) {
+    match framing {
+        Framing::Text => {
+            escape(body, out);
+            out.extend_from_slice(code.spelled(framing));
+        }
+        Framing::Lab => write_lab(code, body, out),
+    }
 }
 
 /// Appends a frame in lab framing.

@@ -1,12 +1,18 @@
-//! The group: its clients, the peers it dials, and the log of what was said.
+//! The group: its clients, its members, the peers it dials, and the log of what was said.
 //!
 //! Commands say what the user or the program wants, `handle_*` what happened, `poll_*` what is to be
 //! done. It writes to nobody: [`flush`](Group::flush) hands bytes to whoever can.
 
+mod delivery;
 mod dialling;
 mod flush;
+mod introduction;
+mod membership;
+mod time;
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
@@ -14,37 +20,69 @@ use std::time::Instant;
 use chrono::{DateTime, FixedOffset};
 use slab::Slab;
 
-use super::client::{Client, ClientId, Dialled, State};
+use super::client::{Client, ClientId, Dialled, Introduction, State};
 use super::dial::{Dial, DialId, Peer};
 use super::frame::{Code, Frame, Framing};
+use super::joining::Joining;
 use super::log::Log;
+use super::member::{MemberKey, Members};
 use super::message::{self, MessageWriter};
 use super::notice::{LostReason, Notice};
+use super::peer_frame::{MemberId, Word};
+use crate::limits::INTRODUCTION_WAIT;
+pub use dialling::Attempt;
+use time::Timers;
+
+/// Who we are and how we take part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// What the others call us.
+    pub name: String,
+    /// The TCP port that we listen on.
+    pub port: u16,
+    /// What is spoken to who has not spoken yet.
+    pub silent: Framing,
+    /// Take part only as the exercise says: send no peer frame and heed none.
+    pub is_plain: bool,
+    /// How many of its last messages each member is asked for, when we are new to it.
+    pub history: u64,
+    /// Whom to dial.
+    pub peers: Vec<Peer>,
+}
 
 /// Everybody we talk with. `S` is a stream, of which the group knows nothing.
 ///
-/// Invariant: `open_count` clients are open or finishing. After a flush, `behind` holds every open
-/// client that has something to take, each once.
+/// Invariant: `open_count` clients are open, closing or finishing. `behind` holds each of those that
+/// have something to take once; after a flush, no others.
 #[derive(Debug)]
 pub struct Group<S> {
-    writer: MessageWriter,
+    id: MemberId,
+    port: u16,
     /// What is spoken to who has not spoken yet.
     silent: Framing,
+    is_plain: bool,
+    history: u64,
+    writer: MessageWriter,
     clients: Slab<Client<S>>,
     open_count: usize,
-    dials: Vec<Dial>,
+    members: Members,
+    /// The peers that the user named.
+    named: Vec<Dial>,
     log: Log,
     /// The position up to which clients were offered the log.
     flushed: u64,
     behind: Vec<ClientId>,
     ended: Vec<ClientId>,
     to_shut_down: VecDeque<ClientId>,
+    timers: Timers,
+    joining: Joining,
     notices: VecDeque<Notice>,
     heard: Heard,
     leaving: bool,
     /// What muted clients have said.
     discarded_bytes: usize,
     random: fastrand::Rng,
+    secrets: Secrets,
 }
 
 /// What became of the user's own messages.
@@ -53,67 +91,95 @@ struct Heard {
     said: u64,
     /// The position in the log after the last message.
     said_to: u64,
-    /// Somebody took a message.
+    /// Somebody has a message.
     by_somebody: bool,
     /// The user knows that nobody is there.
     alone_is_told: bool,
 }
 
+/// Where words come from that nobody can guess.
+struct Secrets(Box<dyn FnMut() -> u128>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
 impl<S> Group<S> {
-    /// A group of one, called `name`, that dials `peers`. `random` decides the pauses between
-    /// attempts, and nothing else.
+    /// A group of one. `random` decides the pauses between attempts, and nothing else; `secrets` gives
+    /// numbers that nobody can guess, for ids and passes.
     #[must_use]
-    pub fn new(name: String, silent: Framing, peers: Vec<Peer>, now: Instant, random: fastrand::Rng) -> Self {
+    pub fn new(
+        setup: Setup,
+        now: Instant,
+        random: fastrand::Rng,
+        mut secrets: Box<dyn FnMut() -> u128>,
+    ) -> Self {
+        let Setup { name, port, silent, is_plain, history, peers } = setup;
         Self {
-            writer: MessageWriter::new(name),
+            id: Word(secrets()),
+            port,
             silent,
+            is_plain,
+            history,
+            writer: MessageWriter::new(name),
             clients: Slab::new(),
             open_count: 0,
-            dials: peers.into_iter().map(|peer| Dial::new(peer, now, 0)).collect(),
+            members: Members::default(),
+            named: peers.into_iter().map(|peer| Dial::new(peer, now, 0)).collect(),
             log: Log::default(),
             flushed: 0,
             behind: Vec::new(),
             ended: Vec::new(),
             to_shut_down: VecDeque::new(),
+            timers: Timers::default(),
+            joining: Joining::default(),
             notices: VecDeque::new(),
             heard: Heard::default(),
             leaving: false,
             discarded_bytes: 0,
             random,
+            secrets: Secrets(secrets),
         }
     }
 
-    /// Takes in a connection that came from `address` to our end `local`. Its first message is the
-    /// next one said.
+    /// Takes in a connection that came from `address` to our end `local`. If it is a plain peer's, its
+    /// first message is the next one said.
     ///
     /// # Errors
     ///
     /// The stream, when it is the other end of one that we dialled: then both are to be closed.
-    pub fn accept(&mut self, stream: S, address: SocketAddr, local: SocketAddr) -> Result<ClientId, S> {
+    pub fn accept(
+        &mut self,
+        stream: S,
+        address: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+    ) -> Result<ClientId, S> {
         if let Some((id, dial)) = self.dialled_from(address, local) {
-            let dial = &mut self.dials[dial.0];
-            dial.give_up();
-            self.notices.push_back(Notice::Oneself { peer: Rc::clone(dial.name()) });
-            self.set_state(id, State::Ended);
+            self.handle_oneself(id, dial, now);
             return Err(stream);
         }
-        let client = Client::new(stream, address, None, self.log.end());
+        let until = now + INTRODUCTION_WAIT;
+        let (state, introduction) = (State::Open, Introduction::Awaited { until });
+        let client = Client::new(stream, address, None, state, introduction, self.log.end(), now);
         let id = ClientId(self.clients.insert(client));
         self.open_count += 1;
         self.heard.alone_is_told = false;
-        self.notices.push_back(Notice::Accepted { address });
+        if self.is_plain {
+            self.take_for_plain(id);
+        } else {
+            self.timers.awaited.push_back((until, id));
+        }
         Ok(id)
     }
 
     /// Says `text`, in as many frames as it takes.
     pub fn say(&mut self, text: &str, at: DateTime<FixedOffset>) {
         self.heard.said += 1;
-        if self.open_count == 0 && self.dials.iter().all(Dial::is_over) {
-            if !self.heard.alone_is_told {
-                self.heard.alone_is_told = true;
-                self.notices.push_back(Notice::Unheard);
-            }
-            return;
+        if !self.has_listener() && !mem::replace(&mut self.heard.alone_is_told, true) {
+            self.notices.push_back(Notice::Unheard);
         }
         let mut rest = text;
         while !rest.is_empty() {
@@ -122,23 +188,43 @@ impl<S> Group<S> {
         self.heard.said_to = self.log.end();
     }
 
+    /// Whether somebody is there, or known and expected.
+    fn has_listener(&self) -> bool {
+        self.open_count > 0
+            || self.named.iter().any(|dial| !dial.is_over())
+            || self.members.iter().any(|(_, member)| !member.is_unmet())
+    }
+
     /// Says goodbye, behind everything already said, as who listens on `address`. Who is not
     /// connected by now will not be.
     pub fn leave(&mut self, now: Instant, at: DateTime<FixedOffset>, address: SocketAddr) {
         self.leaving = true;
-        for dial in &mut self.dials {
+        let said = self.log.next_number();
+        for key in self.members.keys() {
+            let member = &mut self.members[key];
+            member.dial.give_up();
+            if !member.is_here() && !member.is_unmet() {
+                self.tell_undelivered(key, said);
+            }
+        }
+        for dial in &mut self.named {
             dial.give_up();
         }
         for id in self.ids() {
             let client = &mut self.clients[id.0];
-            if client.state == State::Dialling {
+            let is_met_first = matches!(client.introduction, Introduction::Awaited { .. });
+            let dials_member = matches!(client.dialled, Some(Dialled { dial: DialId::Member(_), .. }));
+            if matches!(client.state, State::Dialling { .. }) || is_met_first && dials_member {
                 self.set_state(id, State::Ended);
+            } else if is_met_first {
+                self.take_for_plain(id);
             } else if client.waiting.is_some() {
                 // The patience for a goodbye begins with it.
                 client.waiting = None;
                 client.clock(now, false, &self.log);
             }
         }
+        self.end_joining();
         self.log.append(|out| message::write_exit(address, at, self.writer.name(), out));
     }
 
@@ -148,7 +234,7 @@ impl<S> Group<S> {
         self.leaving && self.open_count == 0
     }
 
-    /// How many messages were said, when nobody took any of them.
+    /// How many messages were said, when nobody has any of them.
     #[must_use]
     pub fn unheard(&self) -> Option<u64> {
         (self.heard.said > 0 && !self.heard.by_somebody).then_some(self.heard.said)
@@ -174,39 +260,27 @@ impl<S> Group<S> {
         if client.state == State::Ended {
             return;
         }
-        if client.is_muted {
-            self.discarded_bytes += bytes.len();
+        client.heard_at = now;
+        let mut inbox = mem::take(&mut client.inbox);
+        let result = inbox.receive(bytes, |frame| self.handle_frame(id, &frame, now));
+        self.clients[id.0].inbox = inbox;
+        if result.is_err() {
+            self.lose(id, LostReason::FrameTooLong, now);
+        }
+    }
+
+    fn handle_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
+        let client = &mut self.clients[id.0];
+        // What follows a goodbye has no meaning.
+        if client.state == State::Ended || client.introduction == Introduction::Over {
             return;
         }
-        let Client { inbox, name, address, .. } = client;
-        let notices = &mut self.notices;
-        let mut frames = 0_u32;
-        let mut has_left = false;
-        let result = inbox.receive(bytes, |frame| {
-            frames += 1;
-            match frame.code {
-                // What follows a goodbye has no meaning.
-                _ if has_left => (),
-                Code::Message => notices.extend(read_message(&frame, name, *address)),
-                Code::Exit => {
-                    has_left = true;
-                    if let Some(leaver) = message::read_exit(&frame.text()) {
-                        *name = Some(leaver.into());
-                    }
-                }
-                Code::Unknown => (),
-            }
-        });
-        if frames > 0
-            && let Some(Dialled { dial, .. }) = client.dialled
-        {
-            self.dials[dial.0].handle_frame();
-        }
-        if has_left {
-            self.notices.push_back(Notice::Left { who: client.who() });
-            self.end(id);
-        } else if result.is_err() {
-            self.lose(id, LostReason::FrameTooLong, now);
+        client.spoken = Some(frame.framing);
+        match frame.code {
+            Code::Message => self.hear(id, frame, now),
+            Code::Exit => self.handle_goodbye(id, &frame.text()),
+            Code::Peer if !self.is_plain => self.handle_peer_frame(id, &frame.text(), now),
+            Code::Peer | Code::Unknown => (),
         }
     }
 
@@ -244,72 +318,133 @@ impl<S> Group<S> {
         Some((id, self.clients.remove(id.0).stream))
     }
 
+    /// Tells the user something of the conversation, behind the past that is still to come.
+    fn tell(&mut self, notice: Notice) {
+        if self.joining.is_waiting() {
+            self.joining.keep_present(notice);
+        } else {
+            self.notices.push_back(notice);
+        }
+    }
+
+    /// Sees to it that the next flush visits a client.
+    fn list(&mut self, id: ClientId) {
+        if !mem::replace(&mut self.clients[id.0].is_listed, true) {
+            self.behind.push(id);
+        }
+    }
+
     /// A connection ended without goodbye.
     fn lose(&mut self, id: ClientId, why: LostReason, now: Instant) {
         let client = &self.clients[id.0];
+        let introduction = client.introduction;
         match client.state {
             State::Ended => return,
-            // It was sent our goodbye, and closing is the answer to that. Anything else may mean that
-            // it never came.
-            State::Finishing { .. } => {
-                if let LostReason::Failed(_) = why {
-                    self.notices.push_back(Notice::Lost { who: client.who(), why });
+            // It was to be closed anyway. But while we leave, anything else than closing may mean that
+            // our goodbye never came.
+            State::Closing | State::Finishing { .. } => {
+                if self.leaving && introduction.member().is_none() && matches!(why, LostReason::Failed(_)) {
+                    let who = client.who();
+                    self.tell(Notice::Lost { who, why: why.clone() });
                 }
             }
-            State::Dialling => {
+            State::Dialling { .. } => {
                 let Dialled { dial, .. } = client.dialled.expect("who dials has dialled");
                 self.handle_dial_failed(dial, why.to_string(), now);
             }
-            State::Open => {
-                self.notices.push_back(Notice::Lost { who: client.who(), why });
-                if let Some(Dialled { dial, .. }) = client.dialled
-                    && !self.leaving
-                {
-                    let next_message = self.log.number_at(client.cursor);
-                    self.dials[dial.0].handle_lost(now, next_message, &mut self.random);
-                }
-            }
+            State::Open if introduction.member().is_some() => (),
+            State::Open => self.lose_plain(id, why.clone(), now),
         }
         self.set_state(id, State::Ended);
+        if let Some(key) = introduction.member() {
+            self.unlink(key, id, why, now);
+        }
     }
 
-    /// A connection ended as it should, and is not dialled again.
-    fn end(&mut self, id: ClientId) {
-        if let Some(Dialled { dial, .. }) = self.clients[id.0].dialled {
-            self.dials[dial.0].give_up();
+    /// A connection ended whose other end did not introduce itself.
+    fn lose_plain(&mut self, id: ClientId, why: LostReason, now: Instant) {
+        let is_awaited = matches!(self.clients[id.0].introduction, Introduction::Awaited { .. });
+        let dial = self.clients[id.0].dialled.map(|dialled| dialled.dial);
+        if is_awaited && let Some(DialId::Member(_)) = dial {
+            return self.handle_dial_failed(dial.expect("it is one"), why.to_string(), now);
         }
-        self.set_state(id, State::Ended);
+        if is_awaited && dial.is_none() {
+            let address = self.clients[id.0].address;
+            self.notices.push_back(Notice::Accepted { address });
+        }
+        let client = &self.clients[id.0];
+        let next_message = client.next_message(&self.log);
+        let who = client.who();
+        self.tell(Notice::Lost { who, why });
+        if let Some(DialId::Named(index)) = dial
+            && !self.leaving
+        {
+            self.named[index].handle_lost(now, next_message, &mut self.random);
+            self.timers.handle_dials_changed();
+        }
+    }
+
+    /// Somebody said goodbye.
+    fn handle_goodbye(&mut self, id: ClientId, body: &str) {
+        if matches!(self.clients[id.0].introduction, Introduction::Awaited { .. }) {
+            self.take_for_plain(id);
+        }
+        match self.clients[id.0].introduction {
+            Introduction::Awaited { .. } | Introduction::Over => (),
+            Introduction::Plain => {
+                let name = message::read_exit(body).map(|name| self.plain_name(name, id));
+                let client = &mut self.clients[id.0];
+                client.name = name.or(client.name.take());
+                let (who, dialled) = (client.who(), client.dialled);
+                self.tell(Notice::Left { who });
+                if let Some(Dialled { dial: DialId::Named(index), .. }) = dialled {
+                    self.named[index].give_up();
+                }
+                self.set_state(id, State::Ended);
+            }
+            Introduction::Complete(key) => self.part(key, id),
+            // Whoever says so has not shown that it is this member.
+            Introduction::Begun(key) => {
+                let member = &self.members[key];
+                if member.is_unmet() && member.have.is_some() {
+                    let who = Rc::clone(&member.shown);
+                    self.tell(Notice::Left { who });
+                }
+                self.close(id);
+            }
+        }
+    }
+
+    /// Gives a client what is in its outbox, and then closes the connection.
+    fn close(&mut self, id: ClientId) {
+        let client = &mut self.clients[id.0];
+        if client.state == State::Open {
+            if client.offered_from.is_some() {
+                client.cut_in(&self.log);
+            }
+            self.set_state(id, State::Closing);
+            self.list(id);
+        }
     }
 
     /// The only place where a client's state moves.
     fn set_state(&mut self, id: ClientId, state: State) {
         let client = &mut self.clients[id.0];
-        let is_open = |state| matches!(state, State::Open | State::Finishing { .. });
+        let is_there = |state| matches!(state, State::Open | State::Closing | State::Finishing { .. });
         assert_ne!(client.state, State::Ended, "an ended connection stays ended");
-        self.open_count += usize::from(is_open(state));
-        self.open_count -= usize::from(is_open(client.state));
+        self.open_count += usize::from(is_there(state));
+        self.open_count -= usize::from(is_there(client.state));
+        if matches!(client.state, State::Dialling { .. }) {
+            self.timers.dialling.retain(|dialling| *dialling != id);
+        }
         client.state = state;
         match state {
-            State::Dialling | State::Open => (),
-            State::Finishing { .. } => self.to_shut_down.push_back(id),
+            State::Dialling { .. } | State::Open | State::Closing => (),
+            State::Finishing { until } => {
+                self.to_shut_down.push_back(id);
+                self.timers.finishing.push_back((until, id));
+            }
             State::Ended => self.ended.push(id),
         }
     }
-}
-
-/// A message frame as a notice; `None` when there is nothing in it to show.
-///
-/// A body of another shape is shown as it is, under the address it came from.
-fn read_message(frame: &Frame<'_>, name: &mut Option<Rc<str>>, address: SocketAddr) -> Option<Notice> {
-    let body = frame.text();
-    let Some(message) = message::read_message(&body) else {
-        let text = body.trim_matches(['\r', '\n']);
-        let notice = Notice::Message { at: None, from: address.to_string().into(), text: text.to_owned() };
-        return (!text.is_empty()).then_some(notice);
-    };
-    let from = match name {
-        Some(known) if **known == *message.name => Rc::clone(known),
-        _ => Rc::clone(name.insert(message.name.into())),
-    };
-    Some(Notice::Message { at: Some(message.at), from, text: message.text.to_owned() })
 }

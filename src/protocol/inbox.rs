@@ -26,6 +26,9 @@ pub struct FrameTooLong;
 /// Below this, a first byte is the upper half of a length: no text starts with such a character.
 const TEXT_FIRST_BYTE_MIN: u8 = 0x09;
 
+/// What a message, a goodbye and a peer frame of ours begin with.
+const OUR_FIRST_BYTES: [u8; 3] = [b'[', b'\n', b'g'];
+
 /// How much is first added to an unfinished frame to finish it: more than most frames have.
 const STEP_BYTES: usize = 512;
 
@@ -139,7 +142,7 @@ enum Guess {
 /// other kind, and two that begin at the same moment in different framings both change. So a frame
 /// of ours in the other framing is looked for, by its first and its third byte.
 fn guess(known: Option<Framing>, bytes: &[u8]) -> Option<Guess> {
-    let is_ours_in_lab_framing = || bytes.get(LENGTH_BYTES).map(|byte| matches!(byte, b'[' | b'\n'));
+    let is_ours_in_lab_framing = || bytes.get(LENGTH_BYTES).map(|byte| OUR_FIRST_BYTES.contains(byte));
     let may_be_length = *bytes.first()? < TEXT_FIRST_BYTE_MIN;
     Some(match (known, bytes[0]) {
         (None, _) if may_be_length => Guess::Lab,
@@ -147,7 +150,9 @@ fn guess(known: Option<Framing>, bytes: &[u8]) -> Option<Guess> {
         (Some(Framing::Text), _) if !is_ours_in_lab_framing()? => Guess::Text,
         (Some(Framing::Text), _) if may_be_length => Guess::Lab,
         (Some(Framing::Text), _) => Guess::AsTheCodeSays,
-        (Some(Framing::Lab), b'[' | b'\n') if !is_ours_in_lab_framing()? => Guess::AsTheCodeSays,
+        (Some(Framing::Lab), first) if OUR_FIRST_BYTES.contains(&first) && !is_ours_in_lab_framing()? => {
+            Guess::AsTheCodeSays
+        }
         (Some(Framing::Lab), _) => Guess::Lab,
     })
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime, SecondsFormat};
 
-use super::frame::{Code, Framing, escape};
+use super::frame::{self, Code, Framing, escape};
 use crate::limits::FRAME_BYTES_MAX;
 
 /// When something was said, as its sender wrote it.
@@ -129,8 +129,7 @@ impl MessageWriter {
 pub fn write_exit(address: SocketAddr, at: DateTime<FixedOffset>, name: &str, out: &mut Vec<u8>) {
     let mut body = Vec::new();
     write!(body, "\n{address} [{}]|\n{name}", write_timestamp(at)).expect("a vector takes everything");
-    escape(&body, out);
-    out.extend_from_slice(Code::Exit.spelled(Framing::Text));
+    frame::write(Code::Exit, &body, Framing::Text, out);
 }
 
 #[cfg(test)]

@@ -22,6 +22,25 @@ pub enum Notice {
         /// What was said.
         text: String,
     },
+    /// A member has come that was not here before.
+    Joined {
+        /// Its name.
+        who: Rc<str>,
+    },
+    /// A member that was lost is here again.
+    Back {
+        /// Its name.
+        who: Rc<str>,
+    },
+    /// Messages that a member said at this place will never come.
+    Missed {
+        /// Its name.
+        who: Rc<str>,
+        /// How many.
+        count: u64,
+    },
+    /// What was told before this is what was said before we came.
+    Present,
     /// A peer said goodbye.
     Left {
         /// Its name; the address if it never told one.
@@ -60,7 +79,26 @@ pub enum Notice {
         /// The peer as the user named it.
         peer: Rc<str>,
     },
-    /// What was typed reached nobody and will reach nobody.
+    /// A member never got some of the user's messages, and will not.
+    Undelivered {
+        /// Its name.
+        who: Rc<str>,
+        /// How many.
+        count: u64,
+    },
+    /// A member was gone for so long that it is waited for no more.
+    Forgotten {
+        /// Its name.
+        who: Rc<str>,
+    },
+    /// Somebody said that it is a member, and could not show it.
+    Impostor {
+        /// Where it came from, or was dialled.
+        address: SocketAddr,
+        /// Who it said it is.
+        who: Rc<str>,
+    },
+    /// There is nobody who could read what was typed.
     Unheard,
     /// Nobody can be accepted at the moment, and this is why.
     CannotAccept(String),
@@ -82,6 +120,8 @@ pub enum LostReason {
     Stalled(Duration),
     /// It fell further behind than the log reaches back.
     Overrun,
+    /// It began to introduce itself and did not finish in this time.
+    Unintroduced(Duration),
 }
 
 impl fmt::Display for LostReason {
@@ -94,6 +134,7 @@ impl fmt::Display for LostReason {
             Self::Failed(why) => write!(f, "{why}"),
             Self::FrameTooLong => write!(f, "sent more than {FRAME_BYTES_MAX} bytes without a code"),
             Self::Stalled(time) => write!(f, "took nothing for {} s", time.as_secs()),
+            Self::Unintroduced(time) => write!(f, "did not introduce itself in {} s", time.as_secs()),
             Self::Overrun => write!(f, "fell more than {} KiB behind", LOG_BYTES >> 10),
         }
     }

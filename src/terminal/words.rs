@@ -7,6 +7,7 @@ use std::fmt::Display;
 use chrono::{DateTime, FixedOffset, Local};
 
 use super::visible::push_visible;
+use crate::limits::FORGET;
 use crate::protocol::Notice;
 use crate::protocol::message::Timestamp;
 
@@ -42,7 +43,13 @@ impl Words {
     #[must_use]
     pub fn channel(notice: &Notice) -> Channel {
         match notice {
-            Notice::Message { .. } | Notice::Left { .. } | Notice::Lost { .. } => Channel::Conversation,
+            Notice::Message { .. }
+            | Notice::Joined { .. }
+            | Notice::Back { .. }
+            | Notice::Missed { .. }
+            | Notice::Present
+            | Notice::Left { .. }
+            | Notice::Lost { .. } => Channel::Conversation,
             _ => Channel::Notices,
         }
     }
@@ -58,6 +65,13 @@ impl Words {
                 out.extend_from_slice(b": ");
                 return push_text(text, out);
             }
+            Notice::Joined { who } => push_words(out, &[who, &" has joined"]),
+            Notice::Back { who } => push_words(out, &[who, &" is back"]),
+            Notice::Missed { who, count: 1 } => push_words(out, &[&"1 message of ", who, &" is missing here"]),
+            Notice::Missed { who, count } => {
+                push_words(out, &[count, &" messages of ", who, &" are missing here"]);
+            }
+            Notice::Present => push_words(out, &[&"--- the above was said before you came ---"]),
             Notice::Left { who } => push_words(out, &[who, &" has left the chat..."]),
             Notice::Lost { who, why } => push_words(out, &[who, &" is lost: ", why]),
             Notice::Accepted { address } => push_words(out, &[address, &" connected"]),
@@ -74,7 +88,21 @@ impl Words {
                 push_words(out, &[&"cannot reach ", peer, &": ", why, &"; trying again"]);
             }
             Notice::Oneself { peer } => push_words(out, &[peer, &" is this peer itself: not connected"]),
-            Notice::Unheard => push_words(out, &[&"no peer is connected: the message is lost"]),
+            Notice::Undelivered { who, count: 1 } => {
+                push_words(out, &[who, &" did not get 1 of your messages"]);
+            }
+            Notice::Undelivered { who, count } => {
+                push_words(out, &[who, &" did not get ", count, &" of your messages"]);
+            }
+            Notice::Forgotten { who } => {
+                push_words(out, &[who, &" was gone for ", &(FORGET.as_secs() / 60), &" minutes and is forgotten"]);
+            }
+            Notice::Impostor { address, who } => {
+                push_words(out, &[address, &" says that it is ", who, &" and cannot show it: closed"]);
+            }
+            Notice::Unheard => {
+                push_words(out, &[&"no peer is connected: nobody reads this, unless somebody joins soon"]);
+            }
             Notice::CannotAccept(why) => {
                 push_words(
                     out,

@@ -1,76 +1,130 @@
-//! Dialling: who the user named, from the first attempt to the connection.
+//! Dialling: who the user named and who others told of, from the first attempt to the connection.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Client, ClientId, Dial, DialId, Dialled, Group, Notice, State};
+use super::{Client, ClientId, Dial, DialId, Dialled, Group, Introduction, Notice, State};
+use crate::limits::{DIAL, DIALS_MAX, INTRODUCTION, INTRODUCTION_WAIT};
+use crate::protocol::member::{Members, Presence};
+
+/// An address to be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// For whom.
+    pub dial: DialId,
+    /// Where.
+    pub address: SocketAddr,
+    /// How long to wait for an answer.
+    pub until: Instant,
+}
 
 impl<S> Group<S> {
-    /// The next address to dial, until `None`. The answer is [`handle_dialling`] or
-    /// [`handle_dial_failed`].
-    ///
-    /// [`handle_dialling`]: Self::handle_dialling
-    /// [`handle_dial_failed`]: Self::handle_dial_failed
-    pub fn poll_dial(&mut self, now: Instant) -> Option<(DialId, SocketAddr)> {
-        let mut dials = self.dials.iter_mut().enumerate();
-        dials.find_map(|(index, dial)| dial.poll(now).map(|address| (DialId(index), address)))
-    }
-
-    /// A connection to `address` is on its way, from our end `local`.
-    pub fn handle_dialling(
-        &mut self,
-        dial: DialId,
-        stream: S,
-        address: SocketAddr,
-        local: SocketAddr,
-    ) -> ClientId {
-        let client = Client::new(stream, address, Some(Dialled { dial, local }), self.log.end());
-        ClientId(self.clients.insert(client))
+    /// A connection is on its way, from our end `local`, to an address that
+    /// [`poll_dial`](Self::poll_dial) said.
+    pub fn handle_dialling(&mut self, attempt: Attempt, stream: S, local: SocketAddr, now: Instant) -> ClientId {
+        let Attempt { dial, mut address, until } = attempt;
+        address.set_ip(address.ip().to_canonical());
+        let (state, introduction) = (State::Dialling { until }, Introduction::Awaited { until });
+        let dialled = Some(Dialled { dial, local });
+        let client = Client::new(stream, address, dialled, state, introduction, self.log.end(), now);
+        let id = ClientId(self.clients.insert(client));
+        self.timers.dialling.push(id);
+        id
     }
 
     /// The address that is being tried cannot be reached.
-    pub fn handle_dial_failed(&mut self, dial: DialId, why: String, now: Instant) {
-        let dial = &mut self.dials[dial.0];
-        if dial.handle_failure(now, &mut self.random) {
-            self.notices.push_back(Notice::Unreachable { peer: Rc::clone(dial.name()), why });
+    pub fn handle_dial_failed(&mut self, id: DialId, why: String, now: Instant) {
+        self.timers.handle_dials_changed();
+        let is_told = match id {
+            DialId::Named(_) => true,
+            // Others may tell of many that nobody can reach. Of one that was lost, the user knows.
+            DialId::Member(_) => self.members.iter().filter(|(_, member)| member.is_unmet()).count() <= DIALS_MAX,
+        };
+        let Some(dial) = dial_mut(&mut self.named, &mut self.members, id) else { return };
+        let is_first = dial.handle_failure(now, &mut self.random);
+        let peer = Rc::clone(dial.name());
+        let is_lost = matches!(id, DialId::Member(key) if !self.members[key].is_unmet());
+        if is_first && is_told && !is_lost {
+            self.notices.push_back(Notice::Unreachable { peer, why });
         }
     }
 
-    /// The peer that we dialled answered. It is sent what was said since it was last there, as far
-    /// as the log reaches back.
+    /// The peer that we dialled answered. We introduce ourselves. If it does not, it is sent what was
+    /// said since it was last there, as far as the log reaches back.
     pub fn handle_connected(&mut self, id: ClientId, now: Instant) {
         let client = &mut self.clients[id.0];
         let dialled = client.dialled.expect("only a dialled connection becomes connected");
-        let dial = &mut self.dials[dialled.dial.0];
-        dial.handle_connected(now);
-        client.cursor = self.log.position_of(dial.next_message());
-        let missed = self.log.number_at(client.cursor).saturating_sub(dial.next_message());
-        if client.cursor < self.log.end() {
-            self.behind.push(id);
-        }
-        let (peer, address) = (Rc::clone(dial.name()), client.address);
-        self.notices.push_back(Notice::Connected { peer, address, missed });
+        (client.since, client.heard_at) = (now, now);
+        client.introduction = Introduction::Awaited { until: now + INTRODUCTION_WAIT };
         self.set_state(id, State::Open);
         self.heard.alone_is_told = false;
+        match dialled.dial {
+            DialId::Named(index) => self.handle_named_connected(id, index, now),
+            DialId::Member(_) => self.timers.introducing.push_back((now + INTRODUCTION, id)),
+        }
+        if self.is_plain {
+            self.take_for_plain(id);
+        } else {
+            self.introduce(id);
+        }
+    }
+
+    fn handle_named_connected(&mut self, id: ClientId, index: usize, now: Instant) {
+        let (client, dial) = (&mut self.clients[id.0], &mut self.named[index]);
+        dial.handle_connected();
+        client.cursor = self.log.position_of(dial.next_message());
+        let missed = self.log.number_at(client.cursor).saturating_sub(dial.next_message());
+        let (peer, address) = (Rc::clone(dial.name()), client.address);
+        self.notices.push_back(Notice::Connected { peer, address, missed });
+        self.timers.awaited.push_back((now + INTRODUCTION_WAIT, id));
     }
 
     /// Whether we dialled and nobody has answered yet.
     #[must_use]
     pub fn is_dialling(&self, id: ClientId) -> bool {
-        self.clients.get(id.0).is_some_and(|client| client.state == State::Dialling)
+        self.clients.get(id.0).is_some_and(|client| matches!(client.state, State::Dialling { .. }))
     }
 
-    /// Whether a peer is still being dialled for the first time.
+    /// Whether somebody may be reached in a moment: a peer that the user named and that is being
+    /// dialled for the first time, a member that we heard of just now, or somebody who introduces
+    /// itself.
     #[must_use]
-    pub fn has_first_attempts(&self) -> bool {
-        self.dials.iter().any(Dial::is_first_attempt)
+    pub fn is_reaching_out(&self, now: Instant) -> bool {
+        let is_soon_met = |id: &ClientId| {
+            let client = self.clients.get(id.0).filter(|client| client.state == State::Open);
+            client.is_some_and(|client| match client.introduction {
+                Introduction::Awaited { .. } => client.dialled.is_some(),
+                Introduction::Begun(_) => true,
+                _ => false,
+            })
+        };
+        let mut timed = self.timers.awaited.iter().chain(&self.timers.introducing);
+        self.named.iter().any(Dial::is_first_attempt)
+            || timed.any(|(_, id)| is_soon_met(id))
+            || self.members.iter().any(|(_, member)| match member.presence {
+                Presence::Unmet { since } => now < since + DIAL && member.dial.is_first_attempt(),
+                _ => false,
+            })
+    }
+
+    /// A connection turned out to lead to ourselves.
+    pub(super) fn handle_oneself(&mut self, id: ClientId, dial: DialId, now: Instant) {
+        let address = self.clients[id.0].address;
+        match dial {
+            DialId::Named(index) => {
+                self.named[index].give_up();
+                self.notices.push_back(Notice::Oneself { peer: Rc::clone(self.named[index].name()) });
+            }
+            DialId::Member(key) => self.handle_wrong_address(key, address, now),
+        }
+        self.set_state(id, State::Ended);
     }
 
     /// The connection that we dialled from `local` to `remote`, if there is one.
     pub(super) fn dialled_from(&self, local: SocketAddr, remote: SocketAddr) -> Option<(ClientId, DialId)> {
         // Most who accept many have dialled nobody.
-        if self.dials.is_empty() {
+        if self.named.is_empty() && self.members.is_empty() {
             return None;
         }
         self.clients.iter().find_map(|(key, client)| {
@@ -78,5 +132,21 @@ impl<S> Group<S> {
             let is_it = client.address == remote && client.state != State::Ended;
             is_it.then_some((ClientId(key), dialled.dial))
         })
+    }
+
+    pub(super) fn dial_mut(&mut self, id: DialId) -> Option<&mut Dial> {
+        dial_mut(&mut self.named, &mut self.members, id)
+    }
+}
+
+/// A dial, unless its member is forgotten.
+fn dial_mut<'a>(
+    named: &'a mut [Dial],
+    members: &'a mut Members,
+    id: DialId,
+) -> Option<&'a mut Dial> {
+    match id {
+        DialId::Named(index) => named.get_mut(index),
+        DialId::Member(key) => members.get_mut(key).map(|member| &mut member.dial),
     }
 }

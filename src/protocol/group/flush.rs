@@ -8,7 +8,6 @@ use crate::limits::{
     FINISH, LEAVE_STALL, LINE_LOG_BYTES_MAX, LOG_BYTES, STALL, WRITE_TURN_BYTES, WRITE_TURN_CALLS,
 };
 use crate::protocol::client::ClientId;
-use crate::protocol::dial::Dial;
 
 impl<S> Group<S> {
     /// Offers every client what it has not taken, through `write`, until it takes less than offered
@@ -27,16 +26,25 @@ impl<S> Group<S> {
         if self.log.end() > self.flushed {
             self.flushed = self.log.end();
             visit.clear();
-            visit.extend(self.clients.iter().map(|(key, _)| ClientId(key)));
+            visit.extend(self.clients.iter_mut().map(|(key, client)| {
+                client.is_listed = true;
+                ClientId(key)
+            }));
         }
         let mut has_more = false;
         for &id in &visit {
-            if self.clients[id.0].state == State::Open {
+            if self.clients[id.0].is_open() {
                 has_more |= self.flush_client(id, now, &mut write);
             }
         }
-        visit.retain(|id| self.clients[id.0].is_behind(&self.log));
-        self.behind = visit;
+        visit.retain(|id| {
+            let client = &mut self.clients[id.0];
+            client.is_listed = client.is_behind(&self.log);
+            client.is_listed
+        });
+        // What a lost client led to may have listed others.
+        self.behind.append(&mut visit);
+        self.end_joining_when_done(now);
         has_more
     }
 
@@ -48,32 +56,35 @@ impl<S> Group<S> {
         write: &mut impl FnMut(ClientId, &mut S, &[u8], bool) -> usize,
     ) -> bool {
         let client = &mut self.clients[id.0];
-        if client.cursor < self.log.start() {
+        let is_overrun = client.offered_from.is_some() && client.cursor < self.log.start();
+        if is_overrun && client.state == State::Open {
             self.lose(id, LostReason::Overrun, now);
             return false;
         }
-        let before = client.cursor;
+        let before = (client.cursor, client.next_message(&self.log));
         let probe = client.waiting.is_some_and(|waiting| now >= waiting.probe_at);
         let (mut budget, mut writes, mut is_full) = (WRITE_TURN_BYTES, 0, false);
-        while client.is_behind(&self.log) && !is_full && budget > 0 && writes < WRITE_TURN_CALLS {
+        while client.has_offer(&self.log) && !is_full && budget > 0 && writes < WRITE_TURN_CALLS {
             let (stream, bytes) = client.offer(&self.log, self.silent);
             let bytes = &bytes[..bytes.len().min(budget)];
             let offered = bytes.len();
             let count = write(id, stream, bytes, probe);
-            client.handle_taken(count, &self.log);
+            client.handle_taken(count);
             is_full = count < offered;
             budget -= count;
             writes += 1;
         }
         client.clock(now, budget < WRITE_TURN_BYTES, &self.log);
-        if !self.heard.by_somebody && before < self.heard.said_to {
-            self.heard.by_somebody = self.log.number_at(client.cursor) > self.log.number_at(before);
+        // A member says itself what it has.
+        if !self.heard.by_somebody && before.0 < self.heard.said_to && client.introduction.member().is_none() {
+            self.heard.by_somebody = client.next_message(&self.log) > before.1;
         }
-        let has_more = client.is_behind(&self.log) && !is_full;
-        let patience = if self.leaving { LEAVE_STALL } else { STALL };
+        let has_more = client.has_offer(&self.log) && !is_full;
+        let is_closing = self.leaving || client.state == State::Closing;
+        let patience = if is_closing { LEAVE_STALL } else { STALL };
         if client.stalled_for(now) >= patience {
             self.lose(id, LostReason::Stalled(patience), now);
-        } else if self.leaving && !client.is_behind(&self.log) {
+        } else if is_closing && !client.is_behind(&self.log) {
             self.set_state(id, State::Finishing { until: now + FINISH });
         }
         has_more
@@ -90,7 +101,7 @@ impl<S> Group<S> {
     #[must_use]
     pub fn say_limit(&self, now: Instant) -> u64 {
         let slow = self.behind.iter().map(|id| &self.clients[id.0]).filter(|client| client.holds_back(now));
-        let first = self.dials.iter().filter(|dial| dial.is_first_attempt());
+        let first = self.named.iter().filter(|dial| dial.is_first_attempt());
         let first = first.map(|dial| self.log.position_of(dial.next_message()));
         let needed = slow.map(|client| client.cursor).chain(first).min();
         needed.unwrap_or(self.log.end()) + (LOG_BYTES - LINE_LOG_BYTES_MAX) as u64
@@ -101,37 +112,6 @@ impl<S> Group<S> {
     pub fn said(&self) -> u64 {
         self.log.end()
     }
-
-    /// Ends what has had its time: addresses that do not answer, and goodbyes.
-    pub fn handle_time(&mut self, now: Instant) {
-        if !self.leaving && !self.dials.iter().any(|dial| dial.is_timed_out(now)) {
-            return;
-        }
-        for id in self.ids() {
-            let client = &self.clients[id.0];
-            match (client.state, client.dialled) {
-                (State::Finishing { until }, _) if now >= until => self.set_state(id, State::Ended),
-                (State::Dialling, Some(dialled)) if self.dials[dialled.dial.0].is_timed_out(now) => {
-                    self.lose(id, LostReason::Failed("no answer".into()), now);
-                }
-                _ => (),
-            }
-        }
-    }
-
-    /// When something is to be done without an event.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        let dials = self.dials.iter().filter_map(Dial::deadline);
-        let behind = self.behind.iter().filter_map(|id| self.clients[id.0].waiting);
-        // Nobody finishes before we leave, and then everybody does.
-        let finishing = self.leaving.then(|| self.clients.iter()).into_iter().flatten();
-        let finishing = finishing.filter_map(|(_, client)| match client.state {
-            State::Finishing { until } => Some(until),
-            _ => None,
-        });
-        dials.chain(behind.map(|waiting| waiting.probe_at)).chain(finishing).min()
-    }
 }
 
 #[cfg(test)]
@@ -141,12 +121,15 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+    use crate::protocol::Setup;
     use crate::protocol::frame::Framing;
 
     fn group_with_one_client(silent: Framing, now: Instant) -> Group<()> {
-        let mut group = Group::new("alice".into(), silent, Vec::new(), now, fastrand::Rng::with_seed(1));
+        let (name, peers) = ("alice".into(), Vec::new());
+        let setup = Setup { name, port: 2, silent, is_plain: true, history: 0, peers };
+        let mut group = Group::new(setup, now, fastrand::Rng::with_seed(1), Box::new(|| 1));
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        group.accept((), address(1), address(2)).expect("not oneself");
+        group.accept((), address(1), address(2), now).expect("not oneself");
         group
     }
 

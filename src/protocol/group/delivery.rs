@@ -1,0 +1,177 @@
+//! What is heard: messages of plain peers as they come, those of members by their number.
+//!
+//! A member's messages are counted from the number that it says it goes on from. What was shown before
+//! is not shown again, whichever connection it comes over, and what will never come is said where it
+//! is missing.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{ClientId, Dialled, Group, Introduction, MemberKey, Notice};
+use crate::limits::HAVE_INTERVAL;
+use crate::protocol::client::Name;
+use crate::protocol::dial::DialId;
+use crate::protocol::frame::Frame;
+use crate::protocol::message;
+use crate::protocol::peer_frame::{PeerFrame, Wanted};
+
+impl<S> Group<S> {
+    /// Somebody says something.
+    pub(super) fn hear(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
+        let client = &mut self.clients[id.0];
+        if client.is_muted {
+            self.discarded_bytes += frame.body.len();
+            return;
+        }
+        match client.introduction {
+            // A member of the group that took us for a plain peer, since our introduction was slow.
+            // It will say this again, and from where on.
+            Introduction::Awaited { .. } if matches!(client.dialled, Some(Dialled { dial: DialId::Member(_), .. })) => {}
+            Introduction::Awaited { .. } => {
+                self.take_for_plain(id);
+                self.hear_plain(id, frame);
+            }
+            Introduction::Plain => self.hear_plain(id, frame),
+            Introduction::Begun(key) | Introduction::Complete(key) => self.hear_member(id, key, frame, now),
+            Introduction::Over => (),
+        }
+    }
+
+    fn hear_plain(&mut self, id: ClientId, frame: &Frame<'_>) {
+        let client = &mut self.clients[id.0];
+        client.was_heard = true;
+        if let Some(Dialled { dial: DialId::Named(index), .. }) = client.dialled {
+            self.named[index].handle_frame();
+        }
+        let body = frame.text();
+        let Some(message) = message::read_message(&body) else {
+            let (text, from) = (text_of(&body), client.address.to_string().into());
+            if !text.is_empty() {
+                self.tell(Notice::Message { at: None, from, text: text.to_owned() });
+            }
+            return;
+        };
+        let version = self.members.names_version();
+        let known = client.name.as_ref();
+        let known = known.filter(|name| *name.own == *message.name && name.version == version);
+        let from = match known {
+            Some(name) => Rc::clone(&name.shown),
+            None => {
+                let name = self.plain_name(message.name, id);
+                Rc::clone(&self.clients[id.0].name.insert(name).shown)
+            }
+        };
+        self.tell(Notice::Message { at: Some(message.at), from, text: message.text.to_owned() });
+    }
+
+    /// What a plain peer calls itself, told apart from members of that name.
+    pub(super) fn plain_name(&self, name: &str, id: ClientId) -> Name {
+        let shown = match self.members.is_taken(name) {
+            true => format!("{name} ({})", self.clients[id.0].address).into(),
+            false => name.into(),
+        };
+        Name { own: name.into(), shown, version: self.members.names_version() }
+    }
+
+    /// A member's message is shown under the name of the member, whatever name is in it.
+    fn hear_member(&mut self, id: ClientId, key: MemberKey, frame: &Frame<'_>, now: Instant) {
+        // Before it said from where on it goes on, nothing counts; it will come again.
+        let Some(number) = self.clients[id.0].next_heard else { return };
+        self.clients[id.0].next_heard = Some(number + 1);
+        let member = &mut self.members[key];
+        let have = member.have.get_or_insert(number);
+        if number != *have {
+            return;
+        }
+        *have += 1;
+        let from = Rc::clone(&member.shown);
+        let is_past = number < member.live;
+        if !std::mem::replace(&mut member.will_be_told, true) {
+            self.timers.haves.push_back((now + HAVE_INTERVAL, key));
+        }
+        let body = frame.text();
+        let notice = match message::read_message(&body) {
+            Some(message) => Notice::Message { at: Some(message.at), from, text: message.text.to_owned() },
+            None => Notice::Message { at: None, from, text: text_of(&body).to_owned() },
+        };
+        if is_past && self.joining.is_waiting() {
+            self.joining.keep_past(key, notice);
+        } else {
+            self.tell(notice);
+        }
+    }
+
+    /// A member says from which of its messages on it goes on.
+    pub(super) fn handle_from(
+        &mut self,
+        id: ClientId,
+        key: MemberKey,
+        from: u64,
+        live: Option<u64>,
+        is_shown: bool,
+    ) {
+        let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
+        client.next_heard = Some(from);
+        if is_shown && member.have.is_none() {
+            member.have = Some(from);
+            member.live = live.unwrap_or(from);
+        }
+        match member.have {
+            Some(have) if from > have && is_shown => {
+                member.have = Some(from);
+                let who = Rc::clone(&member.shown);
+                self.tell(Notice::Missed { who, count: from - have });
+            }
+            // It does not know yet what we have, and will go back.
+            Some(have) if from > have => client.next_heard = None,
+            // Whoever says so has not shown that it is this member, of whom we know from elsewhere.
+            _ if !is_shown && (member.has_pass || !member.dial.addresses().is_empty()) => {
+                client.next_heard = None;
+            }
+            _ => (),
+        }
+    }
+
+    /// A member says how many of our messages it has.
+    pub(super) fn handle_have(&mut self, key: MemberKey, count: u64) {
+        let member = &mut self.members[key];
+        let count = count.min(self.log.next_number());
+        if count > member.has {
+            member.has = count;
+            self.heard.by_somebody |= count > member.owed;
+        }
+    }
+
+    /// Tells a member how many of its messages we have.
+    pub(super) fn tell_have(&mut self, key: MemberKey) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        member.will_be_told = false;
+        let wanted = member.have.map(Wanted::From);
+        if let Some(&id) = member.links.first() {
+            self.push_frame(id, &PeerFrame { wanted, ..PeerFrame::default() });
+        }
+    }
+
+    /// Ends the waiting for the past, if there is nothing to wait for any more.
+    pub(super) fn end_joining_when_done(&mut self, now: Instant) {
+        if !self.joining.is_waiting() {
+            return;
+        }
+        let is_incomplete = || {
+            let mut members = self.members.iter();
+            self.is_reaching_out(now) || members.any(|(_, member)| member.is_catching_up())
+        };
+        if self.joining.is_spent(now) || !is_incomplete() {
+            self.end_joining();
+        }
+    }
+
+    pub(super) fn end_joining(&mut self) {
+        self.notices.extend(self.joining.end());
+    }
+}
+
+/// What to show of a body of another shape.
+fn text_of(body: &str) -> &str {
+    body.trim_matches(['\r', '\n'])
+}

@@ -1,0 +1,278 @@
+//! Introductions: how a connection becomes a member's, and how a pair that has two ends with one.
+//!
+//! | | the dialling side | the accepting side |
+//! | --- | --- | --- |
+//! | 1 | says who it is | |
+//! | 2 | | says who it is, what it has, and a pass |
+//! | 3 | what it has, its own pass, the pass as a proof, from where on it goes on; then messages | |
+//! | 4 | | the other pass as a proof, from where on it goes on; then messages |
+//!
+//! To each side the introduction is complete with the other's third or fourth line. A pass is given
+//! only once: on every later connection a member shows the one it has, so that nobody else can speak
+//! in its name, not even while it is away.
+//!
+//! While a pair has two connections, both carry everything, and the numbers of the messages tell what
+//! came twice. The one that is too many is closed by the side that dialled it, once the other has
+//! proved to be alive. So nobody has to agree on anything, and no message depends on it.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State, Word};
+use crate::limits::{FORGET, INTRODUCTION};
+use crate::protocol::dial::DialId;
+use crate::protocol::frame::Code;
+use crate::protocol::member::{Member, Presence};
+use crate::protocol::peer_frame::{MemberId, PeerFrame, Wanted};
+
+impl<S> Group<S> {
+    /// Says who we are.
+    pub(super) fn introduce(&mut self, id: ClientId) {
+        let frame = self.introduction();
+        self.push_frame(id, &frame);
+    }
+
+    fn introduction(&self) -> PeerFrame {
+        let (name, port) = (Some(self.writer.name().to_owned()), Some(self.port));
+        PeerFrame { id: Some(self.id), name, port, ..PeerFrame::default() }
+    }
+
+    pub(super) fn push_frame(&mut self, id: ClientId, frame: &PeerFrame) {
+        self.clients[id.0].push(Code::Peer, frame.body().as_bytes(), &self.log, self.silent);
+        self.list(id);
+    }
+
+    /// Somebody did not introduce itself in time, or showed that it will not: it takes part as the
+    /// exercise says.
+    pub(super) fn take_for_plain(&mut self, id: ClientId) {
+        let client = &mut self.clients[id.0];
+        client.introduction = Introduction::Plain;
+        let number = client.next_message(&self.log);
+        if client.dialled.is_none() {
+            let address = client.address;
+            self.notices.push_back(Notice::Accepted { address });
+        } else if !self.is_plain {
+            // In case that it is slow and no plain peer.
+            self.push_frame(id, &PeerFrame { from: Some(number), ..PeerFrame::default() });
+        }
+        let client = &mut self.clients[id.0];
+        // Who is overrun already stays so, and is told.
+        client.offered_from = Some(number);
+        self.list(id);
+    }
+
+    /// Takes in a peer frame.
+    pub(super) fn handle_peer_frame(&mut self, id: ClientId, body: &str, now: Instant) {
+        let Some(frame) = PeerFrame::read(body) else { return };
+        let key = match (self.clients[id.0].introduction.member(), frame.id) {
+            (Some(key), None) => key,
+            (Some(key), Some(same)) if same == self.members[key].id => key,
+            (Some(key), Some(_)) => return self.refuse(id, key, now),
+            (None, Some(member_id)) => match self.begin(id, member_id, &frame, now) {
+                Some(key) => key,
+                None => return,
+            },
+            (None, None) => return,
+        };
+        let is_shown = frame.proof == Some(self.members[key].pass);
+        if frame.proof.is_some() && !is_shown {
+            return self.refuse(id, key, now);
+        }
+        let client = &mut self.clients[id.0];
+        client.pass = frame.pass.or(client.pass);
+        let is_begun = client.introduction == Introduction::Begun(key);
+        match frame.wanted {
+            Some(wanted) if is_begun && (client.dialled.is_some() || is_shown) => self.go_on(id, key, wanted),
+            Some(Wanted::From(count)) if !is_begun => self.handle_have(key, count),
+            _ => (),
+        }
+        if let Some(from) = frame.from {
+            self.handle_from(id, key, from, frame.live, is_shown);
+            if is_begun && is_shown {
+                self.complete(id, key, now);
+            }
+        }
+        if self.clients[id.0].introduction == Introduction::Complete(key) {
+            self.handle_reports(id, key, frame.members, now);
+            self.close_surplus(key);
+        }
+    }
+
+    /// Somebody says for the first time who it is. Who was dialled by us has heard of us; who dialled
+    /// is answered.
+    fn begin(&mut self, id: ClientId, member_id: MemberId, frame: &PeerFrame, now: Instant) -> Option<MemberKey> {
+        let dialled = self.clients[id.0].dialled;
+        if member_id == self.id {
+            match dialled {
+                Some(Dialled { dial, .. }) => self.handle_oneself(id, dial, now),
+                None => {
+                    // So that the dialling side of us learns it.
+                    self.introduce(id);
+                    self.clients[id.0].introduction = Introduction::Over;
+                    self.close(id);
+                }
+            }
+            return None;
+        }
+        let has_left = self.members.former(member_id).is_some_and(|former| former.has_left);
+        let Some(key) = (if has_left { None } else { self.find_or_add(member_id, frame, now) }) else {
+            self.clients[id.0].introduction = Introduction::Over;
+            self.close(id);
+            return None;
+        };
+        let client = &mut self.clients[id.0];
+        client.introduction = Introduction::Begun(key);
+        client.since = now;
+        client.port = frame.port;
+        let address = client.address;
+        let member = &mut self.members[key];
+        member.others.push(id);
+        if let (Some(name), true) = (&frame.name, member.is_unmet()) {
+            member.name = name.as_str().into();
+            member.shown = Rc::clone(&member.name);
+        }
+        self.timers.introducing.push_back((now + INTRODUCTION, id));
+        match dialled {
+            Some(Dialled { dial: DialId::Named(index), .. }) => {
+                member.owed = member.owed.min(self.named[index].next_message());
+                member.has = member.has.min(member.owed);
+            }
+            Some(Dialled { dial: DialId::Member(expected), .. }) if expected != key => {
+                self.handle_other_run(expected, key, address, now);
+            }
+            Some(_) => (),
+            None => {
+                let mut answer = self.introduction();
+                answer.wanted = Some(self.wanted(id, key));
+                answer.pass = self.pass_for(key);
+                self.push_frame(id, &answer);
+            }
+        }
+        Some(key)
+    }
+
+    fn find_or_add(&mut self, member_id: MemberId, frame: &PeerFrame, now: Instant) -> Option<MemberKey> {
+        if let Some(key) = self.members.find(member_id) {
+            return Some(key);
+        }
+        let name = frame.name.as_deref().unwrap_or("?").into();
+        let dial = Dial::resting(Peer { name, addresses: Vec::new() }, now);
+        let pass = Word(self.secrets.0());
+        let member = Member::new(member_id, dial, self.log.next_number(), pass, now);
+        if self.members.is_full() {
+            // Who is here counts more than who is only talked of.
+            self.forget_an_unmet_one(now);
+        }
+        let key = self.members.insert(member)?;
+        self.timers.forget_at(now + FORGET);
+        Some(key)
+    }
+
+    /// From where on we want a member's messages.
+    fn wanted(&self, id: ClientId, key: MemberKey) -> Wanted {
+        match self.members[key].have {
+            Some(have) => Wanted::From(have),
+            None if self.clients[id.0].was_heard => Wanted::Next,
+            None => Wanted::Last(self.history),
+        }
+    }
+
+    /// What a member is to show next time, if it has nothing to show yet.
+    fn pass_for(&self, key: MemberKey) -> Option<Word> {
+        let member = &self.members[key];
+        (!member.has_pass).then_some(member.pass)
+    }
+
+    /// Goes on with our messages from where a member wants them, or as close to it as the log reaches
+    /// back.
+    fn go_on(&mut self, id: ClientId, key: MemberKey, wanted: Wanted) {
+        let ours = self.clients[id.0].dialled.map(|_| self.wanted(id, key));
+        let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
+        client.cut_in(&self.log);
+        let next = self.log.next_number();
+        let asked = match wanted {
+            Wanted::From(have) => have.min(next),
+            Wanted::Next => client.next_message(&self.log),
+            Wanted::Last(count) => {
+                member.owed.min(next.saturating_sub(count)).min(client.offered_from.unwrap_or(next))
+            }
+        };
+        let from = client.offer_from(asked, &self.log);
+        let has = if let Wanted::From(have) = wanted { have.min(next) } else { member.owed.max(asked) };
+        member.dropped.tell(has, from);
+        let live = (!matches!(wanted, Wanted::From(_)) && from < member.owed).then_some(member.owed);
+        let proof = client.pass.or(member.our_pass);
+        // Should this connection break now, the other may know that we were given one.
+        member.our_pass = member.our_pass.or(client.pass);
+        let pass = if client.dialled.is_some() { self.pass_for(key) } else { None };
+        let from = Some(from);
+        self.push_frame(id, &PeerFrame { wanted: ours, pass, proof, from, live, ..PeerFrame::default() });
+    }
+
+    /// The introduction is complete: whoever is at the other end is this member.
+    fn complete(&mut self, id: ClientId, key: MemberKey, now: Instant) {
+        let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
+        client.introduction = Introduction::Complete(key);
+        member.others.retain(|other| *other != id);
+        member.links.push(id);
+        member.has_pass = true;
+        member.our_pass = client.pass.or(member.our_pass);
+        member.dial.handle_connected();
+        member.dial.handle_frame();
+        self.timers.handle_dials_changed();
+        self.learn_own_address(id, key, now);
+        let member = &mut self.members[key];
+        let before = std::mem::replace(&mut member.presence, Presence::Here);
+        let (name, others) = (Rc::clone(&member.name), member.links.clone());
+        if let Presence::Unmet { .. } = before {
+            self.members.tell_apart(&name, self.writer.name());
+        }
+        let who = Rc::clone(&self.members[key].shown);
+        match before {
+            Presence::Unmet { .. } => self.notices.push_back(Notice::Joined { who }),
+            Presence::Lost { .. } => self.tell(Notice::Back { who }),
+            Presence::Here => (),
+        }
+        self.joining.begin(now);
+        self.tell_members(id, key);
+        self.timers.add_news(key, now);
+        // An older connection that only looks alive ends the sooner for being used.
+        for other in others.into_iter().filter(|other| *other != id) {
+            let have = self.members[key].have.map(Wanted::From);
+            self.push_frame(other, &PeerFrame { wanted: have, ..PeerFrame::default() });
+        }
+    }
+
+    /// Closes connections that we dialled to a member that has a better one: one that the greater of
+    /// the two dialled, or of those that we dialled the oldest.
+    fn close_surplus(&mut self, key: MemberKey) {
+        let links = self.members[key].links.clone();
+        let they_are_greater = self.members[key].id > self.id;
+        for (index, &id) in links.iter().enumerate() {
+            let Some(client) = self.clients.get(id.0).filter(|client| client.dialled.is_some()) else { continue };
+            let is_better = |(other_index, other): (usize, &ClientId)| {
+                let other = &self.clients[other.0];
+                let is_preferred = match other.dialled {
+                    Some(_) => other_index < index,
+                    None => they_are_greater,
+                };
+                is_preferred && other.state == State::Open && other.heard_at >= client.since
+            };
+            if client.state == State::Open && links.iter().enumerate().any(is_better) {
+                let member = &mut self.members[key];
+                member.links.retain(|link| *link != id);
+                member.others.push(id);
+                self.close(id);
+                // One at a time, for each of them may be the better one of another.
+                return;
+            }
+        }
+    }
+
+    /// Somebody says that it is a member and cannot show it.
+    fn refuse(&mut self, id: ClientId, key: MemberKey, now: Instant) {
+        let (address, who) = (self.clients[id.0].address, Rc::clone(&self.members[key].shown));
+        self.notices.push_back(Notice::Impostor { address, who });
+        self.lose(id, LostReason::Failed("not who it says".into()), now);
+    }
+}

@@ -1,0 +1,327 @@
+//! Who belongs to the group: where members are reached, what they tell of each other, and when one is
+//! gone.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State, Word};
+use crate::limits::{ADDRESSES_MAX, FORGET, MEMBER_ADDRESSES_MAX};
+use crate::protocol::dial::DialId;
+use crate::protocol::member::{Member, Presence};
+use crate::protocol::peer_frame::{PeerFrame, Report, Wanted};
+
+impl<S> Group<S> {
+    /// Learns where a member is reached from how it was, and that nobody else is there.
+    pub(super) fn learn_own_address(&mut self, id: ClientId, key: MemberKey, now: Instant) {
+        let client = &self.clients[id.0];
+        let address = match (client.dialled, client.port) {
+            (Some(_), _) => Some(client.address),
+            (None, port) => port.map(|port| {
+                let mut address = client.address;
+                address.set_port(port);
+                address
+            }),
+        };
+        if let Some(address) = address {
+            self.members[key].dial.learn(address, true, MEMBER_ADDRESSES_MAX);
+            let has_it = |(other, member): (MemberKey, &Member)| {
+                let is_gone = !member.is_here() && member.others.is_empty();
+                (other != key && is_gone && member.dial.addresses().contains(&address)).then_some(other)
+            };
+            for other in self.members.iter().filter_map(has_it).collect::<Vec<_>>() {
+                self.handle_other_run(other, key, address, now);
+            }
+        }
+        if let Some(Dialled { dial: DialId::Named(index), .. }) = self.clients[id.0].dialled {
+            self.named[index].handle_frame();
+            self.named[index].handle_met(key);
+            for &address in self.named[index].addresses() {
+                self.members[key].dial.learn(address, false, ADDRESSES_MAX);
+            }
+        }
+    }
+
+    /// Where `old` was reached, `new` answers. If that was its only address, it is another run of the
+    /// program, which takes the place of the old one.
+    pub(super) fn handle_other_run(&mut self, old: MemberKey, new: MemberKey, address: SocketAddr, now: Instant) {
+        self.handle_wrong_address(old, address, now);
+        let member = &self.members[old];
+        if member.is_here() || !member.others.is_empty() || !member.dial.addresses().is_empty() {
+            return;
+        }
+        let has = member.has;
+        for dial in self.named.iter_mut().filter(|dial| dial.met() == Some(old)) {
+            dial.handle_met(new);
+            let member = &mut self.members[new];
+            member.owed = member.owed.min(has);
+            member.has = member.has.min(has);
+        }
+        self.forget(old, now);
+    }
+
+    /// Somebody else is at an address of a member.
+    pub(super) fn handle_wrong_address(&mut self, key: MemberKey, address: SocketAddr, now: Instant) {
+        if let Some(member) = self.members.get_mut(key) {
+            if member.dial.is_trying(address) {
+                member.dial.handle_failure(now, &mut self.random);
+            }
+            member.dial.unlearn(address);
+            self.timers.handle_dials_changed();
+        }
+    }
+
+    /// Tells a member over `id` of all the others who are here.
+    pub(super) fn tell_members(&mut self, id: ClientId, key: MemberKey) {
+        let others = self.members.iter().filter(|(other, member)| *other != key && member.is_here());
+        let reports: Vec<_> = others.map(|(_, member)| member.report()).collect();
+        self.tell_reports(id, reports);
+    }
+
+    fn tell_reports(&mut self, id: ClientId, reports: Vec<Report>) {
+        let reports = reports.into_iter().filter(|report| !report.addresses.is_empty());
+        for frame in PeerFrame::telling(reports) {
+            self.push_frame(id, &frame);
+        }
+    }
+
+    /// Tells everybody who has come since the last time.
+    pub(super) fn tell_news(&mut self) {
+        let news = std::mem::take(&mut self.timers.news);
+        for key in self.members.keys() {
+            if let Some(&id) = self.members[key].links.first() {
+                let others = news.iter().filter(|other| **other != key && self.members[**other].is_here());
+                let reports = others.map(|other| self.members[*other].report()).collect();
+                self.tell_reports(id, reports);
+            }
+        }
+    }
+
+    /// A member tells of others. Those that are not known are dialled.
+    pub(super) fn handle_reports(&mut self, id: ClientId, from: MemberKey, reports: Vec<Report>, now: Instant) {
+        let reached_at = self.clients[id.0].address;
+        for report in reports {
+            if !self.members[from].may_report(now) {
+                return;
+            }
+            let sensible = report.addresses.iter().filter_map(|&address| seen_from(reached_at, address));
+            let addresses: Vec<_> = sensible.collect();
+            let is_gone = self.members.former(report.id).is_some_and(|former| former.has_left);
+            if report.id == self.id || addresses.is_empty() || is_gone || self.leaving {
+                continue;
+            }
+            match self.members.find(report.id) {
+                Some(key) => {
+                    let member = &mut self.members[key];
+                    for address in addresses {
+                        member.dial.learn(address, false, MEMBER_ADDRESSES_MAX);
+                    }
+                    if !member.is_here() {
+                        member.dial.wake(now);
+                    }
+                }
+                None => self.add_reported(report.id, Peer { name: report.name.into(), addresses }, now),
+            }
+        }
+        self.timers.handle_dials_changed();
+    }
+
+    fn add_reported(&mut self, id: Word, peer: Peer, now: Instant) {
+        let pass = Word(self.secrets.0());
+        let member = Member::new(id, Dial::new(peer, now, 0), self.log.next_number(), pass, now);
+        if self.members.insert(member).is_some() {
+            self.timers.forget_at(now + FORGET);
+        }
+    }
+
+    /// A connection of a member is gone.
+    pub(super) fn unlink(&mut self, key: MemberKey, id: ClientId, why: LostReason, now: Instant) {
+        let dialled = self.clients[id.0].dialled;
+        let address = self.clients[id.0].address;
+        let member = &mut self.members[key];
+        member.links.retain(|link| *link != id);
+        member.others.retain(|other| *other != id);
+        let is_complete = matches!(self.clients[id.0].introduction, Introduction::Complete(_));
+        if !is_complete && !self.leaving {
+            match dialled.map(|dialled| dialled.dial) {
+                Some(DialId::Named(index)) if self.named[index].met().is_none() => {
+                    let next_message = self.named[index].next_message();
+                    self.named[index].handle_lost(now, next_message, &mut self.random);
+                }
+                Some(dial) => {
+                    if self.dial_mut(dial).is_some_and(|dial| dial.is_trying(address)) {
+                        self.handle_dial_failed(dial, why.to_string(), now);
+                    }
+                }
+                None => (),
+            }
+            self.timers.handle_dials_changed();
+        }
+        let member = &mut self.members[key];
+        if !member.links.is_empty() || !member.others.is_empty() {
+            return;
+        }
+        let who = Rc::clone(&member.shown);
+        match member.presence {
+            Presence::Here => {
+                member.presence = Presence::Lost { since: now };
+                let has = member.has;
+                if self.leaving {
+                    // It has closed because it has our goodbye, or it never got it.
+                    if !matches!(why, LostReason::Closed { .. }) {
+                        self.tell(Notice::Lost { who, why });
+                    }
+                    // The goodbye has a number, too.
+                    return self.tell_undelivered(key, self.log.next_number() - 1);
+                }
+                member.dial.handle_lost(now, has, &mut self.random);
+                self.timers.forget_at(now + FORGET);
+                self.timers.handle_dials_changed();
+                self.tell(Notice::Lost { who, why });
+            }
+            Presence::Unmet { .. } if member.dial.addresses().is_empty() && member.our_pass.is_none() => {
+                self.members.remove(key, false);
+            }
+            Presence::Unmet { .. } | Presence::Lost { .. } => (),
+        }
+    }
+
+    /// A member said goodbye, over `id`. It is told how many of its messages we have.
+    pub(super) fn part(&mut self, key: MemberKey, id: ClientId) {
+        let who = Rc::clone(&self.members[key].shown);
+        self.tell(Notice::Left { who });
+        if let Some(have) = self.members[key].have {
+            self.push_frame(id, &PeerFrame { wanted: Some(Wanted::From(have)), ..PeerFrame::default() });
+        }
+        self.remove_member(key, true);
+    }
+
+    /// A member is waited for no more.
+    pub(super) fn forget(&mut self, key: MemberKey, now: Instant) {
+        let member = &self.members[key];
+        if !member.is_unmet() {
+            self.tell_undelivered(key, self.log.next_number());
+        }
+        let has = self.members[key].has;
+        for dial in self.named.iter_mut().filter(|dial| dial.met() == Some(key)) {
+            dial.handle_lost(now, has, &mut self.random);
+        }
+        self.remove_member(key, false);
+        self.timers.handle_dials_changed();
+    }
+
+    /// Makes room for somebody who is here.
+    pub(super) fn forget_an_unmet_one(&mut self, now: Instant) {
+        let unmet = self.members.iter().find(|(_, member)| member.is_unmet() && member.others.is_empty());
+        if let Some(key) = unmet.map(|(key, _)| key) {
+            self.forget(key, now);
+        }
+    }
+
+    pub(super) fn tell_undelivered(&mut self, key: MemberKey, said: u64) {
+        let count = self.members[key].undelivered(said);
+        if count > 0 {
+            let who = Rc::clone(&self.members[key].shown);
+            self.notices.push_back(Notice::Undelivered { who, count });
+        }
+    }
+
+    /// Forgets a member and everything that leads to it.
+    fn remove_member(&mut self, key: MemberKey, has_left: bool) {
+        let member = self.members.remove(key, has_left);
+        for id in member.links.iter().chain(&member.others) {
+            self.clients[id.0].introduction = Introduction::Over;
+            self.close(*id);
+        }
+        let dials_it = |id: &ClientId| {
+            let dialled = self.clients[id.0].dialled;
+            dialled.is_some_and(|dialled| dialled.dial == DialId::Member(key))
+        };
+        let awaited = self.timers.introducing.iter().map(|(_, id)| *id);
+        let awaited = awaited.filter(|id| {
+            let client = self.clients.get(id.0);
+            client.is_some_and(|client| matches!(client.introduction, Introduction::Awaited { .. }))
+        });
+        let dialling: Vec<_> = self.timers.dialling.iter().copied().chain(awaited).filter(dials_it).collect();
+        for id in dialling {
+            if self.clients[id.0].state != State::Ended {
+                self.set_state(id, State::Ended);
+            }
+        }
+        if has_left {
+            self.named.iter_mut().filter(|dial| dial.met() == Some(key)).for_each(Dial::give_up);
+        }
+        self.timers.news.retain(|news| *news != key);
+        if !member.is_unmet() {
+            self.members.tell_apart(&member.name, self.writer.name());
+        }
+    }
+}
+
+/// An address that somebody reached at `reporter` tells of, if it can mean the same place here.
+fn seen_from(reporter: SocketAddr, mut address: SocketAddr) -> Option<SocketAddr> {
+    address.set_ip(address.ip().to_canonical());
+    let ip = address.ip();
+    let is_nowhere = address.port() == 0 || ip.is_unspecified() || ip.is_multicast();
+    let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    if is_nowhere || is_broadcast || ip.is_loopback() && !reporter.ip().is_loopback() {
+        return None;
+    }
+    match (&mut address, reporter) {
+        // One of ours, which may be called like a link there.
+        (SocketAddr::V6(address), SocketAddr::V6(reporter)) if address.ip().is_unicast_link_local() => {
+            address.set_scope_id(reporter.scope_id());
+            reporter.ip().is_unicast_link_local().then_some(SocketAddr::V6(*address))
+        }
+        (SocketAddr::V6(address), _) if address.ip().is_unicast_link_local() => None,
+        (SocketAddr::V6(address), _) => {
+            address.set_scope_id(0);
+            Some(SocketAddr::V6(*address))
+        }
+        (SocketAddr::V4(address), reporter) if address.ip().is_link_local() => {
+            let is_near = matches!(reporter.ip(), IpAddr::V4(ip) if ip.is_link_local());
+            is_near.then_some(SocketAddr::V4(*address))
+        }
+        (SocketAddr::V4(address), _) => Some(SocketAddr::V4(*address)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_that_make_sense_from_here_are_dialled() {
+        #[track_caller]
+        fn check(reporter: &str, address: &str, expected: Option<&str>) {
+            let parse = |text: &str| -> SocketAddr { text.parse().expect("an address in a test") };
+            assert_eq!(seen_from(parse(reporter), parse(address)), expected.map(parse), "{address}");
+        }
+        let (near, far, linked) = ("127.0.0.1:9", "192.168.1.7:9", "[fe80::1%3]:9");
+        for reporter in [near, far, linked] {
+            for ordinary in ["192.168.1.9:5000", "10.0.0.1:1", "[2001:db8::1]:5000"] {
+                check(reporter, ordinary, Some(ordinary));
+            }
+            for nowhere in ["0.0.0.0:5000", "[::]:5000", "10.0.0.1:0", "224.0.0.1:5000", "[ff02::1]:5000"] {
+                check(reporter, nowhere, None);
+            }
+            check(reporter, "255.255.255.255:5000", None);
+            check(reporter, "[::ffff:10.0.0.1]:5000", Some("10.0.0.1:5000"));
+            check(reporter, "[::ffff:0.0.0.0]:5000", None);
+        }
+        for local in ["127.0.0.1:5000", "127.9.9.9:5000", "[::1]:5000"] {
+            check(near, local, Some(local));
+            check("[::1]:9", local, Some(local));
+            check(far, local, None);
+            check(linked, local, None);
+        }
+        check(near, "[::ffff:127.0.0.1]:5000", Some("127.0.0.1:5000"));
+        check(far, "[::ffff:127.0.0.1]:5000", None);
+        check(near, "[fe80::2]:5000", None);
+        check(far, "[fe80::2%1]:5000", None);
+        check(linked, "[fe80::2%1]:5000", Some("[fe80::2%3]:5000"));
+        check(linked, "169.254.0.1:5000", None);
+        check("169.254.0.2:9", "169.254.0.1:5000", Some("169.254.0.1:5000"));
+        check(far, "[2001:db8::1%7]:5000", Some("[2001:db8::1]:5000"));
+    }
+}

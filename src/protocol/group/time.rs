@@ -1,0 +1,186 @@
+//! What is to be done without an event, and when.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::dialling::Attempt;
+use super::{Client, ClientId, Dial, Dialled, Group, Introduction, LostReason, Notice, State};
+use crate::limits::{DIALS_MAX, FORGET, INTRODUCTION, NEWS_INTERVAL};
+use crate::protocol::dial::DialId;
+use crate::protocol::member::{MemberKey, Presence};
+
+/// Who waits for what until when. What waits equally long is in a queue; an entry in it may be out of
+/// date, and means nothing then.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    /// Clients that may still introduce themselves.
+    pub awaited: VecDeque<(Instant, ClientId)>,
+    /// Clients whose introduction has begun.
+    pub introducing: VecDeque<(Instant, ClientId)>,
+    /// Clients that have taken all that they get.
+    pub finishing: VecDeque<(Instant, ClientId)>,
+    /// Members that will be told how many of their messages we have.
+    pub haves: VecDeque<(Instant, MemberKey)>,
+    /// Members of whom the others will be told.
+    pub news: Vec<MemberKey>,
+    pub news_at: Option<Instant>,
+    /// When the next member may have to be forgotten.
+    pub forget_at: Option<Instant>,
+    /// Clients that we dial.
+    pub dialling: Vec<ClientId>,
+    /// When the next peer is to be dialled; `None` when that is to be looked up.
+    next_dial: Option<Option<Instant>>,
+}
+
+impl Timers {
+    /// Somebody may have to be dialled earlier than was known.
+    pub fn handle_dials_changed(&mut self) {
+        self.next_dial = None;
+    }
+
+    pub fn add_news(&mut self, key: MemberKey, now: Instant) {
+        if !self.news.contains(&key) {
+            self.news.push(key);
+        }
+        self.news_at.get_or_insert(now + NEWS_INTERVAL);
+    }
+
+    /// A member may have to be forgotten then.
+    pub fn forget_at(&mut self, at: Instant) {
+        self.forget_at = Some(self.forget_at.map_or(at, |known| known.min(at)));
+    }
+}
+
+/// Takes the first of `queue` whose time has come.
+fn pop_due<T>(queue: &mut VecDeque<(Instant, T)>, now: Instant) -> Option<(Instant, T)> {
+    queue.pop_front_if(|(at, _)| now >= *at)
+}
+
+impl<S> Group<S> {
+    /// Does what is due: ends what has had its time, and tells what is to be told now and then.
+    pub fn handle_time(&mut self, now: Instant) {
+        self.end_what_has_had_its_time(now);
+        while let Some((_, key)) = pop_due(&mut self.timers.haves, now) {
+            self.tell_have(key);
+        }
+        if self.timers.news_at.is_some_and(|at| now >= at) {
+            self.timers.news_at = None;
+            self.tell_news();
+        }
+        if self.timers.forget_at.is_some_and(|at| now >= at) {
+            self.forget_members(now);
+        }
+        self.end_joining_when_done(now);
+    }
+
+    fn end_what_has_had_its_time(&mut self, now: Instant) {
+        for id in self.timers.dialling.clone() {
+            if matches!(self.clients[id.0].state, State::Dialling { until } if now >= until) {
+                self.lose(id, LostReason::Failed("no answer".into()), now);
+            }
+        }
+        while let Some((at, id)) = pop_due(&mut self.timers.awaited, now) {
+            let awaited = Introduction::Awaited { until: at };
+            if self.clients.get(id.0).is_some_and(|client| client.is_open() && client.introduction == awaited) {
+                self.take_for_plain(id);
+            }
+        }
+        while let Some((_, id)) = pop_due(&mut self.timers.introducing, now) {
+            if self.clients.get(id.0).is_some_and(|client| is_overdue(client, now)) {
+                self.lose(id, LostReason::Unintroduced(INTRODUCTION), now);
+            }
+        }
+        while let Some((at, id)) = pop_due(&mut self.timers.finishing, now) {
+            let finishing = State::Finishing { until: at };
+            if self.clients.get(id.0).is_some_and(|client| client.state == finishing) {
+                self.lose(id, LostReason::Closed { unfinished_bytes: 0 }, now);
+            }
+        }
+    }
+
+    fn forget_members(&mut self, now: Instant) {
+        self.timers.forget_at = None;
+        for key in self.members.keys() {
+            let (Presence::Lost { since } | Presence::Unmet { since }) = self.members[key].presence else {
+                continue;
+            };
+            match now >= since + FORGET {
+                false => self.timers.forget_at(since + FORGET),
+                true if self.members[key].others.is_empty() => {
+                    if !self.members[key].is_unmet() {
+                        let who = Rc::clone(&self.members[key].shown);
+                        self.notices.push_back(Notice::Forgotten { who });
+                    }
+                    self.forget(key, now);
+                }
+                // It introduces itself just now.
+                true => self.timers.forget_at(now + INTRODUCTION),
+            }
+        }
+    }
+
+    /// The next address to dial, until `None`. The answer is [`handle_dialling`] or
+    /// [`handle_dial_failed`]. Those that have failed least often come first.
+    ///
+    /// [`handle_dialling`]: Self::handle_dialling
+    /// [`handle_dial_failed`]: Self::handle_dial_failed
+    pub fn poll_dial(&mut self, now: Instant) -> Option<Attempt> {
+        let is_early = self.timers.next_dial.is_some_and(|at| at.is_none_or(|at| now < at));
+        if is_early || self.timers.dialling.len() >= DIALS_MAX {
+            return None;
+        }
+        let due = |(_, dial): &(DialId, &Dial)| dial.deadline().is_some_and(|at| now >= at);
+        let next = self.dials().filter(due).min_by_key(|(_, dial)| (dial.failures(), dial.deadline()));
+        let next = next.map(|(id, _)| id);
+        let Some(id) = next else {
+            self.timers.next_dial = Some(self.dials().filter_map(|(_, dial)| dial.deadline()).min());
+            return None;
+        };
+        self.timers.handle_dials_changed();
+        match self.dial_mut(id).and_then(|dial| dial.poll(now)) {
+            Some((address, until)) => Some(Attempt { dial: id, address, until }),
+            // It had no address.
+            None => self.poll_dial(now),
+        }
+    }
+
+    /// When something is to be done without an event.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let Timers { awaited, introducing, finishing, haves, news_at, forget_at, dialling, .. } = &self.timers;
+        let fronts = [awaited.front(), introducing.front(), finishing.front()].into_iter().flatten();
+        let fronts = fronts.map(|(at, _)| *at).chain(haves.front().map(|(at, _)| *at));
+        let dialling_until = dialling.iter().filter_map(|id| match self.clients[id.0].state {
+            State::Dialling { until } => Some(until),
+            _ => None,
+        });
+        let next_dial = match self.timers.next_dial {
+            // A place becomes free when one of these ends.
+            _ if dialling.len() >= DIALS_MAX => None,
+            Some(at) => at,
+            None => self.dials().filter_map(|(_, dial)| dial.deadline()).min(),
+        };
+        let behind = self.behind.iter().filter_map(|id| self.clients.get(id.0)?.waiting);
+        let others = [*news_at, *forget_at, next_dial, self.joining.deadline()].into_iter().flatten();
+        fronts.chain(dialling_until).chain(behind.map(|waiting| waiting.probe_at)).chain(others).min()
+    }
+
+    /// The dials that may have something to do: not those of members that are connected.
+    fn dials(&self) -> impl Iterator<Item = (DialId, &Dial)> {
+        let named = self.named.iter().enumerate().map(|(index, dial)| (DialId::Named(index), dial));
+        let members = self.members.iter().filter(|(_, member)| !member.is_here() && member.others.is_empty());
+        named.chain(members.map(|(key, member)| (DialId::Member(key), &member.dial)))
+    }
+}
+
+/// Whether it should have introduced itself by now.
+fn is_overdue<S>(client: &Client<S>, now: Instant) -> bool {
+    let dials_member = matches!(client.dialled, Some(Dialled { dial: DialId::Member(_), .. }));
+    let is_introducing = match client.introduction {
+        Introduction::Begun(_) => true,
+        Introduction::Awaited { .. } => dials_member,
+        _ => false,
+    };
+    client.state == State::Open && is_introducing && now >= client.since + INTRODUCTION
+}

@@ -1,0 +1,293 @@
+//! The members of the group: who they are, how they are reached, and who has what of whom.
+//!
+//! A member is somebody that introduced itself with a peer frame, or of whom one that did has told. It
+//! decides nothing; the [`Group`](super::Group) does.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::{Index, IndexMut, Range};
+use std::rc::Rc;
+use std::time::Instant;
+
+use slab::Slab;
+
+use super::client::ClientId;
+use super::dial::Dial;
+use super::peer_frame::{MemberId, Report, Word};
+use crate::limits::{FORMER_MEMBERS_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX};
+
+/// Which member: its place among those that are known. Used again once the member is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MemberKey(usize);
+
+#[cfg(test)]
+impl MemberKey {
+    pub(super) fn of_slot(slot: usize) -> Self {
+        Self(slot)
+    }
+}
+
+/// Whether a member is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It was never met; somebody told of it then, or it has begun to introduce itself.
+    Unmet { since: Instant },
+    /// It introduced itself and is connected.
+    Here,
+    /// It was here, and is gone without a goodbye since then.
+    Lost { since: Instant },
+}
+
+/// One member.
+///
+/// Invariant: a connection is in `links` or in `others` as long as it is open and known to be this
+/// member's. While it is here, it has one.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub id: MemberId,
+    pub name: Rc<str>,
+    /// Its name, with a part of its id where others have the same name.
+    pub shown: Rc<str>,
+    pub presence: Presence,
+    /// Its connections whose introduction is complete, the oldest first. Nearly always one.
+    pub links: Vec<ClientId>,
+    /// Its other connections: those being introduced, and those being closed because one is enough.
+    pub others: Vec<ClientId>,
+    /// The way to it, and its addresses.
+    pub dial: Dial,
+    /// How many of its messages we have; `None` before it said from which on it talks to us.
+    pub have: Option<u64>,
+    /// It will be told how many we have.
+    pub will_be_told: bool,
+    /// Its messages before this one are from before it knew of us.
+    pub live: u64,
+    /// How many of our messages it has, as it says; those it was never owed count as had.
+    pub has: u64,
+    /// The first of our messages that it is owed: those before are the past to it.
+    pub owed: u64,
+    /// Those that it did not have, and that the log no longer held when it came back for them.
+    pub dropped: Dropped,
+    /// What it is to show on every further connection.
+    pub pass: Word,
+    /// It has shown its pass.
+    pub has_pass: bool,
+    /// What we are to show on every further connection.
+    pub our_pass: Option<Word>,
+    reports_left: usize,
+    reports_renewed: Instant,
+}
+
+impl Member {
+    /// Somebody of whom nothing is known but this. It is owed our messages from `owed` on.
+    pub fn new(id: MemberId, dial: Dial, owed: u64, pass: Word, now: Instant) -> Self {
+        let name = Rc::clone(dial.name());
+        Self {
+            id,
+            shown: Rc::clone(&name),
+            name,
+            presence: Presence::Unmet { since: now },
+            links: Vec::new(),
+            others: Vec::new(),
+            dial,
+            have: None,
+            will_be_told: false,
+            live: 0,
+            has: owed,
+            owed,
+            dropped: Dropped::default(),
+            pass,
+            has_pass: false,
+            our_pass: None,
+            reports_left: REPORTS_MAX,
+            reports_renewed: now,
+        }
+    }
+
+    pub fn is_here(&self) -> bool {
+        self.presence == Presence::Here
+    }
+
+    pub fn is_unmet(&self) -> bool {
+        matches!(self.presence, Presence::Unmet { .. })
+    }
+
+    /// Whether some of its past is still to come.
+    pub fn is_catching_up(&self) -> bool {
+        self.is_here() && self.have.is_some_and(|have| have < self.live)
+    }
+
+    /// Whether one more member may be learned from it.
+    pub fn may_report(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.reports_renewed) >= REPORTS_INTERVAL {
+            self.reports_renewed = now;
+            self.reports_left = REPORTS_MAX;
+        }
+        let may = self.reports_left > 0;
+        self.reports_left -= usize::from(may);
+        may
+    }
+
+    /// How many of our messages did not get to it, when we have said so many.
+    pub fn undelivered(&self, said: u64) -> u64 {
+        said.saturating_sub(self.has) + self.dropped.before(self.has)
+    }
+
+    /// What others are told of it.
+    pub fn report(&self) -> Report {
+        Report { id: self.id, addresses: self.dial.addresses().to_vec(), name: self.name.to_string() }
+    }
+}
+
+/// Messages that were left out when a member was told from which one on we go on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dropped {
+    /// Those of which the member knows.
+    known: u64,
+    /// Those of which it was told last.
+    told: Range<u64>,
+}
+
+impl Dropped {
+    /// The member has `has`, and is told that we go on from `from`.
+    pub fn tell(&mut self, has: u64, from: u64) {
+        self.known = self.before(has);
+        self.told = has..from.max(has);
+    }
+
+    /// How many of those that the member counts as had, when it says that it has `has`, it has not.
+    fn before(&self, has: u64) -> u64 {
+        let told = if has >= self.told.end { self.told.end - self.told.start } else { 0 };
+        self.known + told
+    }
+}
+
+/// Somebody who was a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Former {
+    /// It said goodbye, and a run that did never comes back.
+    pub has_left: bool,
+    /// How many of its messages we have.
+    pub have: Option<u64>,
+}
+
+/// Everybody who is known.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    members: Slab<Member>,
+    by_id: BTreeMap<MemberId, MemberKey>,
+    former: BTreeMap<MemberId, Former>,
+    former_order: VecDeque<MemberId>,
+    /// Counts the changes of who has which name.
+    names_version: u64,
+}
+
+impl Members {
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether there is room for nobody else.
+    pub fn is_full(&self) -> bool {
+        self.members.len() >= MEMBERS_MAX
+    }
+
+    pub fn find(&self, id: MemberId) -> Option<MemberKey> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub fn former(&self, id: MemberId) -> Option<Former> {
+        self.former.get(&id).copied()
+    }
+
+    /// Adds a member; `None` when there is no room.
+    pub fn insert(&mut self, mut member: Member) -> Option<MemberKey> {
+        if self.is_full() {
+            return None;
+        }
+        assert!(!self.by_id.contains_key(&member.id), "a member is there once");
+        member.have = self.former(member.id).and_then(|former| former.have);
+        let id = member.id;
+        let key = MemberKey(self.members.insert(member));
+        self.by_id.insert(id, key);
+        Some(key)
+    }
+
+    /// Forgets a member, but for what must not happen twice.
+    pub fn remove(&mut self, key: MemberKey, has_left: bool) -> Member {
+        let member = self.members.remove(key.0);
+        self.by_id.remove(&member.id);
+        if has_left || member.have.is_some() {
+            if self.former.insert(member.id, Former { has_left, have: member.have }).is_none() {
+                self.former_order.push_back(member.id);
+            }
+            if self.former_order.len() > FORMER_MEMBERS_MAX {
+                self.former_order.pop_front().map(|oldest| self.former.remove(&oldest));
+            }
+        }
+        member
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (MemberKey, &Member)> {
+        self.members.iter().map(|(key, member)| (MemberKey(key), member))
+    }
+
+    pub fn get_mut(&mut self, key: MemberKey) -> Option<&mut Member> {
+        self.members.get_mut(key.0)
+    }
+
+    pub fn keys(&self) -> Vec<MemberKey> {
+        self.iter().map(|(key, _)| key).collect()
+    }
+
+    /// Changes whenever [`is_taken`](Self::is_taken) may have another answer.
+    pub fn names_version(&self) -> u64 {
+        self.names_version
+    }
+
+    /// Whether a member that was met is called `name`.
+    pub fn is_taken(&self, name: &str) -> bool {
+        self.met().any(|member| *member.name == *name)
+    }
+
+    /// Tells those called `name` apart, after one has come, gone or changed its name. Ours is `own`.
+    ///
+    /// The part of the id has four digits, or as many as tell them apart. A name that looks like one
+    /// with such a part gets one too, so that nobody can be mistaken for somebody else.
+    pub fn tell_apart(&mut self, name: &str, own: &str) {
+        self.names_version += 1;
+        let ids: Vec<_> = self.met().filter(|member| *member.name == *name).map(|member| member.id).collect();
+        let is_plain = ids.len() == 1 && name != own && !name.contains('#');
+        let digits = |id: MemberId| id.to_string();
+        let tells_apart = |count: usize| {
+            let mut parts: Vec<_> = ids.iter().map(|id| digits(*id)[..count].to_owned()).collect();
+            parts.sort_unstable();
+            parts.windows(2).all(|two| two[0] != two[1])
+        };
+        let count = (4..32).find(|count| tells_apart(*count)).unwrap_or(32);
+        for (_, member) in &mut self.members {
+            if *member.name == *name {
+                member.shown = match is_plain {
+                    true => Rc::clone(&member.name),
+                    false => format!("{name}#{}", &digits(member.id)[..count]).into(),
+                };
+            }
+        }
+    }
+
+    fn met(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().map(|(_, member)| member).filter(|member| !member.is_unmet())
+    }
+}
+
+impl Index<MemberKey> for Members {
+    type Output = Member;
+
+    fn index(&self, key: MemberKey) -> &Member {
+        &self.members[key.0]
+    }
+}
+
+impl IndexMut<MemberKey> for Members {
+    fn index_mut(&mut self, key: MemberKey) -> &mut Member {
+        &mut self.members[key.0]
+    }
+}
