@@ -98,7 +98,7 @@ impl EventLoop {
         terminal.tell(&format!("listening on {address}"));
         let setup =
             Setup { name, port: address.port(), silent: framing, is_plain: plain, history, peers };
-        let peer = GroupPeer::new(server, setup, Instant::now()).map_err(failed)?;
+        let peer = GroupPeer::new(server, setup, Instant::now());
         let events = Events::with_capacity(EVENTS);
         // The first turn does all that needs no event.
         let next_wait = Some(Duration::ZERO);

@@ -5,6 +5,7 @@
 //! in the turn. Nobody is written to from inside a read.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::mem;
 use std::net::{IpAddr, Ipv6Addr, Shutdown};
@@ -50,17 +51,11 @@ struct Stream {
 
 impl GroupPeer {
     /// A participant that listens on `server`.
-    ///
-    /// # Errors
-    ///
-    /// What the system says, when it has no random numbers.
-    pub fn new(server: Server, setup: Setup, now: Instant) -> io::Result<Self> {
-        random_number()?;
-        // The system gave some just now, and what it has does not run out (getrandom(2)).
-        let secrets = || random_number().expect("random numbers do not run out");
-        let group = Group::new(setup, now, fastrand::Rng::new(), Box::new(secrets));
+    #[must_use]
+    pub fn new(server: Server, setup: Setup, now: Instant) -> Self {
+        let group = Group::new(setup, now, fastrand::Rng::new(), secret());
         let scratch = vec![0; READ_TURN_BYTES].into_boxed_slice();
-        Ok(Self { server, group, readable: VecDeque::new(), has_more_to_write: false, own_ip: None, scratch })
+        Self { server, group, readable: VecDeque::new(), has_more_to_write: false, own_ip: None, scratch }
     }
 
     /// Somebody dialled.
@@ -310,11 +305,13 @@ impl GroupPeer {
     }
 }
 
-/// Random bits from the system, which nobody can guess.
-fn random_number() -> io::Result<u128> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(u128::from_ne_bytes(bytes))
+/// A keyed hash whose keys the system drew at random: nobody else can tell what becomes of a number.
+fn secret() -> Box<dyn Fn(u128) -> u128> {
+    let halves = [RandomState::new(), RandomState::new()];
+    Box::new(move |number| {
+        let [high, low] = [0, 1].map(|half: usize| u128::from(halves[half].hash_one((number, half))));
+        high << 64 | low
+    })
 }
 
 fn write(stream: &mut Stream, bytes: &[u8]) -> io::Result<usize> {

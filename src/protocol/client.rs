@@ -96,14 +96,18 @@ pub struct Client<S> {
     pub(super) inbox: Inbox,
     /// The framing of the last frame that came.
     pub(super) spoken: Option<Framing>,
-    /// It said something while it was a plain peer.
-    pub(super) was_heard: bool,
+    /// Somebody who introduces itself is there, so it will as well; until then it is not heard.
+    pub(super) will_introduce_itself: bool,
     /// Nothing that it says is heard any more.
     pub(super) is_muted: bool,
+    /// It will say nothing more, and has yet to take what is in its outbox.
+    pub(super) is_silent: bool,
     /// The port that it says it listens on.
     pub(super) port: Option<u16>,
     /// The pass that we were given on this connection.
     pub(super) pass: Option<Word>,
+    /// The number of the first of its messages that it was asked for, unless that was for the last ones.
+    pub(super) asked_from: Option<u64>,
     /// The number that its next message has among all of its sender's, once that is known.
     pub(super) next_heard: Option<u64>,
     /// The number of the first message that it was offered, once it was.
@@ -163,10 +167,12 @@ impl<S> Client<S> {
             name: None,
             inbox: Inbox::default(),
             spoken: None,
-            was_heard: false,
+            will_introduce_itself: false,
             is_muted: false,
+            is_silent: false,
             port: None,
             pass: None,
+            asked_from: None,
             next_heard: None,
             offered_from: None,
             cursor,
@@ -176,10 +182,13 @@ impl<S> Client<S> {
         }
     }
 
-    /// What to call whoever is at the other end, where it is no member.
-    pub(super) fn who(&self) -> Rc<str> {
-        let name = self.name.as_ref().map(|name| Rc::clone(&name.shown));
-        name.unwrap_or_else(|| self.address.to_string().into())
+    /// Where somebody who introduced itself is reached: where we did, or where it came from with the
+    /// port that it listens on.
+    pub(super) fn reached_at(&self) -> Option<SocketAddr> {
+        match self.dialled {
+            Some(_) => Some(self.address),
+            None => Some(SocketAddr::new(self.address.ip(), self.port?)),
+        }
     }
 
     /// Whether it is connected, and may still be sent something.
@@ -232,6 +241,8 @@ impl<S> Client<S> {
     pub(super) fn offer_from(&mut self, number: u64, log: &Log) -> u64 {
         self.cut_in(log);
         self.cursor = log.position_of(number);
+        // What the outbox holds is of another message now.
+        self.outbox.holds_message = false;
         let first = log.number_at(self.cursor);
         self.offered_from.get_or_insert(first);
         first

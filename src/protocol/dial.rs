@@ -125,13 +125,19 @@ impl Dial {
     /// Whether the first attempt is still to end. Until then the user is made to wait for it.
     #[must_use]
     pub fn is_first_attempt(&self) -> bool {
-        self.reach == Reach::Untried && !matches!(self.state, State::Over | State::Met(_))
+        self.reach == Reach::Untried && self.is_open()
     }
 
     /// Whether it is dialled no more.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.state == State::Over
+    }
+
+    /// Whether the peer is still to be met.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state, State::Over | State::Met(_))
     }
 
     /// How many attempts have failed since it last sent something.

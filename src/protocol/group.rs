@@ -82,7 +82,7 @@ pub struct Group<S> {
     /// What muted clients have said.
     discarded_bytes: usize,
     random: fastrand::Rng,
-    secrets: Secrets,
+    secret: Secret,
 }
 
 /// What became of the user's own messages.
@@ -97,28 +97,29 @@ struct Heard {
     alone_is_told: bool,
 }
 
-/// Where words come from that nobody can guess.
-struct Secrets(Box<dyn FnMut() -> u128>);
+/// What turns a number into another that nobody else can guess, and always into the same.
+struct Secret(Box<dyn Fn(u128) -> u128>);
 
-impl fmt::Debug for Secrets {
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secrets")
+        f.write_str("Secret")
     }
 }
 
 impl<S> Group<S> {
-    /// A group of one. `random` decides the pauses between attempts, and nothing else; `secrets` gives
-    /// numbers that nobody can guess, for ids and passes.
+    /// A group of one. `random` decides the pauses between attempts, and nothing else. `secret` turns a
+    /// number into another that nobody else can guess, the same for one run: 0 into our id, and the id
+    /// of another into the pass that it is given.
     #[must_use]
     pub fn new(
         setup: Setup,
         now: Instant,
         random: fastrand::Rng,
-        mut secrets: Box<dyn FnMut() -> u128>,
+        secret: Box<dyn Fn(u128) -> u128>,
     ) -> Self {
         let Setup { name, port, silent, is_plain, history, peers } = setup;
         Self {
-            id: Word(secrets()),
+            id: Word(secret(0)),
             port,
             silent,
             is_plain,
@@ -140,7 +141,7 @@ impl<S> Group<S> {
             leaving: false,
             discarded_bytes: 0,
             random,
-            secrets: Secrets(secrets),
+            secret: Secret(secret),
         }
     }
 
@@ -212,11 +213,11 @@ impl<S> Group<S> {
         }
         for id in self.ids() {
             let client = &mut self.clients[id.0];
-            let is_met_first = matches!(client.introduction, Introduction::Awaited { .. });
-            let dials_member = matches!(client.dialled, Some(Dialled { dial: DialId::Member(_), .. }));
-            if matches!(client.state, State::Dialling { .. }) || is_met_first && dials_member {
+            let is_awaited = matches!(client.introduction, Introduction::Awaited { .. });
+            let is_in_vain = is_awaited && client.will_introduce_itself;
+            if matches!(client.state, State::Dialling { .. }) || is_in_vain {
                 self.set_state(id, State::Ended);
-            } else if is_met_first {
+            } else if is_awaited {
                 self.take_for_plain(id);
             } else if client.waiting.is_some() {
                 // The patience for a goodbye begins with it.
@@ -297,7 +298,12 @@ impl<S> Group<S> {
 
     /// A client closed its side.
     pub fn handle_closed(&mut self, id: ClientId, now: Instant) {
-        let unfinished_bytes = self.clients[id.0].inbox.unfinished_bytes();
+        let client = &mut self.clients[id.0];
+        if client.state == State::Closing {
+            client.is_silent = true;
+            return;
+        }
+        let unfinished_bytes = client.inbox.unfinished_bytes();
         self.lose(id, LostReason::Closed { unfinished_bytes }, now);
     }
 
@@ -344,7 +350,7 @@ impl<S> Group<S> {
             // our goodbye never came.
             State::Closing | State::Finishing { .. } => {
                 if self.leaving && introduction.member().is_none() && matches!(why, LostReason::Failed(_)) {
-                    let who = client.who();
+                    let who = self.plain_who(id);
                     self.tell(Notice::Lost { who, why: why.clone() });
                 }
             }
@@ -363,18 +369,16 @@ impl<S> Group<S> {
 
     /// A connection ended whose other end did not introduce itself.
     fn lose_plain(&mut self, id: ClientId, why: LostReason, now: Instant) {
-        let is_awaited = matches!(self.clients[id.0].introduction, Introduction::Awaited { .. });
-        let dial = self.clients[id.0].dialled.map(|dialled| dialled.dial);
-        if is_awaited && let Some(DialId::Member(_)) = dial {
-            return self.handle_dial_failed(dial.expect("it is one"), why.to_string(), now);
+        let client = &self.clients[id.0];
+        let (dial, address) = (client.dialled.map(|dialled| dialled.dial), client.address);
+        let next_message = client.next_message(&self.log);
+        if client.will_introduce_itself {
+            return self.handle_dial_failed(dial.expect("only who was dialled is known"), why.to_string(), now);
         }
-        if is_awaited && dial.is_none() {
-            let address = self.clients[id.0].address;
+        if dial.is_none() && matches!(client.introduction, Introduction::Awaited { .. }) {
             self.notices.push_back(Notice::Accepted { address });
         }
-        let client = &self.clients[id.0];
-        let next_message = client.next_message(&self.log);
-        let who = client.who();
+        let who = self.plain_who(id);
         self.tell(Notice::Lost { who, why });
         if let Some(DialId::Named(index)) = dial
             && !self.leaving
@@ -392,12 +396,12 @@ impl<S> Group<S> {
         match self.clients[id.0].introduction {
             Introduction::Awaited { .. } | Introduction::Over => (),
             Introduction::Plain => {
-                let name = message::read_exit(body).map(|name| self.plain_name(name, id));
-                let client = &mut self.clients[id.0];
-                client.name = name.or(client.name.take());
-                let (who, dialled) = (client.who(), client.dialled);
+                if let Some(name) = message::read_exit(body) {
+                    self.clients[id.0].name = Some(self.plain_name(name, id));
+                }
+                let who = self.plain_who(id);
                 self.tell(Notice::Left { who });
-                if let Some(Dialled { dial: DialId::Named(index), .. }) = dialled {
+                if let Some(Dialled { dial: DialId::Named(index), .. }) = self.clients[id.0].dialled {
                     self.named[index].give_up();
                 }
                 self.set_state(id, State::Ended);

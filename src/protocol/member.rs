@@ -64,6 +64,8 @@ pub(super) struct Member {
     pub has: u64,
     /// The first of our messages that it is owed: those before are the past to it.
     pub owed: u64,
+    /// The first of our messages that it was sent, once it was.
+    pub sent_from: Option<u64>,
     /// Those that it did not have, and that the log no longer held when it came back for them.
     pub dropped: Dropped,
     /// What it is to show on every further connection.
@@ -93,6 +95,7 @@ impl Member {
             live: 0,
             has: owed,
             owed,
+            sent_from: None,
             dropped: Dropped::default(),
             pass,
             has_pass: false,
@@ -165,8 +168,10 @@ impl Dropped {
 pub(super) struct Former {
     /// It said goodbye, and a run that did never comes back.
     pub has_left: bool,
-    /// How many of its messages we have.
+    /// As in [`Member`], all three.
     pub have: Option<u64>,
+    pub has_pass: bool,
+    pub our_pass: Option<Word>,
 }
 
 /// Everybody who is known.
@@ -204,7 +209,9 @@ impl Members {
             return None;
         }
         assert!(!self.by_id.contains_key(&member.id), "a member is there once");
-        member.have = self.former(member.id).and_then(|former| former.have);
+        if let Some(former) = self.former(member.id) {
+            (member.have, member.has_pass, member.our_pass) = (former.have, former.has_pass, former.our_pass);
+        }
         let id = member.id;
         let key = MemberKey(self.members.insert(member));
         self.by_id.insert(id, key);
@@ -215,8 +222,9 @@ impl Members {
     pub fn remove(&mut self, key: MemberKey, has_left: bool) -> Member {
         let member = self.members.remove(key.0);
         self.by_id.remove(&member.id);
-        if has_left || member.have.is_some() {
-            if self.former.insert(member.id, Former { has_left, have: member.have }).is_none() {
+        let Member { have, has_pass, our_pass, .. } = member;
+        if has_left || have.is_some() || has_pass || our_pass.is_some() {
+            if self.former.insert(member.id, Former { has_left, have, has_pass, our_pass }).is_none() {
                 self.former_order.push_back(member.id);
             }
             if self.former_order.len() > FORMER_MEMBERS_MAX {

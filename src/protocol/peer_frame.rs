@@ -12,7 +12,6 @@
 //! | `pass WORD` | what the receiver is to show on every other connection between the two |
 //! | `proof WORD` | the pass that the receiver once gave: this really is who it says |
 //! | `have COUNT` | how many of the receiver's messages it has, and so from which on it wants more |
-//! | `have all` | it has what was said on this connection so far, and does not know the count |
 //! | `last COUNT` | it has none yet and wants so many of the last |
 //! | `from NUMBER` | the next message on this connection is the one before which its sender said so many |
 //! | `live NUMBER` | messages before this one are from before the two knew of each other |
@@ -58,8 +57,6 @@ impl FromStr for Word {
 pub enum Wanted {
     /// From this one on: it has those before.
     From(u64),
-    /// From what comes next on this connection.
-    Next,
     /// It has none, and so many of the last will do.
     Last(u64),
 }
@@ -110,7 +107,6 @@ impl PeerFrame {
                 "port" => frame.port = value.parse().ok().filter(|&port| port != 0),
                 "pass" => frame.pass = value.parse().ok(),
                 "proof" => frame.proof = value.parse().ok(),
-                "have" if value == "all" => frame.wanted = Some(Wanted::Next),
                 "have" => frame.wanted = value.parse().ok().map(Wanted::From),
                 "last" => frame.wanted = value.parse().ok().map(Wanted::Last),
                 "from" => frame.from = value.parse().ok(),
@@ -137,7 +133,6 @@ impl PeerFrame {
         proof.iter().for_each(|proof| line("proof", proof));
         match wanted {
             Some(Wanted::From(count)) => line("have", count),
-            Some(Wanted::Next) => line("have", &"all"),
             Some(Wanted::Last(count)) => line("last", count),
             None => (),
         }
@@ -214,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for wanted in [None, Some(Wanted::From(17)), Some(Wanted::Next), Some(Wanted::Last(20))] {
+        for wanted in [None, Some(Wanted::From(17)), Some(Wanted::Last(20))] {
             for frame in [PeerFrame { wanted, ..PeerFrame::default() }, PeerFrame { wanted, ..full() }] {
                 assert_eq!(PeerFrame::read(&frame.body()), Some(frame));
             }

@@ -24,9 +24,9 @@ impl<S> Group<S> {
             return;
         }
         match client.introduction {
-            // A member of the group that took us for a plain peer, since our introduction was slow.
-            // It will say this again, and from where on.
-            Introduction::Awaited { .. } if matches!(client.dialled, Some(Dialled { dial: DialId::Member(_), .. })) => {}
+            // It took us for a plain peer, since our introduction was slow. It will say this again, and
+            // from where on.
+            Introduction::Awaited { .. } | Introduction::Plain if client.will_introduce_itself => (),
             Introduction::Awaited { .. } => {
                 self.take_for_plain(id);
                 self.hear_plain(id, frame);
@@ -39,7 +39,6 @@ impl<S> Group<S> {
 
     fn hear_plain(&mut self, id: ClientId, frame: &Frame<'_>) {
         let client = &mut self.clients[id.0];
-        client.was_heard = true;
         if let Some(Dialled { dial: DialId::Named(index), .. }) = client.dialled {
             self.named[index].handle_frame();
         }
@@ -47,7 +46,7 @@ impl<S> Group<S> {
         let Some(message) = message::read_message(&body) else {
             let (text, from) = (text_of(&body), client.address.to_string().into());
             if !text.is_empty() {
-                self.tell(Notice::Message { at: None, from, text: text.to_owned() });
+                self.notices.push_back(Notice::Message { at: None, from, text: text.to_owned() });
             }
             return;
         };
@@ -61,7 +60,8 @@ impl<S> Group<S> {
                 Rc::clone(&self.clients[id.0].name.insert(name).shown)
             }
         };
-        self.tell(Notice::Message { at: Some(message.at), from, text: message.text.to_owned() });
+        // Who has no past waits for nobody's.
+        self.notices.push_back(Notice::Message { at: Some(message.at), from, text: message.text.to_owned() });
     }
 
     /// What a plain peer calls itself, told apart from members of that name.
@@ -71,6 +71,15 @@ impl<S> Group<S> {
             false => name.into(),
         };
         Name { own: name.into(), shown, version: self.members.names_version() }
+    }
+
+    /// What to call a plain peer.
+    pub(super) fn plain_who(&self, id: ClientId) -> Rc<str> {
+        let client = &self.clients[id.0];
+        match &client.name {
+            Some(name) => self.plain_name(&name.own, id).shown,
+            None => client.address.to_string().into(),
+        }
     }
 
     /// A member's message is shown under the name of the member, whatever name is in it.
@@ -101,7 +110,8 @@ impl<S> Group<S> {
         }
     }
 
-    /// A member says from which of its messages on it goes on.
+    /// A member says from which of its messages on it goes on. Returns whether that leaves no gap, or
+    /// one that nobody can fill.
     pub(super) fn handle_from(
         &mut self,
         id: ClientId,
@@ -109,7 +119,7 @@ impl<S> Group<S> {
         from: u64,
         live: Option<u64>,
         is_shown: bool,
-    ) {
+    ) -> bool {
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
         client.next_heard = Some(from);
         if is_shown && member.have.is_none() {
@@ -117,6 +127,8 @@ impl<S> Group<S> {
             member.live = live.unwrap_or(from);
         }
         match member.have {
+            // We asked for the last ones, and have since heard some over another connection.
+            Some(have) if from > have && is_shown && client.asked_from.is_none() => return false,
             Some(have) if from > have && is_shown => {
                 member.have = Some(from);
                 let who = Rc::clone(&member.shown);
@@ -130,16 +142,15 @@ impl<S> Group<S> {
             }
             _ => (),
         }
+        true
     }
 
     /// A member says how many of our messages it has.
     pub(super) fn handle_have(&mut self, key: MemberKey, count: u64) {
         let member = &mut self.members[key];
         let count = count.min(self.log.next_number());
-        if count > member.has {
-            member.has = count;
-            self.heard.by_somebody |= count > member.owed;
-        }
+        member.has = member.has.max(count);
+        self.heard.by_somebody |= member.sent_from.is_some_and(|from| from < count);
     }
 
     /// Tells a member how many of its messages we have.

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Client, ClientId, Dial, DialId, Dialled, Group, Introduction, Notice, State};
+use super::{Client, ClientId, Dial, DialId, Dialled, Group, Introduction, MemberKey, Notice, State};
 use crate::limits::{DIAL, DIALS_MAX, INTRODUCTION, INTRODUCTION_WAIT};
-use crate::protocol::member::{Members, Presence};
+use crate::protocol::member::{Member, Members, Presence};
 
 /// An address to be dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,16 @@ impl<S> Group<S> {
         self.set_state(id, State::Open);
         self.heard.alone_is_told = false;
         match dialled.dial {
-            DialId::Named(index) => self.handle_named_connected(id, index, now),
-            DialId::Member(_) => self.timers.introducing.push_back((now + INTRODUCTION, id)),
+            DialId::Named(index) => {
+                self.handle_named_connected(id, index, now);
+                let address = self.clients[id.0].address;
+                let is_there = |member: &Member| member.is_here() && member.dial.addresses().contains(&address);
+                let member = self.members.iter().find(|(_, member)| is_there(member));
+                if let Some((key, _)) = member {
+                    self.expect_introduction(id, key, now);
+                }
+            }
+            DialId::Member(key) => self.expect_introduction(id, key, now),
         }
         if self.is_plain {
             self.take_for_plain(id);
@@ -78,6 +86,17 @@ impl<S> Group<S> {
         let (peer, address) = (Rc::clone(dial.name()), client.address);
         self.notices.push_back(Notice::Connected { peer, address, missed });
         self.timers.awaited.push_back((now + INTRODUCTION_WAIT, id));
+    }
+
+    /// This member is at the other end, as far as is known.
+    pub(super) fn expect_introduction(&mut self, id: ClientId, key: MemberKey, now: Instant) {
+        let client = &mut self.clients[id.0];
+        client.will_introduce_itself = true;
+        if let Some(Dialled { dial: DialId::Named(index), .. }) = client.dialled {
+            // The member has a dial of its own.
+            self.named[index].handle_met(key);
+        }
+        self.timers.introducing.push_back((now + INTRODUCTION, id));
     }
 
     /// Whether we dialled and nobody has answered yet.

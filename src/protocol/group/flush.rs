@@ -84,6 +84,8 @@ impl<S> Group<S> {
         let patience = if is_closing { LEAVE_STALL } else { STALL };
         if client.stalled_for(now) >= patience {
             self.lose(id, LostReason::Stalled(patience), now);
+        } else if client.is_silent && !client.is_behind(&self.log) {
+            self.lose(id, LostReason::Closed { unfinished_bytes: 0 }, now);
         } else if is_closing && !client.is_behind(&self.log) {
             self.set_state(id, State::Finishing { until: now + FINISH });
         }
@@ -127,7 +129,7 @@ mod tests {
     fn group_with_one_client(silent: Framing, now: Instant) -> Group<()> {
         let (name, peers) = ("alice".into(), Vec::new());
         let setup = Setup { name, port: 2, silent, is_plain: true, history: 0, peers };
-        let mut group = Group::new(setup, now, fastrand::Rng::with_seed(1), Box::new(|| 1));
+        let mut group = Group::new(setup, now, fastrand::Rng::with_seed(1), Box::new(|number| number));
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         group.accept((), address(1), address(2), now).expect("not oneself");
         group

@@ -87,7 +87,10 @@ impl<S> Group<S> {
             _ => (),
         }
         if let Some(from) = frame.from {
-            self.handle_from(id, key, from, frame.live, is_shown);
+            let goes_on = self.handle_from(id, key, from, frame.live, is_shown);
+            if !goes_on {
+                return self.lose(id, LostReason::Failed("goes on too late".into()), now);
+            }
             if is_begun && is_shown {
                 self.complete(id, key, now);
             }
@@ -132,18 +135,24 @@ impl<S> Group<S> {
             member.shown = Rc::clone(&member.name);
         }
         self.timers.introducing.push_back((now + INTRODUCTION, id));
+        // Whom the user named is owed everything, whoever of the two dialled.
+        let reached_at = self.clients[id.0].reached_at();
+        let dials = self.named.iter().enumerate().filter(|(index, dial)| {
+            let is_it = matches!(dialled, Some(Dialled { dial: DialId::Named(named), .. }) if named == *index);
+            is_it || dial.is_open() && reached_at.is_some_and(|address| dial.addresses().contains(&address))
+        });
+        for (_, dial) in dials {
+            member.owed = member.owed.min(dial.next_message());
+            member.has = member.has.min(member.owed);
+        }
         match dialled {
-            Some(Dialled { dial: DialId::Named(index), .. }) => {
-                member.owed = member.owed.min(self.named[index].next_message());
-                member.has = member.has.min(member.owed);
-            }
             Some(Dialled { dial: DialId::Member(expected), .. }) if expected != key => {
                 self.handle_other_run(expected, key, address, now);
             }
             Some(_) => (),
             None => {
                 let mut answer = self.introduction();
-                answer.wanted = Some(self.wanted(id, key));
+                answer.wanted = Some(self.ask(id, key));
                 answer.pass = self.pass_for(key);
                 self.push_frame(id, &answer);
             }
@@ -157,7 +166,7 @@ impl<S> Group<S> {
         }
         let name = frame.name.as_deref().unwrap_or("?").into();
         let dial = Dial::resting(Peer { name, addresses: Vec::new() }, now);
-        let pass = Word(self.secrets.0());
+        let pass = self.pass_of(member_id);
         let member = Member::new(member_id, dial, self.log.next_number(), pass, now);
         if self.members.is_full() {
             // Who is here counts more than who is only talked of.
@@ -168,13 +177,16 @@ impl<S> Group<S> {
         Some(key)
     }
 
-    /// From where on we want a member's messages.
-    fn wanted(&self, id: ClientId, key: MemberKey) -> Wanted {
-        match self.members[key].have {
-            Some(have) => Wanted::From(have),
-            None if self.clients[id.0].was_heard => Wanted::Next,
-            None => Wanted::Last(self.history),
-        }
+    /// From where on we want a member's messages on this connection.
+    fn ask(&mut self, id: ClientId, key: MemberKey) -> Wanted {
+        let have = self.members[key].have;
+        self.clients[id.0].asked_from = have;
+        have.map_or(Wanted::Last(self.history), Wanted::From)
+    }
+
+    /// The pass for whoever has this id: the same again, should it be forgotten meanwhile.
+    pub(super) fn pass_of(&self, member_id: MemberId) -> Word {
+        Word((self.secret.0)(member_id.0))
     }
 
     /// What a member is to show next time, if it has nothing to show yet.
@@ -186,24 +198,28 @@ impl<S> Group<S> {
     /// Goes on with our messages from where a member wants them, or as close to it as the log reaches
     /// back.
     fn go_on(&mut self, id: ClientId, key: MemberKey, wanted: Wanted) {
-        let ours = self.clients[id.0].dialled.map(|_| self.wanted(id, key));
+        let ours = self.clients[id.0].dialled.map(|_| self.ask(id, key));
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
         client.cut_in(&self.log);
         let next = self.log.next_number();
         let asked = match wanted {
             Wanted::From(have) => have.min(next),
-            Wanted::Next => client.next_message(&self.log),
+            // It may be hearing us on another connection just now: no gap may be between the two.
             Wanted::Last(count) => {
-                member.owed.min(next.saturating_sub(count)).min(client.offered_from.unwrap_or(next))
+                let sent_from = member.sent_from.or(client.offered_from).unwrap_or(next);
+                member.owed.min(next.saturating_sub(count)).min(sent_from)
             }
         };
         let from = client.offer_from(asked, &self.log);
         let has = if let Wanted::From(have) = wanted { have.min(next) } else { member.owed.max(asked) };
         member.dropped.tell(has, from);
+        member.sent_from.get_or_insert(from);
         let live = (!matches!(wanted, Wanted::From(_)) && from < member.owed).then_some(member.owed);
         let proof = client.pass.or(member.our_pass);
-        // Should this connection break now, the other may know that we were given one.
-        member.our_pass = member.our_pass.or(client.pass);
+        // Should this connection break now, the other may know that we were given it.
+        if member.is_unmet() {
+            member.our_pass = proof;
+        }
         let pass = if client.dialled.is_some() { self.pass_for(key) } else { None };
         let from = Some(from);
         self.push_frame(id, &PeerFrame { wanted: ours, pass, proof, from, live, ..PeerFrame::default() });

@@ -5,26 +5,25 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State, Word};
+use super::{Client, ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State};
 use crate::limits::{ADDRESSES_MAX, FORGET, MEMBER_ADDRESSES_MAX};
 use crate::protocol::dial::DialId;
 use crate::protocol::member::{Member, Presence};
-use crate::protocol::peer_frame::{PeerFrame, Report, Wanted};
+use crate::protocol::peer_frame::{MemberId, PeerFrame, Report, Wanted};
 
 impl<S> Group<S> {
     /// Learns where a member is reached from how it was, and that nobody else is there.
     pub(super) fn learn_own_address(&mut self, id: ClientId, key: MemberKey, now: Instant) {
-        let client = &self.clients[id.0];
-        let address = match (client.dialled, client.port) {
-            (Some(_), _) => Some(client.address),
-            (None, port) => port.map(|port| {
-                let mut address = client.address;
-                address.set_port(port);
-                address
-            }),
-        };
-        if let Some(address) = address {
+        if let Some(address) = self.clients[id.0].reached_at() {
             self.members[key].dial.learn(address, true, MEMBER_ADDRESSES_MAX);
+            let leads_to_it = |(slot, client): (usize, &Client<S>)| {
+                let is_unknown = client.introduction.member().is_none() && client.state == State::Open;
+                let leads = client.dialled.is_some() && client.address == address;
+                (is_unknown && leads && !client.will_introduce_itself).then_some(ClientId(slot))
+            };
+            for id in self.clients.iter().filter_map(leads_to_it).collect::<Vec<_>>() {
+                self.expect_introduction(id, key, now);
+            }
             let has_it = |(other, member): (MemberKey, &Member)| {
                 let is_gone = !member.is_here() && member.others.is_empty();
                 (other != key && is_gone && member.dial.addresses().contains(&address)).then_some(other)
@@ -126,8 +125,8 @@ impl<S> Group<S> {
         self.timers.handle_dials_changed();
     }
 
-    fn add_reported(&mut self, id: Word, peer: Peer, now: Instant) {
-        let pass = Word(self.secrets.0());
+    fn add_reported(&mut self, id: MemberId, peer: Peer, now: Instant) {
+        let pass = self.pass_of(id);
         let member = Member::new(id, Dial::new(peer, now, 0), self.log.next_number(), pass, now);
         if self.members.insert(member).is_some() {
             self.timers.forget_at(now + FORGET);
@@ -179,7 +178,7 @@ impl<S> Group<S> {
                 self.timers.handle_dials_changed();
                 self.tell(Notice::Lost { who, why });
             }
-            Presence::Unmet { .. } if member.dial.addresses().is_empty() && member.our_pass.is_none() => {
+            Presence::Unmet { .. } if member.dial.addresses().is_empty() => {
                 self.members.remove(key, false);
             }
             Presence::Unmet { .. } | Presence::Lost { .. } => (),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::dialling::Attempt;
-use super::{Client, ClientId, Dial, Dialled, Group, Introduction, LostReason, Notice, State};
+use super::{Client, ClientId, Dial, Group, Introduction, LostReason, Notice, State};
 use crate::limits::{DIALS_MAX, FORGET, INTRODUCTION, NEWS_INTERVAL};
 use crate::protocol::dial::DialId;
 use crate::protocol::member::{MemberKey, Presence};
@@ -60,6 +60,7 @@ fn pop_due<T>(queue: &mut VecDeque<(Instant, T)>, now: Instant) -> Option<(Insta
 impl<S> Group<S> {
     /// Does what is due: ends what has had its time, and tells what is to be told now and then.
     pub fn handle_time(&mut self, now: Instant) {
+        self.end_joining_when_done(now);
         self.end_what_has_had_its_time(now);
         while let Some((_, key)) = pop_due(&mut self.timers.haves, now) {
             self.tell_have(key);
@@ -71,7 +72,6 @@ impl<S> Group<S> {
         if self.timers.forget_at.is_some_and(|at| now >= at) {
             self.forget_members(now);
         }
-        self.end_joining_when_done(now);
     }
 
     fn end_what_has_had_its_time(&mut self, now: Instant) {
@@ -82,7 +82,10 @@ impl<S> Group<S> {
         }
         while let Some((at, id)) = pop_due(&mut self.timers.awaited, now) {
             let awaited = Introduction::Awaited { until: at };
-            if self.clients.get(id.0).is_some_and(|client| client.is_open() && client.introduction == awaited) {
+            let is_plain = |client: &Client<S>| {
+                client.is_open() && client.introduction == awaited && !client.will_introduce_itself
+            };
+            if self.clients.get(id.0).is_some_and(is_plain) {
                 self.take_for_plain(id);
             }
         }
@@ -176,11 +179,10 @@ impl<S> Group<S> {
 
 /// Whether it should have introduced itself by now.
 fn is_overdue<S>(client: &Client<S>, now: Instant) -> bool {
-    let dials_member = matches!(client.dialled, Some(Dialled { dial: DialId::Member(_), .. }));
     let is_introducing = match client.introduction {
         Introduction::Begun(_) => true,
-        Introduction::Awaited { .. } => dials_member,
-        _ => false,
+        Introduction::Awaited { .. } | Introduction::Plain => client.will_introduce_itself,
+        Introduction::Complete(_) | Introduction::Over => false,
     };
     client.state == State::Open && is_introducing && now >= client.since + INTRODUCTION
 }

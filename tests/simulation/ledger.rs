@@ -1,0 +1,135 @@
+//! What one run of the program told its user of the others, and what that must be like.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use groupchat::protocol::{LostReason, Notice};
+
+/// What is known of another, by what was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Here,
+    Lost,
+    Left,
+}
+
+/// What was told of one other run.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    pub standing: Option<Standing>,
+    /// The number that its next message must have; `None` before the first.
+    pub next: Option<u64>,
+    /// How many it had said when it joined: none of those after may be missing.
+    pub said_when_joined: u64,
+    /// What it said before it joined, as a plain peer.
+    early: BTreeSet<u64>,
+    /// Messages that were told to be missing.
+    pub missed: u64,
+    /// Of ours, how many it did not get, as was told.
+    pub undelivered: u64,
+}
+
+impl Entry {
+    /// How many messages it must have said, if all that was said before was heard.
+    pub fn heard(&self) -> u64 {
+        let next = self.next.unwrap_or(self.said_when_joined);
+        (next..).find(|number| !self.early.contains(number)).unwrap_or(next)
+    }
+}
+
+/// Everything that was told to the user of one run.
+#[derive(Default)]
+pub struct Ledger {
+    entries: BTreeMap<String, Entry>,
+    /// Whether a line said where the present begins, and it was right to.
+    has_seen_present: bool,
+}
+
+impl Ledger {
+    pub fn entry(&self, name: &str) -> Entry {
+        self.entries.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Takes in a notice, and checks it. `said` tells how many messages a run has said, `left` whether
+    /// it has left, and `keeps_order` whether it does although it is a plain peer.
+    pub fn take(
+        &mut self,
+        notice: Notice,
+        said: &dyn Fn(&str) -> u64,
+        left: &BTreeSet<String>,
+        keeps_order: &dyn Fn(&str) -> bool,
+    ) {
+        match notice {
+            Notice::Message { at, from, text } => {
+                assert!(at.is_some(), "something misshapen: {text:?}");
+                let number = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+                let entry = self.entry_mut(&from);
+                if entry.standing.is_none() && !keeps_order(&from) {
+                    // Plain peers have no numbers, and so has no member whose introduction is slow. Over
+                    // each of their connections comes everything.
+                    entry.early.insert(number);
+                    return;
+                }
+                let expected = entry.next.unwrap_or(number);
+                // Nobody counts what plain peers say to each other: a broken link can lose some.
+                let is_known = (expected..number).all(|number| entry.early.contains(&number));
+                let is_right = number >= expected && (is_known || entry.standing.is_none());
+                assert!(is_right, "{number} of {from} comes instead of {expected}: {entry:?}");
+                if entry.standing.is_some() && entry.next.is_none() {
+                    assert!(number <= entry.said_when_joined, "the first of {from} are missing");
+                }
+                entry.next = Some(number + 1);
+            }
+            Notice::Missed { who, count } => {
+                let entry = self.entry_mut(&who);
+                match &mut entry.next {
+                    Some(next) => *next += count,
+                    // It had joined, and nothing of it came before the connection broke.
+                    None => entry.said_when_joined += count,
+                }
+                entry.missed += count;
+            }
+            Notice::Joined { who } => {
+                let said = said(&who);
+                let entry = self.entry_mut(&who);
+                assert_eq!(entry.standing, None, "{who} has joined before");
+                (entry.standing, entry.said_when_joined) = (Some(Standing::Here), said);
+                entry.undelivered = 0;
+            }
+            Notice::Back { who } => self.change(&who, Standing::Lost, Standing::Here),
+            Notice::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
+            // Plain peers are called by their address before they say their name.
+            Notice::Lost { who, .. } => match self.entry(&who).standing {
+                Some(_) => self.change(&who, Standing::Here, Standing::Lost),
+                None => (),
+            },
+            Notice::Left { who } => {
+                assert!(left.contains(&*who) || who.contains(':'), "{who} has not left");
+                match self.entry(&who).standing {
+                    Some(_) => self.change(&who, Standing::Here, Standing::Left),
+                    None => (),
+                }
+            }
+            Notice::Undelivered { who, count } => self.entry_mut(&who).undelivered = count,
+            Notice::Present => {
+                assert!(!std::mem::replace(&mut self.has_seen_present, true), "the present begins once");
+            }
+            Notice::Impostor { who, .. } => panic!("{who} is taken for an impostor"),
+            Notice::Forgotten { who } => {
+                let entry = self.entry_mut(&who);
+                assert_eq!(entry.standing.take(), Some(Standing::Lost), "{who} was not lost");
+            }
+            _ => (),
+        }
+    }
+
+    fn entry_mut(&mut self, name: &str) -> &mut Entry {
+        assert!(!name.contains('#'), "{name} is alone with its name");
+        self.entries.entry(name.to_owned()).or_default()
+    }
+
+    fn change(&mut self, who: &str, from: Standing, to: Standing) {
+        let entry = self.entry_mut(who);
+        assert_eq!(entry.standing, Some(from), "{who} cannot be {to:?}");
+        entry.standing = Some(to);
+    }
+}
