@@ -324,7 +324,7 @@ impl<S> Group<S> {
         Some((id, self.clients.remove(id.0).stream))
     }
 
-    /// Tells the user something of the conversation, behind the past that is still to come.
+    /// Tells the user something of what members do, behind the past that is still to come.
     fn tell(&mut self, notice: Notice) {
         if self.joining.is_waiting() {
             self.joining.keep_present(notice);
@@ -351,7 +351,7 @@ impl<S> Group<S> {
             State::Closing | State::Finishing { .. } => {
                 if self.leaving && introduction.member().is_none() && matches!(why, LostReason::Failed(_)) {
                     let who = self.plain_who(id);
-                    self.tell(Notice::Lost { who, why: why.clone() });
+                    self.notices.push_back(Notice::Lost { who, why: why.clone() });
                 }
             }
             State::Dialling { .. } => {
@@ -379,7 +379,7 @@ impl<S> Group<S> {
             self.notices.push_back(Notice::Accepted { address });
         }
         let who = self.plain_who(id);
-        self.tell(Notice::Lost { who, why });
+        self.notices.push_back(Notice::Lost { who, why });
         if let Some(DialId::Named(index)) = dial
             && !self.leaving
         {
@@ -390,7 +390,12 @@ impl<S> Group<S> {
 
     /// Somebody said goodbye.
     fn handle_goodbye(&mut self, id: ClientId, body: &str) {
-        if matches!(self.clients[id.0].introduction, Introduction::Awaited { .. }) {
+        let client = &self.clients[id.0];
+        if client.introduction.member().is_none() && client.will_introduce_itself {
+            // It leaves before it could; it says so where it is known.
+            return self.close(id);
+        }
+        if matches!(client.introduction, Introduction::Awaited { .. }) {
             self.take_for_plain(id);
         }
         match self.clients[id.0].introduction {
@@ -400,7 +405,7 @@ impl<S> Group<S> {
                     self.clients[id.0].name = Some(self.plain_name(name, id));
                 }
                 let who = self.plain_who(id);
-                self.tell(Notice::Left { who });
+                self.notices.push_back(Notice::Left { who });
                 if let Some(Dialled { dial: DialId::Named(index), .. }) = self.clients[id.0].dialled {
                     self.named[index].give_up();
                 }
@@ -412,7 +417,7 @@ impl<S> Group<S> {
                 let member = &self.members[key];
                 if member.is_unmet() && member.have.is_some() {
                     let who = Rc::clone(&member.shown);
-                    self.tell(Notice::Left { who });
+                    self.notices.push_back(Notice::Left { who });
                 }
                 self.close(id);
             }

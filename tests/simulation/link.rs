@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use groupchat::protocol::ClientId;
 
+/// The most that a pipe holds, in bytes.
+pub const ROOM_MAX: usize = 1 << 18;
+
 /// One direction of a connection.
 pub struct Pipe {
     pub bytes: VecDeque<u8>,

@@ -60,7 +60,7 @@ impl<S> Group<S> {
                 Rc::clone(&self.clients[id.0].name.insert(name).shown)
             }
         };
-        // Who has no past waits for nobody's.
+        // Who has no past waits for nobody's; so it is with all that is told of plain peers.
         self.notices.push_back(Notice::Message { at: Some(message.at), from, text: message.text.to_owned() });
     }
 

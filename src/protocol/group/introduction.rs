@@ -239,7 +239,7 @@ impl<S> Group<S> {
         self.learn_own_address(id, key, now);
         let member = &mut self.members[key];
         let before = std::mem::replace(&mut member.presence, Presence::Here);
-        let (name, others) = (Rc::clone(&member.name), member.links.clone());
+        let (name, links) = (Rc::clone(&member.name), member.links.clone());
         if let Presence::Unmet { .. } = before {
             self.members.tell_apart(&name, self.writer.name());
         }
@@ -252,10 +252,10 @@ impl<S> Group<S> {
         self.joining.begin(now);
         self.tell_members(id, key);
         self.timers.add_news(key, now);
-        // An older connection that only looks alive ends the sooner for being used.
-        for other in others.into_iter().filter(|other| *other != id) {
+        // Of several, those that are alive show it, and those that only look it end the sooner.
+        for link in links.iter().copied().filter(|_| links.len() > 1) {
             let have = self.members[key].have.map(Wanted::From);
-            self.push_frame(other, &PeerFrame { wanted: have, ..PeerFrame::default() });
+            self.push_frame(link, &PeerFrame { wanted: have, ..PeerFrame::default() });
         }
     }
 

@@ -104,6 +104,10 @@ impl<S> Group<S> {
 
     fn forget_members(&mut self, now: Instant) {
         self.timers.forget_at = None;
+        if self.leaving {
+            // Everybody was told of already.
+            return;
+        }
         for key in self.members.keys() {
             let (Presence::Lost { since } | Presence::Unmet { since }) = self.members[key].presence else {
                 continue;
