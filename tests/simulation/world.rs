@@ -354,7 +354,11 @@ impl World {
         }
         let has_failed = is_cut || self.links[link].has_failed[end];
         let pipe = &mut self.links[link].pipes[1 - end];
-        let count = if pipe.is_stalled { 0 } else { self.random.usize(..=pipe.bytes.len()) };
+        let count = match (pipe.is_stalled, self.is_calm) {
+            (true, _) => 0,
+            (false, true) => pipe.bytes.len(),
+            (false, false) => self.random.usize(..=pipe.bytes.len()),
+        };
         let bytes: Vec<_> = pipe.bytes.drain(..count).collect();
         self.moved_bytes += count;
         if group.stream_mut(client).is_none() {
