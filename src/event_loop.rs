@@ -96,8 +96,7 @@ impl EventLoop {
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
         let mut terminal = Terminal::new(poll.registry(), TERMINAL).map_err(failed)?;
         terminal.tell(&format!("listening on {address}"));
-        let setup =
-            Setup { name, port: address.port(), silent: framing, is_plain: plain, history, peers };
+        let setup = Setup { name, port: address.port(), silent: framing, is_plain: plain, history, peers };
         let peer = GroupPeer::new(server, setup, Instant::now());
         let events = Events::with_capacity(EVENTS);
         // The first turn does all that needs no event.

@@ -11,7 +11,7 @@ use std::thread;
 use rustix::process::Signal;
 use support::sockets::{
     FreePort, accept, count, goodbye, hang_up, has_ipv6, is_dialled, listen, message, messages, reset,
-    said_by, shown, wait_for_connections,
+    said_by, shown, wait_for_connections, wait_for_members,
 };
 use support::{PROGRAM, Peer, connect, read_to_end, read_until};
 
@@ -21,7 +21,8 @@ fn two_peers_hear_each_other_and_goodbye() {
     let address = alice.address();
     let mut bob = Peer::named("bob", &[address]);
     bob.notices.wait_for("connected to ");
-    alice.notices.wait_for(" connected");
+    bob.conversation.wait_for("alice has joined");
+    alice.conversation.wait_for("bob has joined");
     alice.say("hello");
     bob.say("hi");
     let line = bob.conversation.wait_for("alice: hello");
@@ -56,7 +57,7 @@ fn mesh(names: &[&str]) -> Vec<Peer> {
         peers.push(peer);
     }
     for peer in &mut peers {
-        wait_for_connections(peer, names.len() - 1);
+        wait_for_members(peer, names.len() - 1);
     }
     peers
 }
@@ -80,7 +81,7 @@ fn in_a_mesh_every_line_reaches_each_other_peer_once_and_in_order() {
     for name in names {
         let mut leaver = peers.remove(0);
         leaver.end_input();
-        assert_eq!(leaver.exit_code(), 0);
+        assert_eq!(leaver.exit_code(), 0, "{:?}", leaver.notices.rest());
         for reader in &mut peers {
             assert_eq!(reader.conversation.next_line(), Some(format!("{name} has left the chat...")));
         }
@@ -117,7 +118,7 @@ fn empty_lines_are_not_sent() {
 
 #[test]
 fn who_talks_alone_is_told_so_once_and_again_after_somebody_came_and_went() {
-    let unheard = "no peer is connected: the message is lost";
+    let unheard = "no peer is connected: only who joins later may still read this";
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     for _ in 0..3 {
@@ -161,7 +162,8 @@ fn a_long_line_arrives_whole_as_several_messages() {
         let mut alice = Peer::named("alice", &[]);
         let address = alice.address();
         let (mut bob, mut reader) = (Peer::named("bob", &[address]), connect(address));
-        wait_for_connections(&mut alice, 2);
+        wait_for_members(&mut alice, 1);
+        wait_for_connections(&mut alice, 1);
         alice.say(&text);
         alice.end_input();
         let bytes = read_to_end(&mut reader);
@@ -348,7 +350,7 @@ fn a_peer_that_was_lost_is_dialled_again_and_told_what_it_missed() {
 #[test]
 fn a_peer_that_was_killed_and_started_again_is_told_what_it_missed() {
     let port = FreePort::new();
-    let bob = || Peer::start(&["-n", "bob", "-b", "127.0.0.1", &port.number()]);
+    let bob = || Peer::start(&["-n", "bob", "--history", "0", "-b", "127.0.0.1", &port.number()]);
     let mut first = bob();
     first.address();
     let mut alice = Peer::named("alice", &[port.address()]);
@@ -356,14 +358,15 @@ fn a_peer_that_was_killed_and_started_again_is_told_what_it_missed() {
     first.conversation.wait_for("alice: one");
     drop(first);
     alice.conversation.wait_for(" is lost: ");
-    alice.notices.wait_for(&format!("cannot reach {}: Connection refused; trying again", port.address()));
     alice.say("two\nthree");
     let mut second = bob();
     second.conversation.wait_for("alice: three");
     alice.say("four");
     alice.end_input();
     second.conversation.wait_for("alice has left the chat...");
-    assert_eq!(said_by("alice", &second.conversation.seen), ["two", "three", "four"]);
+    // The first bob may have been killed before he could say that he had the first one.
+    let heard = said_by("alice", &second.conversation.seen);
+    assert!(heard.ends_with(&["two", "three", "four"]) && heard.len() <= 4, "{heard:?}");
 }
 
 #[test]
@@ -412,7 +415,7 @@ fn check_oneself(host: &str) {
     let mut alice = Peer::run(command.args(["-n", "alice", &port.number(), &peer]));
     alice.notices.wait_for(&format!("{peer} is this peer itself: not connected"));
     alice.say("hello");
-    alice.notices.wait_for("no peer is connected: the message is lost");
+    alice.notices.wait_for("no peer is connected");
     alice.end_input();
     assert_eq!(alice.exit_code(), 1);
     assert_eq!(alice.conversation.rest(), [""; 0]);

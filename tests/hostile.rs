@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use support::descriptors::{feed, full_pipe, wait_until_idle};
 use support::sockets::{
     MESSAGE, connect_deaf, count, goodbye, lab_frame, message, messages, reset, said_by, shown,
-    wait_for_connections,
+    wait_for_connections, wait_for_members,
 };
 use support::{Lines, PROGRAM, Peer, connect, read_to_end, read_until};
 
@@ -39,8 +39,8 @@ fn alice_and_bob() -> (Peer, SocketAddr, Peer) {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     let mut bob = Peer::named("bob", &[address]);
-    wait_for_connections(&mut alice, 1);
-    wait_for_connections(&mut bob, 1);
+    wait_for_members(&mut alice, 1);
+    wait_for_members(&mut bob, 1);
     (alice, address, bob)
 }
 

@@ -9,7 +9,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use rustix::process::Signal;
 use support::descriptors::{feed, wait_until_idle};
 use support::sockets::{
-    EXIT, MESSAGE, accept, connect_deaf, listen, message, messages, wait_for_connections,
+    EXIT, MESSAGE, accept, connect_deaf, listen, message, messages, wait_for_connections, wait_for_members,
 };
 use support::{DEADLINE, Peer, connect, read_to_end, read_until};
 
@@ -62,7 +62,9 @@ fn every_signal_says_goodbye() {
         let mut alice = Peer::named("alice", &[bob.address()]);
         let (listener, address) = listen();
         let mut carol = Peer::named("carol", &[alice.address(), address]);
-        wait_for_connections(&mut alice, 2);
+        for peer in [&mut alice, &mut bob, &mut carol] {
+            wait_for_members(peer, 2);
+        }
         let mut stream = accept(&listener);
         alice.say("hello");
         alice.say("bye");

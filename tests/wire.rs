@@ -8,8 +8,8 @@ use std::net::TcpStream;
 use std::thread;
 
 use support::sockets::{
-    EXIT, LabPeer, accept, count, goodbye, lab_frame, listen, message, messages, said_by, shown,
-    wait_for_connections,
+    EXIT, LabPeer, PEER, accept, count, goodbye, lab_frame, listen, message, messages, said_by, shown,
+    wait_for_connections, wait_for_members,
 };
 use support::{Peer, connect, read_to_end, read_until};
 
@@ -86,7 +86,11 @@ fn text_framing_is_what_the_exercise_says() {
 #[track_caller]
 fn check_lab_peer(alice_dials: bool, alice_speaks_first: bool, alice_leaves: bool) {
     let framing = if alice_speaks_first { "lab" } else { "text" };
-    let (mut alice, stream) = alice_and(framing, alice_dials);
+    let (mut alice, mut stream) = alice_and(framing, alice_dials);
+    if alice_dials {
+        // Bob reads it as soon as it comes, and passes over it.
+        read_until(&mut stream, PEER);
+    }
     let mut bob = lab(stream);
     if alice_speaks_first {
         alice.say("first");
@@ -174,7 +178,11 @@ fn check_three(alice_dials_lab: bool, alice_dials_plain: bool, alice_leaves_firs
     }
     let mut alice = alice_with("", &peers);
     let address = alice.address();
-    let mut bob = lab(if alice_dials_lab { accept(&lab_listener) } else { connect(address) });
+    let mut stream = if alice_dials_lab { accept(&lab_listener) } else { connect(address) };
+    if alice_dials_lab {
+        read_until(&mut stream, PEER);
+    }
+    let mut bob = lab(stream);
     let mut carol = if alice_dials_plain { accept(&plain_listener) } else { connect(address) };
     wait_for_connections(&mut alice, 2);
 
@@ -327,9 +335,10 @@ fn codes_that_are_typed_cross_unchanged() {
     let (mut bob, mut carol) = (Peer::named("bob", &[address]), lab(connect(address)));
     let mut reader = connect(address);
     carol.say("carol", "hello");
-    bob.notices.wait_for("connected to ");
-    wait_for_connections(&mut alice, 3);
-    alice.conversation.wait_for("carol: hello");
+    wait_for_members(&mut bob, 1);
+    wait_for_connections(&mut alice, 2);
+    let lines = [(); 2].map(|()| alice.conversation.next_line().expect("a line"));
+    assert!(lines.contains(&"bob has joined".to_owned()) && count(&lines, "carol: hello") == 1, "{lines:?}");
     for text in typed {
         alice.say(text);
         let line = bob.conversation.wait_for("] alice: ");

@@ -198,7 +198,8 @@ impl<S> Client<S> {
 
     /// Whether it has yet to take something, be it only later.
     pub(super) fn is_behind(&self, log: &Log) -> bool {
-        self.is_open() && !self.outbox.bytes.is_empty() || self.state == State::Open && self.cursor < log.end()
+        self.is_open() && !self.outbox.bytes.is_empty()
+            || self.state == State::Open && self.cursor < log.end()
     }
 
     /// Whether it can be offered something now.

@@ -255,9 +255,12 @@ impl Dial {
 mod tests {
     use super::*;
 
+    fn address(host: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, host as u8], 5000))
+    }
+
     fn dial(addresses: usize, now: Instant) -> Dial {
-        let addresses =
-            (1..=addresses).map(|host| SocketAddr::from(([127, 0, 0, host as u8], 5000))).collect();
+        let addresses = (1..=addresses).map(address).collect();
         Dial::new(Peer { name: "host:5000".into(), addresses }, now, 0)
     }
 
@@ -266,11 +269,13 @@ mod tests {
         let (mut now, mut random) = (Instant::now(), fastrand::Rng::with_seed(1));
         let mut dial = dial(3, now);
         for attempt in 0..4 {
-            for address in 1..=3 {
+            for host in 1..=3 {
                 assert_eq!(dial.is_first_attempt(), attempt == 0);
-                assert_eq!(dial.poll(now), Some(SocketAddr::from(([127, 0, 0, address], 5000))));
+                assert!(dial.deadline().is_some_and(|at| at <= now));
+                assert_eq!(dial.poll(now).map(|(address, _)| address), Some(address(host)));
+                assert!(dial.is_trying(address(host)));
                 assert_eq!(dial.poll(now), None, "one at a time");
-                assert_eq!(dial.handle_failure(now, &mut random), attempt == 0 && address == 3);
+                assert_eq!(dial.handle_failure(now, &mut random), attempt == 0 && host == 3);
             }
             assert_eq!(dial.poll(now), None, "there is a pause");
             now = dial.deadline().expect("another attempt");
@@ -282,69 +287,58 @@ mod tests {
         let (start, mut random) = (Instant::now(), fastrand::Rng::with_seed(1));
         let (mut now, mut dial) = (start, dial(4, start));
         for _ in 0..4 {
-            dial.poll(now).expect("an address");
-            assert!(!dial.is_timed_out(now));
-            now = dial.deadline().expect("an end");
-            assert!(dial.is_timed_out(now));
+            let (_, until) = dial.poll(now).expect("an address");
+            assert!(until > now);
+            now = until;
             dial.handle_failure(now, &mut random);
         }
         assert_eq!(now, start + DIAL);
         assert!(!dial.is_first_attempt());
     }
 
-    #[test]
-    fn pauses_double_up_to_their_limit_and_start_again_after_a_frame() {
-        let (mut now, mut random) = (Instant::now(), fastrand::Rng::with_seed(7));
-        let mut dial = dial(1, now);
-        for round in 0..2 {
-            for failure in 0..12 {
-                dial.poll(now).expect("an address");
-                dial.handle_failure(now, &mut random);
-                let at = dial.deadline().expect("another attempt");
-                // In the second round, the loss before it was the first failure.
-                let full = RETRY_MIN.saturating_mul(1 << (failure + round)).min(RETRY_MAX);
-                assert!(at - now <= full && at - now >= full * 3 / 4, "round {round}, failure {failure}");
-                now = at;
+    /// The pause before the next attempt, after so many that failed: the longest of many.
+    fn longest_pause(failures: u32) -> Duration {
+        let now = Instant::now();
+        let pauses = (0..200).map(|seed| {
+            let (mut dial, mut random) = (dial(1, now), fastrand::Rng::with_seed(seed));
+            let mut at = now;
+            for _ in 0..failures {
+                dial.poll(at).expect("an address");
+                dial.handle_failure(at, &mut random);
+                at = dial.deadline().expect("another attempt");
             }
-            dial.poll(now).expect("an address");
-            dial.handle_connected(now);
-            dial.handle_frame();
-            dial.handle_lost(now, 5, &mut random);
-            assert!(dial.deadline().expect("dialled again") - now <= RETRY_MIN);
-            now = dial.deadline().expect("dialled again");
-        }
-        assert_eq!(dial.next_message(), 5);
+            dial.poll(at).expect("an address");
+            dial.handle_failure(at, &mut random);
+            dial.deadline().expect("another attempt") - at
+        });
+        pauses.max().expect("many")
     }
 
     #[test]
-    fn a_peer_that_accepts_and_hangs_up_is_not_dialled_without_a_pause_for_ever() {
-        let (mut now, mut random) = (Instant::now(), fastrand::Rng::with_seed(3));
-        let mut dial = dial(1, now);
-        for _ in 0..10 {
-            dial.poll(now).expect("an address");
-            dial.handle_connected(now);
-            dial.handle_lost(now, 0, &mut random);
-            now = dial.deadline().expect("dialled again");
+    fn pauses_are_any_part_of_a_whole_that_doubles_up_to_its_limit() {
+        for failures in 0..12 {
+            let whole = RETRY_MIN.saturating_mul(1 << failures).min(RETRY_MAX);
+            let longest = longest_pause(failures);
+            assert!(longest <= whole && longest > whole * 9 / 10, "{longest:?} of {whole:?}");
         }
-        dial.poll(now).expect("an address");
-        dial.handle_connected(now);
-        dial.handle_lost(now, 0, &mut random);
-        assert!(dial.deadline().expect("dialled again") - now > RETRY_MAX / 2);
     }
 
     #[test]
-    fn a_silent_peer_that_stayed_a_while_is_soon_dialled_again() {
-        let (mut now, mut random) = (Instant::now(), fastrand::Rng::with_seed(5));
-        let mut dial = dial(1, now);
-        for _ in 0..10 {
-            dial.poll(now).expect("an address");
-            dial.handle_failure(now, &mut random);
-            now = dial.deadline().expect("another attempt");
+    fn pauses_start_again_only_after_a_frame() {
+        for sends_a_frame in [false, true] {
+            let (mut now, mut random) = (Instant::now(), fastrand::Rng::with_seed(3));
+            let mut dial = dial(1, now);
+            for connection in 0..8 {
+                dial.poll(now).expect("an address");
+                dial.handle_connected();
+                if sends_a_frame {
+                    dial.handle_frame();
+                }
+                dial.handle_lost(now, connection, &mut random);
+                now = dial.deadline().expect("dialled again");
+            }
+            assert_eq!((dial.failures(), dial.next_message()), (if sends_a_frame { 1 } else { 8 }, 7));
         }
-        dial.poll(now).expect("an address");
-        dial.handle_connected(now);
-        dial.handle_lost(now + STEADY, 0, &mut random);
-        assert!(dial.deadline().expect("dialled again") - (now + STEADY) <= RETRY_MIN);
     }
 
     #[test]
@@ -352,7 +346,30 @@ mod tests {
         let now = Instant::now();
         let mut dial = dial(1, now);
         dial.give_up();
+        dial.handle_connected();
+        dial.wake(now);
+        dial.handle_lost(now, 0, &mut fastrand::Rng::with_seed(1));
         assert_eq!((dial.poll(now), dial.deadline()), (None, None));
         assert!(dial.is_over() && !dial.is_first_attempt());
+    }
+
+    #[test]
+    fn addresses_are_learned_and_unlearned() {
+        let now = Instant::now();
+        let mut dial = Dial::resting(Peer { name: "bob".into(), addresses: Vec::new() }, now);
+        dial.wake(now);
+        assert_eq!(dial.deadline(), None, "there is no address");
+        for (host, is_best) in [(1, false), (2, false), (1, false), (2, true), (3, false), (4, true)] {
+            dial.learn(address(host), is_best, 3);
+        }
+        assert_eq!(dial.addresses(), [address(4), address(2), address(1)]);
+        dial.wake(now);
+        assert_eq!(dial.poll(now).map(|(address, _)| address), Some(address(4)));
+        assert!(!dial.unlearn(address(2)) && !dial.unlearn(address(4)) && dial.unlearn(address(1)));
+        dial.handle_lost(now, 0, &mut fastrand::Rng::with_seed(1));
+        assert_eq!(dial.poll(now + RETRY_MAX), None);
+        assert_eq!(dial.deadline(), None, "it waits until somebody tells of an address");
+        dial.learn("[::ffff:127.0.0.1]:5000".parse().expect("an address"), false, 3);
+        assert_eq!(dial.addresses(), [address(1)]);
     }
 }

@@ -111,12 +111,7 @@ impl<S> Group<S> {
     /// number into another that nobody else can guess, the same for one run: 0 into our id, and the id
     /// of another into the pass that it is given.
     #[must_use]
-    pub fn new(
-        setup: Setup,
-        now: Instant,
-        random: fastrand::Rng,
-        secret: Box<dyn Fn(u128) -> u128>,
-    ) -> Self {
+    pub fn new(setup: Setup, now: Instant, random: fastrand::Rng, secret: Box<dyn Fn(u128) -> u128>) -> Self {
         let Setup { name, port, silent, is_plain, history, peers } = setup;
         Self {
             id: Word(secret(0)),
@@ -207,6 +202,8 @@ impl<S> Group<S> {
             if !member.is_here() && !member.is_unmet() {
                 self.tell_undelivered(key, said);
             }
+            // Nobody can ask us any more.
+            self.tell_have(key);
         }
         for dial in &mut self.named {
             dial.give_up();
@@ -373,7 +370,11 @@ impl<S> Group<S> {
         let (dial, address) = (client.dialled.map(|dialled| dialled.dial), client.address);
         let next_message = client.next_message(&self.log);
         if client.will_introduce_itself {
-            return self.handle_dial_failed(dial.expect("only who was dialled is known"), why.to_string(), now);
+            return self.handle_dial_failed(
+                dial.expect("only who was dialled is known"),
+                why.to_string(),
+                now,
+            );
         }
         if dial.is_none() && matches!(client.introduction, Introduction::Awaited { .. }) {
             self.notices.push_back(Notice::Accepted { address });

@@ -116,7 +116,9 @@ mod tests {
     fn the_past_is_merged_by_time_and_each_sender_keeps_its_order() {
         let (mut joining, keys, now) = (Joining::default(), keys(2), Instant::now());
         joining.begin(now);
-        for (from, at, text) in [(0, 1, "a"), (0, 9, "d"), (1, 2, "b"), (1, 5, "c"), (0, 3, "e"), (1, 10, "f")] {
+        for (from, at, text) in
+            [(0, 1, "a"), (0, 9, "d"), (1, 2, "b"), (1, 5, "c"), (0, 3, "e"), (1, 10, "f")]
+        {
             joining.keep_past(keys[from], message(at, text));
         }
         joining.keep_present(message(0, "now"));

@@ -76,6 +76,7 @@ pub(super) struct Member {
     pub our_pass: Option<Word>,
     reports_left: usize,
     reports_renewed: Instant,
+    list_told: Option<Instant>,
 }
 
 impl Member {
@@ -102,6 +103,7 @@ impl Member {
             our_pass: None,
             reports_left: REPORTS_MAX,
             reports_renewed: now,
+            list_told: None,
         }
     }
 
@@ -126,6 +128,15 @@ impl Member {
         }
         let may = self.reports_left > 0;
         self.reports_left -= usize::from(may);
+        may
+    }
+
+    /// Whether it may be told of all the others: once in a while.
+    pub fn may_be_told_members(&mut self, now: Instant) -> bool {
+        let may = self.list_told.is_none_or(|at| now >= at + REPORTS_INTERVAL);
+        if may {
+            self.list_told = Some(now);
+        }
         may
     }
 

@@ -16,6 +16,7 @@
 //! | `from NUMBER` | the next message on this connection is the one before which its sender said so many |
 //! | `live NUMBER` | messages before this one are from before the two knew of each other |
 //! | `member ID ADDRESS[,ADDRESS]... NAME` | somebody else in the group, and where to reach it |
+//! | `ask members` | it wants to be told of all the others again |
 
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
@@ -86,6 +87,7 @@ pub struct PeerFrame {
     pub from: Option<u64>,
     pub live: Option<u64>,
     pub members: Vec<Report>,
+    pub asks_members: bool,
 }
 
 /// The first line: this grammar, and the version of it.
@@ -111,6 +113,7 @@ impl PeerFrame {
                 "last" => frame.wanted = value.parse().ok().map(Wanted::Last),
                 "from" => frame.from = value.parse().ok(),
                 "live" => frame.live = value.parse().ok(),
+                "ask" => frame.asks_members |= value == "members",
                 "member" => frame.members.extend(read_report(value)),
                 _ => (),
             }
@@ -125,7 +128,7 @@ impl PeerFrame {
         let mut line = |key: &str, value: &dyn fmt::Display| {
             write!(body, "\n{key} {value}").expect("a string takes everything");
         };
-        let Self { id, name, port, pass, proof, wanted, from, live, members } = self;
+        let Self { id, name, port, pass, proof, wanted, from, live, members, asks_members } = self;
         id.iter().for_each(|id| line("id", id));
         name.iter().for_each(|name| line("name", name));
         port.iter().for_each(|port| line("port", port));
@@ -139,6 +142,7 @@ impl PeerFrame {
         from.iter().for_each(|from| line("from", from));
         live.iter().for_each(|live| line("live", live));
         members.iter().for_each(|report| line("member", report));
+        asks_members.then(|| line("ask", &"members"));
         body
     }
 
@@ -204,6 +208,7 @@ mod tests {
                 addresses: vec!["192.168.1.7:5000".parse().unwrap(), "[::1]:5000".parse().unwrap()],
                 name: "b o b".into(),
             }],
+            asks_members: true,
         }
     }
 

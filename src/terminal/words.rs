@@ -67,7 +67,9 @@ impl Words {
             }
             Notice::Joined { who } => push_words(out, &[who, &" has joined"]),
             Notice::Back { who } => push_words(out, &[who, &" is back"]),
-            Notice::Missed { who, count: 1 } => push_words(out, &[&"1 message of ", who, &" is missing here"]),
+            Notice::Missed { who, count: 1 } => {
+                push_words(out, &[&"1 message of ", who, &" is missing here"])
+            }
             Notice::Missed { who, count } => {
                 push_words(out, &[count, &" messages of ", who, &" are missing here"]);
             }
@@ -95,13 +97,16 @@ impl Words {
                 push_words(out, &[who, &" did not get ", count, &" of your messages"]);
             }
             Notice::Forgotten { who } => {
-                push_words(out, &[who, &" was gone for ", &(FORGET.as_secs() / 60), &" minutes and is forgotten"]);
+                push_words(
+                    out,
+                    &[who, &" was gone for ", &(FORGET.as_secs() / 60), &" minutes and is forgotten"],
+                );
             }
             Notice::Impostor { address, who } => {
                 push_words(out, &[address, &" says that it is ", who, &" and cannot show it: closed"]);
             }
             Notice::Unheard => {
-                push_words(out, &[&"no peer is connected: nobody reads this, unless somebody joins soon"]);
+                push_words(out, &[&"no peer is connected: only who joins later may still read this"]);
             }
             Notice::CannotAccept(why) => {
                 push_words(

@@ -97,16 +97,13 @@ impl Ledger {
             }
             Notice::Back { who } => self.change(&who, Standing::Lost, Standing::Here),
             Notice::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
-            // Plain peers are called by their address before they say their name.
-            Notice::Lost { who, .. } => match self.entry(&who).standing {
-                Some(_) => self.change(&who, Standing::Here, Standing::Lost),
-                None => (),
-            },
+            // Plain peers have no standing.
+            Notice::Lost { who, .. } if self.entry(&who).standing.is_none() => (),
+            Notice::Lost { who, .. } => self.change(&who, Standing::Here, Standing::Lost),
             Notice::Left { who } => {
                 assert!(left.contains(&*who) || who.contains(':'), "{who} has not left");
-                match self.entry(&who).standing {
-                    Some(_) => self.change(&who, Standing::Here, Standing::Left),
-                    None => (),
+                if self.entry(&who).standing.is_some() {
+                    self.change(&who, Standing::Here, Standing::Left);
                 }
             }
             Notice::Undelivered { who, count } => self.entry_mut(&who).undelivered = count,

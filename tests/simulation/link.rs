@@ -39,8 +39,12 @@ pub struct Link {
 
 impl Link {
     pub fn new(dialler: usize, listener: usize, client: ClientId, random: &mut fastrand::Rng) -> Self {
-        let mut pipe =
-            || Pipe { bytes: VecDeque::new(), room: 1 << random.u32(8..18), is_stalled: false, is_ended: false };
+        let mut pipe = || Pipe {
+            bytes: VecDeque::new(),
+            room: 1 << random.u32(8..18),
+            is_stalled: false,
+            is_ended: false,
+        };
         Self {
             runs: [dialler, listener],
             clients: [Some(client), None],

@@ -121,7 +121,9 @@ impl World {
     }
 
     fn setup(&mut self, name: String, is_plain: bool, named: &[usize]) -> Setup {
-        let peers = named.iter().map(|&place| Peer { name: format!("p{place}").into(), addresses: vec![address(place)] });
+        let peers = named
+            .iter()
+            .map(|&place| Peer { name: format!("p{place}").into(), addresses: vec![address(place)] });
         let silent = if self.random.u8(..4) > 0 { Framing::Text } else { Framing::Lab };
         let history = [0, 3, 20][self.random.usize(..3)];
         Setup { name, port: 5000, silent, is_plain, history, peers: peers.collect() }
@@ -449,7 +451,8 @@ impl World {
         }
         // Time goes on by steps until what was under way has come or is given up, and then for as long
         // as it may take until somebody is dialled again.
-        let steps = [(200, 1), (60, 100), (INTRODUCTION.as_secs() + 2 * RETRY_MAX.as_secs(), 1000), (60, 100)];
+        let steps =
+            [(200, 1), (60, 100), (INTRODUCTION.as_secs() + 2 * RETRY_MAX.as_secs(), 1000), (60, 100)];
         for (count, milliseconds) in steps {
             for _ in 0..count {
                 self.now += Duration::from_millis(milliseconds);
@@ -507,7 +510,8 @@ impl World {
         let (hearer, speaker) = (&self.runs[one], &self.runs[other]);
         let count = self.links_between(one, other);
         // Whoever knows somebody who knows somebody else knows that one as well.
-        let is_linked = |&third: &usize| self.links_between(one, third) > 0 && self.links_between(third, other) > 0;
+        let is_linked =
+            |&third: &usize| self.links_between(one, third) > 0 && self.links_between(third, other) > 0;
         let must_be_linked = self.is_whole || members.iter().any(is_linked);
         assert!(count <= 1, "{} and {} have {count} connections", hearer.name, speaker.name);
         assert!(count == 1 || !must_be_linked, "{} and {} have none", hearer.name, speaker.name);
@@ -517,7 +521,12 @@ impl World {
         let entry = hearer.ledger.entry(&speaker.name);
         assert_eq!(entry.standing, Some(Standing::Here), "{} at {}", speaker.name, hearer.name);
         assert_eq!(entry.heard(), speaker.said, "{} at {}: {entry:?}", speaker.name, hearer.name);
-        assert!(self.has_long_messages || entry.missed == 0, "{} at {}: {entry:?}", speaker.name, hearer.name);
+        assert!(
+            self.has_long_messages || entry.missed == 0,
+            "{} at {}: {entry:?}",
+            speaker.name,
+            hearer.name
+        );
     }
 
     /// Everybody leaves, one after the other. Who is listened to is heard to leave, and who is not

@@ -176,7 +176,8 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Reads from `stream` until what was read ends in `end`, and returns it.
+/// Reads from `stream` until what was read ends in `end`, and returns it without the introduction that
+/// a peer which dialled begins with.
 #[track_caller]
 pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut bytes = Vec::new();
@@ -186,13 +187,22 @@ pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
         assert!(count > 0, "the peer closed after {:?}", String::from_utf8_lossy(&bytes));
         bytes.push(byte[0]);
     }
-    String::from_utf8(bytes).expect("text")
+    String::from_utf8(without_introduction(&bytes).to_vec()).expect("text")
 }
 
-/// Reads from `stream` until the peer closes it.
+/// Reads from `stream` until the peer closes it. An introduction at the front is left out.
 pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     // A reset ends it as well.
     let _ = stream.read_to_end(&mut bytes);
+    without_introduction(&bytes).to_vec()
+}
+
+/// What follows the peer frames at the front of `bytes`.
+pub fn without_introduction(mut bytes: &[u8]) -> &[u8] {
+    while bytes.starts_with(b"groupchat/1\n") {
+        let Some(end) = memchr::memmem::find(bytes, sockets::PEER.as_bytes()) else { break };
+        bytes = &bytes[end + sockets::PEER.len()..];
+    }
     bytes
 }

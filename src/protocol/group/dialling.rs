@@ -22,7 +22,13 @@ pub struct Attempt {
 impl<S> Group<S> {
     /// A connection is on its way, from our end `local`, to an address that
     /// [`poll_dial`](Self::poll_dial) said.
-    pub fn handle_dialling(&mut self, attempt: Attempt, stream: S, local: SocketAddr, now: Instant) -> ClientId {
+    pub fn handle_dialling(
+        &mut self,
+        attempt: Attempt,
+        stream: S,
+        local: SocketAddr,
+        now: Instant,
+    ) -> ClientId {
         let Attempt { dial, mut address, until } = attempt;
         address.set_ip(address.ip().to_canonical());
         let (state, introduction) = (State::Dialling { until }, Introduction::Awaited { until });
@@ -39,7 +45,9 @@ impl<S> Group<S> {
         let is_told = match id {
             DialId::Named(_) => true,
             // Others may tell of many that nobody can reach. Of one that was lost, the user knows.
-            DialId::Member(_) => self.members.iter().filter(|(_, member)| member.is_unmet()).count() <= DIALS_MAX,
+            DialId::Member(_) => {
+                self.members.iter().filter(|(_, member)| member.is_unmet()).count() <= DIALS_MAX
+            }
         };
         let Some(dial) = dial_mut(&mut self.named, &mut self.members, id) else { return };
         let is_first = dial.handle_failure(now, &mut self.random);
@@ -63,7 +71,8 @@ impl<S> Group<S> {
             DialId::Named(index) => {
                 self.handle_named_connected(id, index, now);
                 let address = self.clients[id.0].address;
-                let is_there = |member: &Member| member.is_here() && member.dial.addresses().contains(&address);
+                let is_there =
+                    |member: &Member| member.is_here() && member.dial.addresses().contains(&address);
                 let member = self.members.iter().find(|(_, member)| is_there(member));
                 if let Some((key, _)) = member {
                     self.expect_introduction(id, key, now);
@@ -159,11 +168,7 @@ impl<S> Group<S> {
 }
 
 /// A dial, unless its member is forgotten.
-fn dial_mut<'a>(
-    named: &'a mut [Dial],
-    members: &'a mut Members,
-    id: DialId,
-) -> Option<&'a mut Dial> {
+fn dial_mut<'a>(named: &'a mut [Dial], members: &'a mut Members, id: DialId) -> Option<&'a mut Dial> {
     match id {
         DialId::Named(index) => named.get_mut(index),
         DialId::Member(key) => members.get_mut(key).map(|member| &mut member.dial),

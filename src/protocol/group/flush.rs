@@ -76,7 +76,8 @@ impl<S> Group<S> {
         }
         client.clock(now, budget < WRITE_TURN_BYTES, &self.log);
         // A member says itself what it has.
-        if !self.heard.by_somebody && before.0 < self.heard.said_to && client.introduction.member().is_none() {
+        if !self.heard.by_somebody && before.0 < self.heard.said_to && client.introduction.member().is_none()
+        {
             self.heard.by_somebody = client.next_message(&self.log) > before.1;
         }
         let has_more = client.has_offer(&self.log) && !is_full;

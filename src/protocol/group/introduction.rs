@@ -97,13 +97,22 @@ impl<S> Group<S> {
         }
         if self.clients[id.0].introduction == Introduction::Complete(key) {
             self.handle_reports(id, key, frame.members, now);
+            if frame.asks_members && self.members[key].may_be_told_members(now) {
+                self.tell_members(id, key);
+            }
             self.close_surplus(key);
         }
     }
 
     /// Somebody says for the first time who it is. Who was dialled by us has heard of us; who dialled
     /// is answered.
-    fn begin(&mut self, id: ClientId, member_id: MemberId, frame: &PeerFrame, now: Instant) -> Option<MemberKey> {
+    fn begin(
+        &mut self,
+        id: ClientId,
+        member_id: MemberId,
+        frame: &PeerFrame,
+        now: Instant,
+    ) -> Option<MemberKey> {
         let dialled = self.clients[id.0].dialled;
         if member_id == self.id {
             match dialled {
@@ -138,7 +147,8 @@ impl<S> Group<S> {
         // Whom the user named is owed everything, whoever of the two dialled.
         let reached_at = self.clients[id.0].reached_at();
         let dials = self.named.iter().enumerate().filter(|(index, dial)| {
-            let is_it = matches!(dialled, Some(Dialled { dial: DialId::Named(named), .. }) if named == *index);
+            let is_it =
+                matches!(dialled, Some(Dialled { dial: DialId::Named(named), .. }) if named == *index);
             is_it || dial.is_open() && reached_at.is_some_and(|address| dial.addresses().contains(&address))
         });
         for (_, dial) in dials {
@@ -246,8 +256,8 @@ impl<S> Group<S> {
         let who = Rc::clone(&self.members[key].shown);
         match before {
             Presence::Unmet { .. } => self.notices.push_back(Notice::Joined { who }),
-            Presence::Lost { .. } => self.tell(Notice::Back { who }),
-            Presence::Here => (),
+            Presence::Lost { .. } if !self.leaving => self.tell(Notice::Back { who }),
+            Presence::Lost { .. } | Presence::Here => (),
         }
         self.joining.begin(now);
         self.tell_members(id, key);
@@ -265,7 +275,9 @@ impl<S> Group<S> {
         let links = self.members[key].links.clone();
         let they_are_greater = self.members[key].id > self.id;
         for (index, &id) in links.iter().enumerate() {
-            let Some(client) = self.clients.get(id.0).filter(|client| client.dialled.is_some()) else { continue };
+            let Some(client) = self.clients.get(id.0).filter(|client| client.dialled.is_some()) else {
+                continue;
+            };
             let is_better = |(other_index, other): (usize, &ClientId)| {
                 let other = &self.clients[other.0];
                 let is_preferred = match other.dialled {

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Client, ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State};
+use super::{
+    Client, ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State,
+};
 use crate::limits::{ADDRESSES_MAX, FORGET, MEMBER_ADDRESSES_MAX};
 use crate::protocol::dial::DialId;
 use crate::protocol::member::{Member, Presence};
@@ -43,7 +45,13 @@ impl<S> Group<S> {
 
     /// Where `old` was reached, `new` answers. If that was its only address, it is another run of the
     /// program, which takes the place of the old one.
-    pub(super) fn handle_other_run(&mut self, old: MemberKey, new: MemberKey, address: SocketAddr, now: Instant) {
+    pub(super) fn handle_other_run(
+        &mut self,
+        old: MemberKey,
+        new: MemberKey,
+        address: SocketAddr,
+        now: Instant,
+    ) {
         self.handle_wrong_address(old, address, now);
         let member = &self.members[old];
         if member.is_here() || !member.others.is_empty() || !member.dial.addresses().is_empty() {
@@ -96,8 +104,23 @@ impl<S> Group<S> {
         }
     }
 
+    /// Asks everybody whom they are connected with.
+    pub(super) fn ask_members(&mut self) {
+        for key in self.members.keys() {
+            if let Some(&id) = self.members[key].links.first() {
+                self.push_frame(id, &PeerFrame { asks_members: true, ..PeerFrame::default() });
+            }
+        }
+    }
+
     /// A member tells of others. Those that are not known are dialled.
-    pub(super) fn handle_reports(&mut self, id: ClientId, from: MemberKey, reports: Vec<Report>, now: Instant) {
+    pub(super) fn handle_reports(
+        &mut self,
+        id: ClientId,
+        from: MemberKey,
+        reports: Vec<Report>,
+        now: Instant,
+    ) {
         let reached_at = self.clients[id.0].address;
         for report in reports {
             if !self.members[from].may_report(now) {
@@ -147,12 +170,10 @@ impl<S> Group<S> {
                     let next_message = self.named[index].next_message();
                     self.named[index].handle_lost(now, next_message, &mut self.random);
                 }
-                Some(dial) => {
-                    if self.dial_mut(dial).is_some_and(|dial| dial.is_trying(address)) {
-                        self.handle_dial_failed(dial, why.to_string(), now);
-                    }
+                Some(dial) if self.dial_mut(dial).is_some_and(|dial| dial.is_trying(address)) => {
+                    self.handle_dial_failed(dial, why.to_string(), now);
                 }
-                None => (),
+                _ => (),
             }
             self.timers.handle_dials_changed();
         }

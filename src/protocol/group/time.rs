@@ -54,7 +54,8 @@ impl Timers {
 
 /// Takes the first of `queue` whose time has come.
 fn pop_due<T>(queue: &mut VecDeque<(Instant, T)>, now: Instant) -> Option<(Instant, T)> {
-    queue.pop_front_if(|(at, _)| now >= *at)
+    queue.front().filter(|(at, _)| now >= *at)?;
+    queue.pop_front()
 }
 
 impl<S> Group<S> {
@@ -108,6 +109,7 @@ impl<S> Group<S> {
             // Everybody was told of already.
             return;
         }
+        let count = self.members.keys().len();
         for key in self.members.keys() {
             let (Presence::Lost { since } | Presence::Unmet { since }) = self.members[key].presence else {
                 continue;
@@ -124,6 +126,10 @@ impl<S> Group<S> {
                 // It introduces itself just now.
                 true => self.timers.forget_at(now + INTRODUCTION),
             }
+        }
+        if self.members.keys().len() < count {
+            // Somebody may still be connected with whom we cannot reach.
+            self.ask_members();
         }
     }
 
@@ -155,7 +161,8 @@ impl<S> Group<S> {
     /// When something is to be done without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let Timers { awaited, introducing, finishing, haves, news_at, forget_at, dialling, .. } = &self.timers;
+        let Timers { awaited, introducing, finishing, haves, news_at, forget_at, dialling, .. } =
+            &self.timers;
         let fronts = [awaited.front(), introducing.front(), finishing.front()].into_iter().flatten();
         let fronts = fronts.map(|(at, _)| *at).chain(haves.front().map(|(at, _)| *at));
         let dialling_until = dialling.iter().filter_map(|id| match self.clients[id.0].state {
