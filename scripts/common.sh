@@ -50,6 +50,11 @@ make_directory() {
     mktemp -d "${parent%/}/$1.XXXXXX"
 }
 
+# members FILE: counts those that a peer has shown to join.
+members() {
+    grep -c ' has joined$' "$1"
+}
+
 # connections FILE: counts those that a peer has reported on its standard error, both ways.
 connections() {
     grep -Ec '^connected to | connected$' "$1"

@@ -25,21 +25,22 @@ main() {
     play
     show alice "waits for the others"
     show bob "connects to alice"
-    show carol "connects to alice and bob, a little later"
+    show carol "connects to bob, a little later, and finds alice"
 }
 
 play() {
     start alice
     start bob "$(address_of alice)"
-    await_connected alice 1
-    await_connected bob 1
+    await_joined alice bob
+    await_joined bob alice
     type_line bob "hello alice" alice
     type_line alice "hello bob, is carol coming?" bob
 
-    start carol "$(address_of alice)" "$(address_of bob)"
-    await_connected alice 2
-    await_connected bob 2
-    await_connected carol 2
+    start carol "$(address_of bob)"
+    await_joined alice carol
+    await_joined bob carol
+    await_joined carol alice bob
+    await carol screen 'said before you came'
     type_line carol "here I am, and no server anywhere" alice bob
     type_line bob "then it works, see you tomorrow" alice carol
 
@@ -104,14 +105,11 @@ await() {
         fail "'$3' did not appear at $1 within $patience_seconds s$(reported_by "$1")"
 }
 
-# await_connected NAME COUNT
-await_connected() {
-    wait_until "$patience_seconds" is_connected "$@" ||
-        fail "$1 was not connected to $2 others within $patience_seconds s$(reported_by "$1")"
-}
-
-is_connected() {
-    (($(connections "$directory/$1.err") >= $2))
+# await_joined NAME OTHER...
+await_joined() {
+    local name=$1 other
+    shift
+    for other in "$@"; do await "$name" screen "$other has joined"; done
 }
 
 # What a peer said on standard error, to put behind a sentence.

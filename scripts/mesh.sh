@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Starts a group of peers on this machine, each connected to all before it.
+# Starts a group of peers on this machine. Each is given the address of one other, and finds the rest.
 
 set -euo pipefail
 # shellcheck source=scripts/common.sh
@@ -18,7 +18,8 @@ usage() {
     cat <<END
 Usage: scripts/mesh.sh [OPTIONS] [COUNT] [BASE_PORT]
 
-Starts COUNT peers on this machine, each connected to all before it.
+Starts COUNT peers on this machine. Each is given the address of the one
+before it, and finds all the others by itself.
 In a terminal with tmux, each peer has a pane to type into. Without, the
 peers run in the background, each with a fifo to type into and a file with
 its conversation. Either way nothing is left running afterwards.
@@ -28,6 +29,8 @@ its conversation. Either way nothing is left running afterwards.
 
   -b, --background  run the peers in the background although there is tmux
   -k, --keep        keep the files with the conversations (implies --background)
+      --plain       the exercise's way: peers do not tell each other of others,
+                    and each is given the addresses of all before it
   -h, --help        print this
 
 The program is built first, unless GROUPCHAT_PROGRAM names one to use.
@@ -48,13 +51,14 @@ main() {
 }
 
 parse_arguments() {
-    background=no keep=no count=4 base_port=5000
+    background=no keep=no plain=no count=4 base_port=5000
     local numbers=()
     while (($# > 0)); do
         case $1 in
         -h | --help) usage && exit ;;
         -b | --background) background=yes ;;
         -k | --keep) background=yes keep=yes ;;
+        --plain) plain=yes ;;
         -*) fail "there is no option $1; --help shows those there are" 2 ;;
         *) numbers+=("$1") ;;
         esac
@@ -78,10 +82,14 @@ number_in() {
 
 # peer_command INDEX: sets `peer` to the command that is that peer.
 peer_command() {
-    local port
-    peer=("$program" --name "${names[$1]}" --bind "$address" "$((base_port + $1))")
-    for ((port = base_port; port < base_port + $1; port++)); do
-        peer+=("$address:$port")
+    local other port=$((base_port + $1)) first=$((base_port + $1 - 1))
+    peer=("$program" --name "${names[$1]}" --bind "$address" "$port")
+    if [[ $plain == yes ]]; then
+        peer+=(--plain)
+        first=$base_port
+    fi
+    for ((other = first < base_port ? base_port : first; other < port; other++)); do
+        peer+=("$address:$other")
     done
 }
 
@@ -161,15 +169,23 @@ listening_or_gone() {
 all_connected() {
     local index
     for ((index = 0; index < count; index++)); do
-        (($(connections "$directory/${names[index]}.err") >= count - 1)) || return 1
+        if [[ $plain == yes ]]; then
+            (($(connections "$directory/${names[index]}.err") >= count - 1)) || return 1
+        else
+            (($(members "$directory/${names[index]}.out") >= count - 1)) || return 1
+        fi
     done
 }
 
 explain_background() {
-    local index path ports=
+    local index path join
     # Quoted where it needs to be, so that what is printed can be pasted.
     path=$(printf '%q' "$directory")
-    for ((index = 0; index < count; index++)); do ports+=" $((base_port + index))"; done
+    join="$(printf '%q' "$program") 0 $base_port"
+    if [[ $plain == yes ]]; then
+        join="$(printf '%q' "$program") --plain 0"
+        for ((index = 0; index < count; index++)); do join+=" $((base_port + index))"; done
+    fi
     if ((count == 1)); then
         printf 'One peer runs in the background.\n\n'
     else
@@ -187,7 +203,7 @@ In another terminal, speak as ${names[0]}:
 see what ${names[count - 1]} reads:
   tail -f $path/${names[count - 1]}.out
 or join:
-  $(printf '%q' "$program") 0$ports
+  $join
 
 Ctrl+C here makes everyone leave.
 END

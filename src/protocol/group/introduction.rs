@@ -256,8 +256,8 @@ impl<S> Group<S> {
         let who = Rc::clone(&self.members[key].shown);
         match before {
             Presence::Unmet { .. } => self.notices.push_back(Notice::Joined { who }),
-            Presence::Lost { .. } if !self.leaving => self.tell(Notice::Back { who }),
-            Presence::Lost { .. } | Presence::Here => (),
+            Presence::Lost { .. } => self.tell(Notice::Back { who }),
+            Presence::Here => (),
         }
         self.joining.begin(now);
         self.tell_members(id, key);

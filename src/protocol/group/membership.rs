@@ -183,17 +183,18 @@ impl<S> Group<S> {
         }
         let who = Rc::clone(&member.shown);
         match member.presence {
+            Presence::Here if self.leaving => {
+                // Closing is the answer to our goodbye. Anything else may mean that it never came.
+                if !matches!(why, LostReason::Closed { .. }) {
+                    member.presence = Presence::Lost { since: now };
+                    self.tell(Notice::Lost { who, why });
+                }
+                // The goodbye has a number, too.
+                self.tell_undelivered(key, self.log.next_number() - 1);
+            }
             Presence::Here => {
                 member.presence = Presence::Lost { since: now };
                 let has = member.has;
-                if self.leaving {
-                    // It has closed because it has our goodbye, or it never got it.
-                    if !matches!(why, LostReason::Closed { .. }) {
-                        self.tell(Notice::Lost { who, why });
-                    }
-                    // The goodbye has a number, too.
-                    return self.tell_undelivered(key, self.log.next_number() - 1);
-                }
                 member.dial.handle_lost(now, has, &mut self.random);
                 self.timers.forget_at(now + FORGET);
                 self.timers.handle_dials_changed();
