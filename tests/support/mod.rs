@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub mod descriptors;
+pub mod links;
 pub mod sockets;
 
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
@@ -68,6 +69,12 @@ impl Peer {
         let line = self.notices.wait_for("listening on ");
         let port = line.rsplit(':').next().expect("a port").parse().expect("a number");
         (Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    /// The same peer, once it listens.
+    pub fn listening(mut self) -> Self {
+        self.address();
+        self
     }
 
     /// Types `line` and Enter.

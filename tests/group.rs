@@ -1,0 +1,509 @@
+//! Groups of the real program that join by one address each: who is connected with whom, what a
+//! newcomer is shown, and what comes through when connections break.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rustix::process::Signal;
+use support::links::{End, established};
+use support::sockets::{FreePort, count, listen, said_by, wait_for_members, wait_until};
+use support::{PROGRAM, Peer};
+
+fn name(number: usize) -> String {
+    format!("peer{number}")
+}
+
+/// Starts peers on loopback, each given the address of one other: `dials[n]` is whom peer `n` dials.
+fn start(dials: &[Option<usize>]) -> Vec<Peer> {
+    let ports: Vec<_> = dials.iter().map(|_| FreePort::new()).collect();
+    let start = |(number, dialled): (usize, &Option<usize>)| {
+        let mut arguments = vec!["-n".to_owned(), name(number), "-b".into(), "127.0.0.1".into()];
+        arguments.push(ports[number].number());
+        arguments.extend(dialled.map(|other| ports[other].address().to_string()));
+        Peer::run(Command::new(PROGRAM).args(arguments))
+    };
+    dials.iter().enumerate().map(start).collect()
+}
+
+/// How many connections each pair of peers has, those with none left out.
+fn links(peers: &[Peer]) -> BTreeMap<(usize, usize), usize> {
+    let ends: Vec<_> = peers.iter().map(|peer| established(peer.child.id())).collect();
+    let mut links = BTreeMap::new();
+    for (one, of_one) in ends.iter().enumerate() {
+        for (other, of_other) in ends.iter().enumerate().skip(one + 1) {
+            let turned = |end: &End| End { local: end.remote, remote: end.local };
+            match of_one.iter().filter(|end| of_other.contains(&turned(end))).count() {
+                0 => (),
+                count => drop(links.insert((one, other), count)),
+            }
+        }
+    }
+    links
+}
+
+/// Waits until each pair has exactly one connection, and nobody has any other.
+#[track_caller]
+fn wait_for_one_link_a_pair(peers: &[Peer]) {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let pairs = peers.len() * (peers.len() - 1) / 2;
+    wait_until("each pair has one connection", || {
+        let links = links(peers);
+        let ends: usize = peers.iter().map(|peer| established(peer.child.id()).len()).sum();
+        links.len() == pairs && links.values().all(|count| *count == 1) && ends == 2 * pairs
+    });
+}
+
+/// Every peer says `lines` lines, and every other hears each once and in order.
+#[track_caller]
+fn check_talk(peers: &mut [Peer], lines: usize) {
+    for line in 0..lines {
+        for peer in &mut *peers {
+            peer.say(&format!("line {line}"));
+        }
+    }
+    let expected: Vec<_> = (0..lines).map(|line| format!("line {line}")).collect();
+    let count = peers.len();
+    for (reader, peer) in peers.iter_mut().enumerate() {
+        let mut missing = (count - 1) * lines;
+        while missing > 0 {
+            let line = peer.conversation.next_line().expect("a line of somebody");
+            missing -= usize::from(line.contains(": line "));
+        }
+        for sender in (0..count).filter(|sender| *sender != reader) {
+            let mut heard = said_by(&name(sender), &peer.conversation.seen);
+            heard.retain(|text| text.starts_with("line "));
+            assert_eq!(heard, expected, "{} at {}", name(sender), name(reader));
+        }
+    }
+}
+
+/// Thirty peers of one shape find each other, and each hears all the others.
+#[track_caller]
+fn check_shape(dials: impl Fn(usize) -> Option<usize>) {
+    const COUNT: usize = 30;
+    let dials: Vec<_> = (0..COUNT).map(dials).collect();
+    let mut peers = start(&dials);
+    for peer in &mut peers {
+        wait_for_members(peer, COUNT - 1);
+    }
+    wait_for_one_link_a_pair(&peers);
+    check_talk(&mut peers, 20);
+    for peer in &peers {
+        peer.signal(Signal::INT);
+    }
+    for (number, peer) in peers.iter_mut().enumerate() {
+        assert_eq!(peer.exit_code(), 0);
+        let lines = peer.conversation.rest();
+        assert_eq!(count(&lines, ": line "), 0, "something came twice: {lines:?}");
+        let seen = &peer.conversation.seen;
+        assert_eq!(count(seen, "has joined"), COUNT - 1, "{}: {seen:?}", name(number));
+        assert_eq!(count(seen, "is lost") + count(seen, "is back"), 0, "{}: {seen:?}", name(number));
+    }
+}
+
+#[test]
+fn thirty_who_dial_the_same_one_all_find_each_other() {
+    check_shape(|number| (number > 0).then_some(0));
+}
+
+#[test]
+fn thirty_in_a_chain_all_find_each_other() {
+    check_shape(|number| number.checked_sub(1));
+}
+
+#[test]
+fn thirty_in_a_ring_all_find_each_other() {
+    check_shape(|number| Some((number + 1) % 30));
+}
+
+#[test]
+fn two_that_dial_each_other_end_with_one_connection() {
+    for _ in 0..15 {
+        let mut pair = start(&[Some(1), Some(0)]);
+        for peer in &mut pair {
+            wait_for_members(peer, 1);
+        }
+        wait_for_one_link_a_pair(&pair);
+        check_talk(&mut pair, 20);
+    }
+}
+
+#[test]
+fn who_is_named_under_two_addresses_is_connected_once() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let mut alice = Peer::named("peer0", &[]);
+    let port = alice.address().port();
+    let others = [2, 3].map(|host| SocketAddr::from(([127, 0, 0, host], port)));
+    let mut bob = Peer::named("peer1", &others);
+    wait_for_members(&mut alice, 1);
+    wait_for_members(&mut bob, 1);
+    let mut pair = [alice, bob];
+    let connections = |peer: &Peer| {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", peer.child.id())).expect("it runs");
+        let links = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    };
+    // Sockets for signals and the listening one apart, which are there from the start.
+    let alone = connections(&Peer::named("alone", &[]).listening());
+    wait_until("one connection is left", || pair.iter().all(|peer| connections(peer) == alone + 1));
+    check_talk(&mut pair, 5);
+}
+
+#[test]
+fn a_pipe_reaches_everybody_through_one_address() {
+    let mut peers = start(&[None, Some(0), Some(1), Some(2), Some(3)]);
+    for peer in &mut peers {
+        wait_for_members(peer, 4);
+    }
+    let address = peers[3].address();
+    for round in 0..3 {
+        let mut bot = Peer::named("bot", &[address]);
+        bot.say(&format!("one {round}\ntwo {round}"));
+        bot.end_input();
+        assert_eq!(bot.exit_code(), 0);
+        assert_eq!(count(&bot.notices.rest(), "did not get"), 0, "{:?}", bot.notices.seen);
+        for peer in &mut peers {
+            peer.conversation.wait_for("bot has left the chat...");
+            let (one, two) = (format!("one {round}"), format!("two {round}"));
+            assert!(said_by("bot", &peer.conversation.seen).ends_with(&[&one, &two]));
+        }
+    }
+}
+
+// The past.
+
+#[test]
+fn a_newcomer_is_shown_the_last_messages_of_each_in_the_order_of_their_times() {
+    let mut peers = start(&[None, Some(0), Some(0)]);
+    for peer in &mut peers {
+        wait_for_members(peer, 2);
+    }
+    let mut said = Vec::new();
+    for round in 0..10 {
+        for speaker in 0..3 {
+            peers[speaker].say(&format!("{round}"));
+            let line = format!("{}: {round}", name(speaker));
+            // The next one speaks when this was heard, and so at a later time.
+            peers[(speaker + 1) % 3].conversation.wait_for(&line);
+            said.push(line);
+        }
+    }
+    let address = peers[2].address();
+    for (history, from) in [("20", 0), ("4", 6), ("0", 10)] {
+        let mut newcomer = Peer::start(&["-n", "newcomer", "--history", history, "0", &address.to_string()]);
+        for peer in &mut peers {
+            peer.conversation.wait_for("newcomer has joined");
+        }
+        peers[1].say(&format!("now {history}"));
+        newcomer.conversation.wait_for(&format!("] peer1: now {history}"));
+        let seen = &newcomer.conversation.seen;
+        let past: Vec<_> = seen.iter().filter_map(|line| line.split_once("] ")).map(|(_, it)| it).collect();
+        let mut expected: Vec<_> = said.clone();
+        for (index, line) in [("20", "now 20"), ("4", "now 4")] {
+            if history.parse::<u32>().expect("a number") < index.parse().expect("a number") {
+                // It is among the last of peer 1 by now, before what comes next.
+                expected.push(format!("peer1: {line}"));
+            }
+        }
+        let of = |who: &str| past.iter().filter(|line| line.starts_with(who)).count();
+        let wanted = 10 - from;
+        assert_eq!((of("peer0"), of("peer2")), (wanted, wanted), "{past:?}");
+        assert_eq!(of("peer1"), wanted + 1, "{past:?}");
+        let in_order: Vec<_> = expected.iter().filter(|line| past.contains(&line.as_str())).collect();
+        assert!(past[..past.len() - 1].iter().eq(in_order), "{past:?}");
+        // The present begins once, behind all of that; where there is no past, nothing says so.
+        let line = "--- the above was said before you came ---";
+        assert_eq!(count(seen, line), usize::from(wanted > 0));
+        if wanted > 0 {
+            let at = seen.iter().position(|it| it == line).expect("it is there");
+            assert_eq!(at + 2, seen.len(), "{seen:?}");
+        }
+        newcomer.signal(Signal::INT);
+        newcomer.exit_code();
+        for peer in &mut peers {
+            peer.conversation.wait_for("newcomer has left the chat...");
+        }
+    }
+}
+
+#[test]
+fn what_was_said_alone_is_the_past_of_who_comes() {
+    let mut alice = Peer::named("alice", &[]);
+    let address = alice.address();
+    alice.say("is anybody here");
+    alice.notices.wait_for("no peer is connected: only who joins later may still read this");
+    let mut bob = Peer::named("bob", &[address]);
+    bob.conversation.wait_for("alice: is anybody here");
+    assert_eq!(bob.conversation.next_line().as_deref(), Some("--- the above was said before you came ---"));
+}
+
+#[test]
+fn members_of_one_name_are_told_apart_everywhere() {
+    let mut alice = Peer::named("alice", &[]);
+    let address = alice.address();
+    let mut first = Peer::named("bob", &[address]);
+    alice.conversation.wait_for("bob has joined");
+    first.say("one");
+    alice.conversation.wait_for("] bob: one");
+    let mut second = Peer::named("bob", &[address]);
+    let joined = alice.conversation.wait_for(" has joined");
+    let second_name = joined.strip_suffix(" has joined").expect("it ends in this").to_owned();
+    assert!(second_name.starts_with("bob#") && second_name.len() == "bob#".len() + 4, "{second_name}");
+    second.say("two");
+    alice.conversation.wait_for(&format!("] {second_name}: two"));
+    first.say("three");
+    let line = alice.conversation.wait_for(": three");
+    let (_, who) = line.split_once("] ").expect("a time");
+    let first_name = who.strip_suffix(": three").expect("what was said").to_owned();
+    assert!(first_name.starts_with("bob#") && first_name != second_name, "{first_name}");
+    // The same part of the id everywhere, also for somebody who knows both from elsewhere.
+    first.conversation.wait_for(&format!("] {second_name}: two"));
+    first.child.kill().expect("it runs");
+    alice.conversation.wait_for(&format!("{first_name} is lost: "));
+    second.end_input();
+    alice.conversation.wait_for(&format!("{second_name} has left the chat..."));
+}
+
+// Trouble.
+
+/// Passes on what two peers say, and cuts each connection after a while, so many times.
+struct Cutter {
+    address: SocketAddr,
+    cuts: Arc<AtomicUsize>,
+}
+
+impl Cutter {
+    /// Leads to `target`. A connection is cut, in both directions at one moment, after a number of
+    /// bytes that `random` says.
+    fn start(target: SocketAddr, cuts_max: usize, mut random: fastrand::Rng) -> Self {
+        let (listener, address) = listen();
+        let cuts = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&cuts);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let near = stream.expect("somebody who dialled");
+                let Ok(far) = TcpStream::connect(target) else { continue };
+                let is_cut = counter.load(Ordering::SeqCst) < cuts_max;
+                let limit = if is_cut { random.usize(1..6_000) } else { usize::MAX };
+                let passed = Arc::new(AtomicUsize::new(0));
+                let directions = [(&near, &far), (&far, &near)].map(|(from, to)| {
+                    let from = from.try_clone().expect("a descriptor");
+                    let (to, passed) = (to.try_clone().expect("a descriptor"), Arc::clone(&passed));
+                    thread::spawn(move || pass_on(from, to, &passed, limit))
+                });
+                for direction in directions {
+                    direction.join().expect("no panic");
+                }
+                counter.fetch_add(usize::from(is_cut), Ordering::SeqCst);
+            }
+        });
+        Self { address, cuts }
+    }
+
+    fn wait_for_cuts(&self, count: usize) {
+        wait_until("a connection is cut", || self.cuts.load(Ordering::SeqCst) >= count);
+    }
+}
+
+/// Copies until the end, or until both directions have copied `limit` bytes.
+fn pass_on(mut from: TcpStream, mut to: TcpStream, passed: &AtomicUsize, limit: usize) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        let before = passed.fetch_add(count, Ordering::SeqCst);
+        let may_pass = count.min(limit.saturating_sub(before));
+        if to.write_all(&buffer[..may_pass]).is_err() || may_pass < count {
+            break;
+        }
+    }
+    // The end in one direction is that of both: a cable that is cut leaves nothing half open.
+    for stream in [from, to] {
+        // It may be gone already.
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// Two peers that reach each other only through a [`Cutter`]: each listens where the other is not told
+/// that it does.
+#[test]
+fn nothing_is_lost_or_said_twice_over_two_hundred_broken_connections() {
+    const CUTS: usize = 200;
+    const LINES: usize = 10_000;
+    if !cfg!(target_os = "linux") {
+        // Elsewhere a machine has but one address of its own without further ado.
+        return;
+    }
+    let port = {
+        let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a free port");
+        listener.local_addr().expect("its address").port()
+    };
+    let alice = Peer::start(&["-n", "peer0", "-b", "127.0.0.2", &port.to_string()]);
+    let seed = fastrand::u64(..);
+    println!("the cuts are those of seed {seed}");
+    let target = SocketAddr::from(([127, 0, 0, 2], port));
+    let cutter = Cutter::start(target, CUTS, fastrand::Rng::with_seed(seed));
+    let bob = Peer::start(&["-n", "peer1", "-b", "127.0.0.3", "0", &cutter.address.to_string()]);
+    let mut peers = [alice, bob];
+    let lines: Vec<_> = (0..LINES).map(|line| format!("line {line}")).collect();
+    // With each part of the lines there is more to say than any connection lets through.
+    for (cut, some) in lines.chunks(LINES / CUTS).enumerate() {
+        cutter.wait_for_cuts(cut);
+        for peer in &mut peers {
+            peer.say(&some.join("\n"));
+        }
+    }
+    for (reader, peer) in peers.iter_mut().enumerate() {
+        peer.conversation.wait_for(&format!(": line {}", LINES - 1));
+        let heard = said_by(&name(1 - reader), &peer.conversation.seen);
+        let wrong = heard.iter().zip(&lines).position(|(heard, line)| heard != line);
+        assert!(heard == lines, "{} of {LINES}, the first wrong one is {wrong:?}", heard.len());
+        let seen = &peer.conversation.seen;
+        assert_eq!((count(seen, "missing"), count(seen, "has joined")), (0, 1));
+        assert_eq!(count(seen, "is lost"), count(seen, "is back"));
+    }
+    for peer in &mut peers {
+        peer.end_input();
+        assert_eq!(peer.exit_code(), 0);
+        assert_eq!(count(&peer.notices.rest(), "did not get"), 0, "{:?}", peer.notices.seen);
+    }
+}
+
+#[test]
+fn a_member_that_is_killed_is_lost_once_and_its_next_run_joins() {
+    let ports = [FreePort::new(), FreePort::new(), FreePort::new()];
+    let run = |number: usize, dialled: &str| {
+        let port = ports[number].number();
+        Peer::start(&["-n", &name(number), "-b", "127.0.0.1", &port, dialled])
+    };
+    let [first, second, third] = ports.each_ref().map(FreePort::number);
+    let mut peers = vec![run(0, &second), run(1, &first), run(2, &first)];
+    for peer in &mut peers {
+        wait_for_members(peer, 2);
+    }
+    peers[2].child.kill().expect("it runs");
+    for peer in &mut peers[..2] {
+        peer.conversation.wait_for("peer2 is lost: ");
+    }
+    peers[0].say("meanwhile");
+    peers[1].conversation.wait_for("peer0: meanwhile");
+    // Whoever comes back is another run, whom one of the others is bound to dial as well.
+    peers[2] = run(2, &second);
+    wait_for_members(&mut peers[2], 2);
+    for peer in &mut peers[..2] {
+        peer.conversation.wait_for("peer2 has joined");
+    }
+    wait_for_one_link_a_pair(&peers);
+    check_talk(&mut peers[..2], 5);
+    peers[2].conversation.wait_for("peer1: line 4");
+    assert_eq!(count(&peers[2].conversation.seen, "meanwhile"), 1, "it is the past of the new run");
+    for (number, peer) in peers[..2].iter_mut().enumerate() {
+        peer.end_input();
+        peer.exit_code();
+        peer.conversation.rest();
+        let seen = &peer.conversation.seen;
+        assert_eq!(count(seen, "peer2 is lost"), 1, "at {number}: {seen:?}");
+        assert_eq!(count(seen, "peer2 is back"), 0, "at {number}: {seen:?}");
+    }
+    drop(third);
+}
+
+#[test]
+fn a_member_that_was_stopped_longer_than_everybody_waits_is_told_exactly_what_it_missed() {
+    let mut peers = start(&[None, Some(0), Some(0)]);
+    for peer in &mut peers {
+        wait_for_members(peer, 2);
+    }
+    peers[1].signal(Signal::STOP);
+    // More than the system and the log keep for somebody who takes nothing.
+    let lines = 20_000;
+    let filler = "x".repeat(1000);
+    for line in 0..lines {
+        peers[0].say(&format!("{line} {filler}"));
+    }
+    // The third hears all of it, and both know that the second is gone.
+    peers[2].conversation.wait_for(&format!("peer0: {} ", lines - 1));
+    assert_eq!(said_by("peer0", &peers[2].conversation.seen).len(), lines);
+    peers[0].conversation.wait_for("peer1 is lost: ");
+    peers[1].signal(Signal::CONT);
+    peers[0].conversation.wait_for("peer1 is back");
+    peers[0].say("the end");
+    peers[1].conversation.wait_for("peer0: the end");
+    let mut next = 0;
+    for line in &peers[1].conversation.seen {
+        if let Some((count, _)) = line.split_once(" messages of peer0 are missing here") {
+            next += count.parse::<usize>().expect("a count");
+        } else if let Some(number) = line.split_once("peer0: ").and_then(|(_, text)| text.split_once(' ')) {
+            if number.0 != "the" {
+                assert_eq!(number.0.parse::<usize>().expect("a number"), next, "in order, and none twice");
+                next += 1;
+            }
+        }
+    }
+    assert_eq!(next, lines, "what was not heard was told to be missing");
+    peers[1].say("hello");
+    for reader in [0, 2] {
+        peers[reader].conversation.wait_for("peer1: hello");
+    }
+    peers[0].end_input();
+    assert_eq!(peers[0].exit_code(), 0);
+    let errors = peers[0].notices.rest();
+    assert_eq!(count(&errors, "peer1 did not get"), 1, "{errors:?}");
+    assert_eq!(count(&errors, "peer2 did not get"), 0, "{errors:?}");
+}
+
+#[test]
+fn who_leaves_is_told_who_did_not_get_what() {
+    let mut peers = start(&[None, Some(0), Some(0)]);
+    for peer in &mut peers {
+        wait_for_members(peer, 2);
+    }
+    peers[0].say("one");
+    for reader in [1, 2] {
+        peers[reader].conversation.wait_for("peer0: one");
+    }
+    peers[1].child.kill().expect("it runs");
+    peers[0].conversation.wait_for("peer1 is lost: ");
+    peers[0].say("two\nthree");
+    peers[2].conversation.wait_for("peer0: three");
+    peers[0].end_input();
+    assert_eq!(peers[0].exit_code(), 0);
+    let errors = peers[0].notices.rest();
+    // Whether it still had time to say that it had the first one, nobody knows.
+    let missing = ["peer1 did not get 2 of your messages", "peer1 did not get 3 of your messages"];
+    assert_eq!(missing.iter().map(|line| count(&errors, line)).sum::<usize>(), 1, "{errors:?}");
+    assert_eq!(count(&errors, "did not get"), 1, "{errors:?}");
+}
+
+// Plain peers.
+
+#[test]
+fn a_plain_peer_joins_nobody_and_is_told_of_nobody() {
+    let mut peers = start(&[None, Some(0)]);
+    for peer in &mut peers {
+        wait_for_members(peer, 1);
+    }
+    let address = peers[0].address();
+    let mut plain = Peer::start(&["-n", "plain", "--plain", "0", &address.to_string()]);
+    plain.notices.wait_for("connected to ");
+    peers[0].notices.wait_for(" connected");
+    plain.say("hello");
+    peers[0].conversation.wait_for("plain: hello");
+    peers[0].say("hi");
+    plain.conversation.wait_for("peer0: hi");
+    plain.end_input();
+    peers[0].conversation.wait_for("plain has left the chat...");
+    assert_eq!(plain.exit_code(), 0);
+    plain.conversation.rest();
+    assert_eq!(said_by("peer1", &plain.conversation.seen), [""; 0]);
+    assert_eq!(count(&plain.conversation.seen, "joined"), 0);
+}
