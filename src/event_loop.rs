@@ -65,7 +65,7 @@ enum Phase {
     /// The user talks.
     Talking,
     /// There is no more input; those who may be reached in a moment are waited for.
-    InputEnded,
+    InputEnded { at: Instant },
     /// We said goodbye, and wait until everybody has it.
     Leaving,
     /// There is nothing left to do.
@@ -146,7 +146,8 @@ impl EventLoop {
         self.peer.handle_time(now, self.poll.registry());
         self.take_from_peers(now);
         self.take_lines(now);
-        if self.nobody_reads() || self.phase == Phase::InputEnded && !self.peer.is_reaching_out(now) {
+        let is_done = matches!(self.phase, Phase::InputEnded { at } if !self.peer.is_reaching_out(now, at));
+        if self.nobody_reads() || is_done {
             self.leave(now);
         }
         Ok(())
@@ -212,7 +213,7 @@ impl EventLoop {
             }
         }
         if self.phase == Phase::Talking && self.terminal.is_input_over() && !self.stay {
-            self.phase = Phase::InputEnded;
+            self.phase = Phase::InputEnded { at: now };
         }
     }
 

@@ -19,7 +19,8 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::error::reason;
 use crate::limits::{
-    ACCEPT_TURN, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_TURN_BYTES, USER_TIMEOUT,
+    ACCEPT_TURN, DIALS_MAX, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_TURN_BYTES,
+    USER_TIMEOUT,
 };
 use crate::protocol::{Attempt, ClientId, Group, Notice, Setup};
 use crate::server::{Server, canonical};
@@ -82,7 +83,9 @@ impl GroupPeer {
     pub fn handle_time(&mut self, now: Instant, registry: &Registry) {
         self.server.handle_time(now);
         self.group.handle_time(now);
-        while let Some(attempt) = self.group.poll_dial(now) {
+        // Where every attempt fails at once, the rest have to wait for the next turn.
+        for _ in 0..DIALS_MAX {
+            let Some(attempt) = self.group.poll_dial(now) else { break };
             if let Err(error) = self.dial(attempt, now, registry) {
                 self.group.handle_dial_failed(attempt.dial, reason(&error), now);
             }
@@ -232,10 +235,10 @@ impl GroupPeer {
         self.group.say_limit(now)
     }
 
-    /// Whether somebody may be reached in a moment.
+    /// Whether somebody may be reached in a moment, as far as that is waited for after `since`.
     #[must_use]
-    pub fn is_reaching_out(&self, now: Instant) -> bool {
-        self.group.is_reaching_out(now)
+    pub fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
+        self.group.is_reaching_out(now, since)
     }
 
     /// Whether everything that leaving takes is done.

@@ -49,6 +49,9 @@ pub const DIAL: Duration = Duration::from_secs(10);
 /// list of addresses where nobody answers costs little.
 pub const DIALS_MAX: usize = 16;
 
+/// Of those, how many may be to members that nobody here has met: whoever tells of them may be wrong.
+pub const DIALS_UNMET_MAX: usize = 12;
+
 /// The most of the first pause before a peer is dialled again; it doubles with every failure.
 pub const RETRY_MIN: Duration = Duration::from_millis(250);
 
@@ -195,5 +198,6 @@ const _: () = {
     assert!(RETRY_MIN.as_millis() < RETRY_MAX.as_millis());
     assert!(HOLD_BACK.as_millis() < INTRODUCTION_WAIT.as_millis());
     assert!(INTRODUCTION_WAIT.as_millis() < INTRODUCTION.as_millis());
+    assert!(DIALS_UNMET_MAX < DIALS_MAX);
     assert!(PEER_FRAME_BYTES + PEER_FRAME_BYTES / 2 < FRAME_BYTES_MAX);
 };

@@ -104,6 +104,14 @@ pub struct Client<S> {
     pub(super) is_silent: bool,
     /// The port that it says it listens on.
     pub(super) port: Option<u16>,
+    /// How many messages it said before it was known to be a member, and the number of the first of
+    /// them, if it tells: they have been shown as a plain peer's.
+    pub(super) heard_early: u64,
+    pub(super) early_from: Option<u64>,
+    /// How many of our messages it says that it has, on this connection.
+    pub(super) their_have: Option<u64>,
+    /// We said from where on we go on.
+    pub(super) has_gone_on: bool,
     /// The pass that we were given on this connection.
     pub(super) pass: Option<Word>,
     /// The number of the first of its messages that it was asked for, unless that was for the last ones.
@@ -171,6 +179,10 @@ impl<S> Client<S> {
             is_muted: false,
             is_silent: false,
             port: None,
+            heard_early: 0,
+            early_from: None,
+            their_have: None,
+            has_gone_on: false,
             pass: None,
             asked_from: None,
             next_heard: None,
@@ -187,7 +199,12 @@ impl<S> Client<S> {
     pub(super) fn reached_at(&self) -> Option<SocketAddr> {
         match self.dialled {
             Some(_) => Some(self.address),
-            None => Some(SocketAddr::new(self.address.ip(), self.port?)),
+            None => {
+                // With the link that it came over, where the address has one.
+                let mut address = self.address;
+                address.set_port(self.port?);
+                Some(address)
+            }
         }
     }
 

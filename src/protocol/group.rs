@@ -14,7 +14,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset};
@@ -270,13 +269,17 @@ impl<S> Group<S> {
     fn handle_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
         let client = &mut self.clients[id.0];
         // What follows a goodbye has no meaning.
-        if client.state == State::Ended || client.introduction == Introduction::Over {
+        let is_over = match client.introduction {
+            Introduction::Begun(_) => client.state != State::Open,
+            introduction => introduction == Introduction::Over,
+        };
+        if client.state == State::Ended || is_over {
             return;
         }
         client.spoken = Some(frame.framing);
         match frame.code {
             Code::Message => self.hear(id, frame, now),
-            Code::Exit => self.handle_goodbye(id, &frame.text()),
+            Code::Exit => self.handle_goodbye(id, &frame.text(), now),
             Code::Peer if !self.is_plain => self.handle_peer_frame(id, &frame.text(), now),
             Code::Peer | Code::Unknown => (),
         }
@@ -390,10 +393,12 @@ impl<S> Group<S> {
     }
 
     /// Somebody said goodbye.
-    fn handle_goodbye(&mut self, id: ClientId, body: &str) {
+    fn handle_goodbye(&mut self, id: ClientId, body: &str, now: Instant) {
         let client = &self.clients[id.0];
         if client.introduction.member().is_none() && client.will_introduce_itself {
             // It leaves before it could; it says so where it is known.
+            let dial = client.dialled.expect("only who was dialled is known").dial;
+            self.handle_dial_failed(dial, "it has left".into(), now);
             return self.close(id);
         }
         if matches!(client.introduction, Introduction::Awaited { .. }) {
@@ -414,10 +419,9 @@ impl<S> Group<S> {
             }
             Introduction::Complete(key) => self.part(key, id),
             // Whoever says so has not shown that it is this member.
-            Introduction::Begun(key) => {
-                let member = &self.members[key];
-                if member.is_unmet() && member.have.is_some() {
-                    let who = Rc::clone(&member.shown);
+            Introduction::Begun(_) => {
+                if self.clients[id.0].heard_early > 0 {
+                    let who = self.plain_who(id);
                     self.notices.push_back(Notice::Left { who });
                 }
                 self.close(id);
@@ -446,6 +450,8 @@ impl<S> Group<S> {
         self.open_count -= usize::from(is_there(client.state));
         if matches!(client.state, State::Dialling { .. }) {
             self.timers.dialling.retain(|dialling| *dialling != id);
+            // A place is free.
+            self.timers.handle_dials_changed();
         }
         client.state = state;
         match state {

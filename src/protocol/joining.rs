@@ -80,9 +80,8 @@ impl Joining {
 
     /// Keeps what is told meanwhile.
     pub fn keep_present(&mut self, notice: Notice) {
-        if let Notice::Message { text, .. } = &notice {
-            self.bytes += text.len() + NOTICE_OVERHEAD_BYTES;
-        }
+        let text_bytes = if let Notice::Message { text, .. } = &notice { text.len() } else { 0 };
+        self.bytes += text_bytes + NOTICE_OVERHEAD_BYTES;
         self.present.push(notice);
     }
 

@@ -4,6 +4,7 @@
 //! decides nothing; the [`Group`](super::Group) does.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::ops::{Index, IndexMut, Range};
 use std::rc::Rc;
 use std::time::Instant;
@@ -13,7 +14,7 @@ use slab::Slab;
 use super::client::ClientId;
 use super::dial::Dial;
 use super::peer_frame::{MemberId, Report, Word};
-use crate::limits::{FORMER_MEMBERS_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX};
+use crate::limits::{FORMER_MEMBERS_MAX, MEMBER_ADDRESSES_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX};
 
 /// Which member: its place among those that are known. Used again once the member is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,10 +53,15 @@ pub(super) struct Member {
     pub links: Vec<ClientId>,
     /// Its other connections: those being introduced, and those being closed because one is enough.
     pub others: Vec<ClientId>,
-    /// The way to it, and its addresses.
+    /// The way to it, and the addresses where it may be.
     pub dial: Dial,
+    /// Those where it was found, the last one first; or from where it came, with the port that it says
+    /// it listens on.
+    pub found_at: Vec<SocketAddr>,
     /// How many of its messages we have; `None` before it said from which on it talks to us.
     pub have: Option<u64>,
+    /// Its messages that were shown before it was known to be a member.
+    pub shown_early: Vec<Range<u64>>,
     /// It will be told how many we have.
     pub will_be_told: bool,
     /// Its messages before this one are from before it knew of us.
@@ -72,8 +78,9 @@ pub(super) struct Member {
     pub pass: Word,
     /// It has shown its pass.
     pub has_pass: bool,
-    /// What we are to show on every further connection.
+    /// What we are to show on every further connection, and where we were given it.
     pub our_pass: Option<Word>,
+    pub our_pass_from: Option<SocketAddr>,
     reports_left: usize,
     reports_renewed: Instant,
     list_told: Option<Instant>,
@@ -91,7 +98,9 @@ impl Member {
             links: Vec::new(),
             others: Vec::new(),
             dial,
+            found_at: Vec::new(),
             have: None,
+            shown_early: Vec::new(),
             will_be_told: false,
             live: 0,
             has: owed,
@@ -101,6 +110,7 @@ impl Member {
             pass,
             has_pass: false,
             our_pass: None,
+            our_pass_from: None,
             reports_left: REPORTS_MAX,
             reports_renewed: now,
             list_told: None,
@@ -147,7 +157,22 @@ impl Member {
 
     /// What others are told of it.
     pub fn report(&self) -> Report {
-        Report { id: self.id, addresses: self.dial.addresses().to_vec(), name: self.name.to_string() }
+        Report { id: self.id, addresses: self.found_at.clone(), name: self.name.to_string() }
+    }
+
+    /// It was found at `address`.
+    pub fn handle_found(&mut self, mut address: SocketAddr) {
+        address.set_ip(address.ip().to_canonical());
+        self.dial.learn(address, true, MEMBER_ADDRESSES_MAX);
+        self.found_at.retain(|known| *known != address);
+        self.found_at.insert(0, address);
+        self.found_at.truncate(MEMBER_ADDRESSES_MAX);
+    }
+
+    /// Whether message `number` was shown before it was known to be a member's.
+    pub fn is_shown_early(&mut self, number: u64) -> bool {
+        self.shown_early.retain(|shown| shown.end > number);
+        self.shown_early.iter().any(|shown| shown.contains(&number))
     }
 }
 
@@ -175,14 +200,16 @@ impl Dropped {
 }
 
 /// Somebody who was a member.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Former {
     /// It said goodbye, and a run that did never comes back.
     pub has_left: bool,
-    /// As in [`Member`], all three.
-    pub have: Option<u64>,
-    pub has_pass: bool,
-    pub our_pass: Option<Word>,
+    // As in [`Member`].
+    have: Option<u64>,
+    found_at: Vec<SocketAddr>,
+    has_pass: bool,
+    our_pass: Option<Word>,
+    our_pass_from: Option<SocketAddr>,
 }
 
 /// Everybody who is known.
@@ -210,8 +237,9 @@ impl Members {
         self.by_id.get(&id).copied()
     }
 
-    pub fn former(&self, id: MemberId) -> Option<Former> {
-        self.former.get(&id).copied()
+    /// Whether it said goodbye.
+    pub fn has_left(&self, id: MemberId) -> bool {
+        self.former.get(&id).is_some_and(|former| former.has_left)
     }
 
     /// Adds a member; `None` when there is no room.
@@ -220,8 +248,9 @@ impl Members {
             return None;
         }
         assert!(!self.by_id.contains_key(&member.id), "a member is there once");
-        if let Some(former) = self.former(member.id) {
-            (member.have, member.has_pass, member.our_pass) = (former.have, former.has_pass, former.our_pass);
+        if let Some(former) = self.former.get(&member.id).cloned() {
+            let Former { have, found_at, has_pass, our_pass, our_pass_from, .. } = former;
+            member = Member { have, found_at, has_pass, our_pass, our_pass_from, ..member };
         }
         let id = member.id;
         let key = MemberKey(self.members.insert(member));
@@ -233,9 +262,11 @@ impl Members {
     pub fn remove(&mut self, key: MemberKey, has_left: bool) -> Member {
         let member = self.members.remove(key.0);
         self.by_id.remove(&member.id);
-        let Member { have, has_pass, our_pass, .. } = member;
+        let Member { have, has_pass, our_pass, our_pass_from, .. } = member;
         if has_left || have.is_some() || has_pass || our_pass.is_some() {
-            if self.former.insert(member.id, Former { has_left, have, has_pass, our_pass }).is_none() {
+            let found_at = member.found_at.clone();
+            let former = Former { has_left, have, found_at, has_pass, our_pass, our_pass_from };
+            if self.former.insert(member.id, former).is_none() {
                 self.former_order.push_back(member.id);
             }
             if self.former_order.len() > FORMER_MEMBERS_MAX {

@@ -15,6 +15,7 @@
 //! | `last COUNT` | it has none yet and wants so many of the last |
 //! | `from NUMBER` | the next message on this connection is the one before which its sender said so many |
 //! | `live NUMBER` | messages before this one are from before the two knew of each other |
+//! | `since NUMBER` | it took the receiver for a plain peer until now, and sent it messages from this one on |
 //! | `member ID ADDRESS[,ADDRESS]... NAME` | somebody else in the group, and where to reach it |
 //! | `ask members` | it wants to be told of all the others again |
 
@@ -86,6 +87,7 @@ pub struct PeerFrame {
     pub wanted: Option<Wanted>,
     pub from: Option<u64>,
     pub live: Option<u64>,
+    pub since: Option<u64>,
     pub members: Vec<Report>,
     pub asks_members: bool,
 }
@@ -109,10 +111,11 @@ impl PeerFrame {
                 "port" => frame.port = value.parse().ok().filter(|&port| port != 0),
                 "pass" => frame.pass = value.parse().ok(),
                 "proof" => frame.proof = value.parse().ok(),
-                "have" => frame.wanted = value.parse().ok().map(Wanted::From),
-                "last" => frame.wanted = value.parse().ok().map(Wanted::Last),
-                "from" => frame.from = value.parse().ok(),
-                "live" => frame.live = value.parse().ok(),
+                "have" => frame.wanted = read_number(value).map(Wanted::From),
+                "last" => frame.wanted = read_number(value).map(Wanted::Last),
+                "from" => frame.from = read_number(value),
+                "live" => frame.live = read_number(value),
+                "since" => frame.since = read_number(value),
                 "ask" => frame.asks_members |= value == "members",
                 "member" => frame.members.extend(read_report(value)),
                 _ => (),
@@ -128,7 +131,7 @@ impl PeerFrame {
         let mut line = |key: &str, value: &dyn fmt::Display| {
             write!(body, "\n{key} {value}").expect("a string takes everything");
         };
-        let Self { id, name, port, pass, proof, wanted, from, live, members, asks_members } = self;
+        let Self { id, name, port, pass, proof, wanted, from, live, since, members, asks_members } = self;
         id.iter().for_each(|id| line("id", id));
         name.iter().for_each(|name| line("name", name));
         port.iter().for_each(|port| line("port", port));
@@ -141,6 +144,7 @@ impl PeerFrame {
         }
         from.iter().for_each(|from| line("from", from));
         live.iter().for_each(|live| line("live", live));
+        since.iter().for_each(|since| line("since", since));
         members.iter().for_each(|report| line("member", report));
         asks_members.then(|| line("ask", &"members"));
         body
@@ -170,6 +174,11 @@ impl fmt::Display for Report {
         }
         write!(f, " {}", self.name)
     }
+}
+
+/// No run says as many messages as this, and sums of such numbers do not overflow.
+fn read_number(value: &str) -> Option<u64> {
+    value.parse().ok().filter(|number| *number < 1 << 53)
 }
 
 fn read_report(value: &str) -> Option<Report> {
@@ -203,6 +212,7 @@ mod tests {
             wanted: Some(Wanted::From(17)),
             from: Some(3),
             live: Some(23),
+            since: Some(2),
             members: vec![Report {
                 id: Word(1),
                 addresses: vec!["192.168.1.7:5000".parse().unwrap(), "[::1]:5000".parse().unwrap()],
@@ -227,7 +237,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_passed_over() {
         let read = |lines: &str| PeerFrame::read(&format!("groupchat/1\n{lines}")).expect("this version");
-        for lines in ["", "colour red", "have", "have -1", "have 99999999999999999999", "id 12", "port 0"] {
+        for lines in ["", "colour red", "have", "have -1", "have 9007199254740992", "id 12", "port 0"] {
             assert_eq!(read(lines), PeerFrame::default(), "{lines}");
         }
         for lines in ["member", "member 1 2 3", "name  ", "id +0000000000000000000000000000abc"] {

@@ -62,8 +62,14 @@ impl Ledger {
             Notice::Message { at, from, text } => {
                 assert!(at.is_some(), "something misshapen: {text:?}");
                 let number = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
-                let entry = self.entry_mut(&from);
-                if entry.standing.is_none() && !keeps_order(&from) {
+                // Before it has shown who it is, it is called by its address, too.
+                let (from, is_early) = from.split_once(" (10.").map_or((&*from, false), |(name, _)| (name, true));
+                let entry = self.entry_mut(from);
+                if is_early {
+                    entry.early.insert(number);
+                    return;
+                }
+                if entry.standing.is_none() && !keeps_order(from) {
                     // Plain peers have no numbers, and so has no member whose introduction is slow. Over
                     // each of their connections comes everything.
                     entry.early.insert(number);
@@ -75,7 +81,9 @@ impl Ledger {
                 let is_right = number >= expected && (is_known || entry.standing.is_none());
                 assert!(is_right, "{number} of {from} comes instead of {expected}: {entry:?}");
                 if entry.standing.is_some() && entry.next.is_none() {
-                    assert!(number <= entry.said_when_joined, "the first of {from} are missing");
+                    let mut before = entry.said_when_joined..number;
+                    let is_known = before.all(|number| entry.early.contains(&number));
+                    assert!(is_known, "the first of {from} are missing before {number}: {entry:?}");
                 }
                 entry.next = Some(number + 1);
             }

@@ -24,21 +24,23 @@ impl<S> Group<S> {
             return;
         }
         match client.introduction {
+            Introduction::Complete(key) => self.hear_member(id, key, frame, now),
+            Introduction::Over => (),
             // It took us for a plain peer, since our introduction was slow. It will say this again, and
             // from where on.
-            Introduction::Awaited { .. } | Introduction::Plain if client.will_introduce_itself => (),
+            _ if client.will_introduce_itself => (),
             Introduction::Awaited { .. } => {
                 self.take_for_plain(id);
                 self.hear_plain(id, frame);
             }
-            Introduction::Plain => self.hear_plain(id, frame),
-            Introduction::Begun(key) | Introduction::Complete(key) => self.hear_member(id, key, frame, now),
-            Introduction::Over => (),
+            // What a member says before it has shown that it is one is a plain peer's, too.
+            Introduction::Plain | Introduction::Begun(_) => self.hear_plain(id, frame),
         }
     }
 
     fn hear_plain(&mut self, id: ClientId, frame: &Frame<'_>) {
         let client = &mut self.clients[id.0];
+        client.heard_early += 1;
         if let Some(Dialled { dial: DialId::Named(index), .. }) = client.dialled {
             self.named[index].handle_frame();
         }
@@ -64,9 +66,11 @@ impl<S> Group<S> {
         self.notices.push_back(Notice::Message { at: Some(message.at), from, text: message.text.to_owned() });
     }
 
-    /// What a plain peer calls itself, told apart from members of that name.
+    /// What a plain peer calls itself, told apart from members of that name; and from the member that it
+    /// says it is.
     pub(super) fn plain_name(&self, name: &str, id: ClientId) -> Name {
-        let shown = match self.members.is_taken(name) {
+        let is_begun = matches!(self.clients[id.0].introduction, Introduction::Begun(_));
+        let shown = match is_begun || self.members.is_taken(name) {
             true => format!("{name} ({})", self.clients[id.0].address).into(),
             false => name.into(),
         };
@@ -88,15 +92,18 @@ impl<S> Group<S> {
         let Some(number) = self.clients[id.0].next_heard else { return };
         self.clients[id.0].next_heard = Some(number + 1);
         let member = &mut self.members[key];
-        let have = member.have.get_or_insert(number);
-        if number != *have {
+        if member.have != Some(number) {
             return;
         }
-        *have += 1;
+        member.have = Some(number + 1);
+        let is_shown = !member.shown_early.is_empty() && member.is_shown_early(number);
         let from = Rc::clone(&member.shown);
         let is_past = number < member.live;
         if !std::mem::replace(&mut member.will_be_told, true) {
             self.timers.haves.push_back((now + HAVE_INTERVAL, key));
+        }
+        if is_shown {
+            return;
         }
         let body = frame.text();
         let notice = match message::read_message(&body) {
@@ -110,37 +117,26 @@ impl<S> Group<S> {
         }
     }
 
-    /// A member says from which of its messages on it goes on. Returns whether that leaves no gap, or
-    /// one that nobody can fill.
-    pub(super) fn handle_from(
-        &mut self,
-        id: ClientId,
-        key: MemberKey,
-        from: u64,
-        live: Option<u64>,
-        is_shown: bool,
-    ) -> bool {
+    /// Somebody who showed that it is this member says from which of its messages on it goes on. Returns
+    /// whether that leaves no gap, or one that nobody can fill.
+    pub(super) fn handle_from(&mut self, id: ClientId, key: MemberKey, from: u64, live: Option<u64>) -> bool {
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
         client.next_heard = Some(from);
-        if is_shown && member.have.is_none() {
-            member.have = Some(from);
-            member.live = live.unwrap_or(from);
+        if let Some(early) = client.early_from.filter(|_| client.heard_early > 0) {
+            member.shown_early.push(early..early + client.heard_early);
         }
-        match member.have {
-            // We asked for the last ones, and have since heard some over another connection.
-            Some(have) if from > have && is_shown && client.asked_from.is_none() => return false,
-            Some(have) if from > have && is_shown => {
-                member.have = Some(from);
-                let who = Rc::clone(&member.shown);
-                self.tell(Notice::Missed { who, count: from - have });
+        let have = *member.have.get_or_insert_with(|| {
+            member.live = live.unwrap_or(from);
+            from
+        });
+        if from > have {
+            if client.asked_from.is_none() {
+                // We asked for the last ones, and have since heard some over another connection.
+                return false;
             }
-            // It does not know yet what we have, and will go back.
-            Some(have) if from > have => client.next_heard = None,
-            // Whoever says so has not shown that it is this member, of whom we know from elsewhere.
-            _ if !is_shown && (member.has_pass || !member.dial.addresses().is_empty()) => {
-                client.next_heard = None;
-            }
-            _ => (),
+            member.have = Some(from);
+            let who = Rc::clone(&member.shown);
+            self.tell(Notice::Missed { who, count: from - have });
         }
         true
     }
@@ -158,7 +154,7 @@ impl<S> Group<S> {
         let Some(member) = self.members.get_mut(key) else { return };
         member.will_be_told = false;
         let wanted = member.have.map(Wanted::From);
-        if let Some(&id) = member.links.first() {
+        if let Some(id) = self.best_link(key) {
             self.push_frame(id, &PeerFrame { wanted, ..PeerFrame::default() });
         }
     }
@@ -170,7 +166,7 @@ impl<S> Group<S> {
         }
         let is_incomplete = || {
             let mut members = self.members.iter();
-            self.is_reaching_out(now) || members.any(|(_, member)| member.is_catching_up())
+            self.is_reaching_out(now, now) || members.any(|(_, member)| member.is_catching_up())
         };
         if self.joining.is_spent(now) || !is_incomplete() {
             self.end_joining();

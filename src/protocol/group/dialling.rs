@@ -36,6 +36,7 @@ impl<S> Group<S> {
         let client = Client::new(stream, address, dialled, state, introduction, self.log.end(), now);
         let id = ClientId(self.clients.insert(client));
         self.timers.dialling.push(id);
+        self.timers.handle_dials_changed();
         id
     }
 
@@ -71,8 +72,7 @@ impl<S> Group<S> {
             DialId::Named(index) => {
                 self.handle_named_connected(id, index, now);
                 let address = self.clients[id.0].address;
-                let is_there =
-                    |member: &Member| member.is_here() && member.dial.addresses().contains(&address);
+                let is_there = |member: &Member| member.is_here() && member.found_at.contains(&address);
                 let member = self.members.iter().find(|(_, member)| is_there(member));
                 if let Some((key, _)) = member {
                     self.expect_introduction(id, key, now);
@@ -115,25 +115,28 @@ impl<S> Group<S> {
     }
 
     /// Whether somebody may be reached in a moment: a peer that the user named and that is being
-    /// dialled for the first time, a member that we heard of just now, or somebody who introduces
-    /// itself.
+    /// dialled for the first time; and, for a while after `since`, a member that we heard of just now,
+    /// or somebody whom we dialled and who introduces itself.
     #[must_use]
-    pub fn is_reaching_out(&self, now: Instant) -> bool {
+    pub fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
+        if self.named.iter().any(Dial::is_first_attempt) {
+            return true;
+        }
         let is_soon_met = |id: &ClientId| {
             let client = self.clients.get(id.0).filter(|client| client.state == State::Open);
-            client.is_some_and(|client| match client.introduction {
-                Introduction::Awaited { .. } => client.dialled.is_some(),
-                Introduction::Begun(_) => true,
-                _ => false,
+            client.filter(|client| client.dialled.is_some()).is_some_and(|client| {
+                matches!(client.introduction, Introduction::Awaited { .. } | Introduction::Begun(_))
             })
         };
+        let is_soon_reached = |member: &Member| match member.presence {
+            Presence::Unmet { since } => now < since + DIAL && member.dial.is_first_attempt(),
+            _ => false,
+        };
         let mut timed = self.timers.awaited.iter().chain(&self.timers.introducing);
-        self.named.iter().any(Dial::is_first_attempt)
-            || timed.any(|(_, id)| is_soon_met(id))
-            || self.members.iter().any(|(_, member)| match member.presence {
-                Presence::Unmet { since } => now < since + DIAL && member.dial.is_first_attempt(),
-                _ => false,
-            })
+        let mut members = self.members.iter();
+        // There may always be somebody who tells of yet another.
+        now < since + 2 * DIAL
+            && (timed.any(|(_, id)| is_soon_met(id)) || members.any(|(_, member)| is_soon_reached(member)))
     }
 
     /// A connection turned out to lead to ourselves.

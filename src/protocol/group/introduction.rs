@@ -81,19 +81,28 @@ impl<S> Group<S> {
         let client = &mut self.clients[id.0];
         client.pass = frame.pass.or(client.pass);
         let is_begun = client.introduction == Introduction::Begun(key);
+        let is_due = is_begun && !client.has_gone_on && (client.dialled.is_some() || is_shown);
+        client.early_from = client.early_from.or(frame.since);
         match frame.wanted {
-            Some(wanted) if is_begun && (client.dialled.is_some() || is_shown) => self.go_on(id, key, wanted),
+            Some(wanted) if is_due => {
+                if !self.go_on(id, key, wanted) {
+                    return self.refuse(id, key, now);
+                }
+            }
             Some(Wanted::From(count)) if !is_begun => self.handle_have(key, count),
             _ => (),
         }
-        if let Some(from) = frame.from {
-            let goes_on = self.handle_from(id, key, from, frame.live, is_shown);
-            if !goes_on {
-                return self.lose(id, LostReason::Failed("goes on too late".into()), now);
-            }
-            if is_begun && is_shown {
+        let client = &mut self.clients[id.0];
+        match frame.from {
+            Some(from) if is_begun && is_shown && client.has_gone_on => {
+                if !self.handle_from(id, key, from, frame.live) {
+                    return self.lose(id, LostReason::Failed("goes on too late".into()), now);
+                }
                 self.complete(id, key, now);
             }
+            // It took us for a plain peer.
+            Some(from) if is_begun => client.early_from = client.early_from.or(Some(from)),
+            _ => (),
         }
         if self.clients[id.0].introduction == Introduction::Complete(key) {
             self.handle_reports(id, key, frame.members, now);
@@ -126,16 +135,31 @@ impl<S> Group<S> {
             }
             return None;
         }
-        let has_left = self.members.former(member_id).is_some_and(|former| former.has_left);
+        let has_left = self.members.has_left(member_id);
         let Some(key) = (if has_left { None } else { self.find_or_add(member_id, frame, now) }) else {
+            match dialled.map(|dialled| dialled.dial) {
+                Some(DialId::Named(index)) => {
+                    let next_message = self.named[index].next_message();
+                    self.named[index].handle_lost(now, next_message, &mut self.random);
+                    self.timers.handle_dials_changed();
+                }
+                Some(dial) => self.handle_dial_failed(dial, "somebody else answers".into(), now),
+                None => (),
+            }
             self.clients[id.0].introduction = Introduction::Over;
             self.close(id);
             return None;
         };
         let client = &mut self.clients[id.0];
+        if client.state == State::Ended {
+            // It was dialled for whoever made room.
+            return None;
+        }
         client.introduction = Introduction::Begun(key);
         client.since = now;
         client.port = frame.port;
+        // From now on it is told apart from the member that it says it is.
+        client.name = None;
         let address = client.address;
         let member = &mut self.members[key];
         member.others.push(id);
@@ -156,12 +180,16 @@ impl<S> Group<S> {
             member.has = member.has.min(member.owed);
         }
         match dialled {
-            Some(Dialled { dial: DialId::Member(expected), .. }) if expected != key => {
+            Some(Dialled { dial: DialId::Member(expected), local }) if expected != key => {
+                self.clients[id.0].dialled = Some(Dialled { dial: DialId::Member(key), local });
                 self.handle_other_run(expected, key, address, now);
             }
-            Some(_) => (),
+            // A valid frame: the next pause is the shortest again.
+            Some(Dialled { dial: DialId::Member(_), .. }) => member.dial.handle_frame(),
+            Some(Dialled { dial: DialId::Named(index), .. }) => self.named[index].handle_frame(),
             None => {
                 let mut answer = self.introduction();
+                answer.since = self.clients[id.0].offered_from;
                 answer.wanted = Some(self.ask(id, key));
                 answer.pass = self.pass_for(key);
                 self.push_frame(id, &answer);
@@ -179,8 +207,8 @@ impl<S> Group<S> {
         let pass = self.pass_of(member_id);
         let member = Member::new(member_id, dial, self.log.next_number(), pass, now);
         if self.members.is_full() {
-            // Who is here counts more than who is only talked of.
-            self.forget_an_unmet_one(now);
+            // Who is here counts more than who is not.
+            self.forget_an_absent_one(now);
         }
         let key = self.members.insert(member)?;
         self.timers.forget_at(now + FORGET);
@@ -206,11 +234,24 @@ impl<S> Group<S> {
     }
 
     /// Goes on with our messages from where a member wants them, or as close to it as the log reaches
-    /// back.
-    fn go_on(&mut self, id: ClientId, key: MemberKey, wanted: Wanted) {
+    /// back. Returns no, and does nothing, where we would have to show our pass to somebody who may only
+    /// say that it is this member: our pass is shown first only where we were given it, where the member
+    /// was found before, or where the user said that we should go.
+    fn go_on(&mut self, id: ClientId, key: MemberKey, wanted: Wanted) -> bool {
+        let (client, member) = (&self.clients[id.0], &self.members[key]);
+        if let Some(Dialled { dial: DialId::Member(_), .. }) = client.dialled
+            && client.pass.is_none()
+            && !member.found_at.contains(&client.address)
+            && member.our_pass_from != Some(client.address)
+        {
+            return false;
+        }
         let ours = self.clients[id.0].dialled.map(|_| self.ask(id, key));
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
         client.cut_in(&self.log);
+        client.has_gone_on = true;
+        // From here on it is made to wait for nothing.
+        client.waiting = None;
         let next = self.log.next_number();
         let asked = match wanted {
             Wanted::From(have) => have.min(next),
@@ -221,18 +262,21 @@ impl<S> Group<S> {
             }
         };
         let from = client.offer_from(asked, &self.log);
-        let has = if let Wanted::From(have) = wanted { have.min(next) } else { member.owed.max(asked) };
+        client.their_have = if let Wanted::From(have) = wanted { Some(have) } else { None };
+        let has = client.their_have.map_or(member.owed.max(asked), |have| have.min(next));
         member.dropped.tell(has, from);
         member.sent_from.get_or_insert(from);
         let live = (!matches!(wanted, Wanted::From(_)) && from < member.owed).then_some(member.owed);
         let proof = client.pass.or(member.our_pass);
         // Should this connection break now, the other may know that we were given it.
-        if member.is_unmet() {
-            member.our_pass = proof;
+        if member.is_unmet() && client.pass.is_some() {
+            member.our_pass = client.pass;
+            member.our_pass_from = Some(client.address);
         }
         let pass = if client.dialled.is_some() { self.pass_for(key) } else { None };
         let from = Some(from);
         self.push_frame(id, &PeerFrame { wanted: ours, pass, proof, from, live, ..PeerFrame::default() });
+        true
     }
 
     /// The introduction is complete: whoever is at the other end is this member.
@@ -245,8 +289,10 @@ impl<S> Group<S> {
         member.our_pass = client.pass.or(member.our_pass);
         member.dial.handle_connected();
         member.dial.handle_frame();
+        let their_have = client.their_have;
         self.timers.handle_dials_changed();
         self.learn_own_address(id, key, now);
+        their_have.into_iter().for_each(|have| self.handle_have(key, have));
         let member = &mut self.members[key];
         let before = std::mem::replace(&mut member.presence, Presence::Here);
         let (name, links) = (Rc::clone(&member.name), member.links.clone());

@@ -16,11 +16,15 @@ use crate::protocol::peer_frame::{MemberId, PeerFrame, Report, Wanted};
 impl<S> Group<S> {
     /// Learns where a member is reached from how it was, and that nobody else is there.
     pub(super) fn learn_own_address(&mut self, id: ClientId, key: MemberKey, now: Instant) {
-        if let Some(address) = self.clients[id.0].reached_at() {
-            self.members[key].dial.learn(address, true, MEMBER_ADDRESSES_MAX);
+        let address = self.clients[id.0].reached_at();
+        if let Some(address) = address {
+            self.members[key].handle_found(address);
+        }
+        // What somebody says of its port may be another's; where we dialled it is nobody else.
+        if let Some(address) = address.filter(|_| self.clients[id.0].dialled.is_some()) {
             let leads_to_it = |(slot, client): (usize, &Client<S>)| {
                 let is_unknown = client.introduction.member().is_none() && client.state == State::Open;
-                let leads = client.dialled.is_some() && client.address == address;
+                let leads = client.dialled.is_some() && client.address == address && client.heard_early == 0;
                 (is_unknown && leads && !client.will_introduce_itself).then_some(ClientId(slot))
             };
             for id in self.clients.iter().filter_map(leads_to_it).collect::<Vec<_>>() {
@@ -53,7 +57,7 @@ impl<S> Group<S> {
         now: Instant,
     ) {
         self.handle_wrong_address(old, address, now);
-        let member = &self.members[old];
+        let Some(member) = self.members.get_mut(old) else { return };
         if member.is_here() || !member.others.is_empty() || !member.dial.addresses().is_empty() {
             return;
         }
@@ -86,30 +90,35 @@ impl<S> Group<S> {
     }
 
     fn tell_reports(&mut self, id: ClientId, reports: Vec<Report>) {
-        let reports = reports.into_iter().filter(|report| !report.addresses.is_empty());
-        for frame in PeerFrame::telling(reports) {
-            self.push_frame(id, &frame);
-        }
+        telling(reports).iter().for_each(|frame| self.push_frame(id, frame));
+    }
+
+    /// The connection to a member that was heard of last.
+    pub(super) fn best_link(&self, key: MemberKey) -> Option<ClientId> {
+        self.members[key].links.iter().copied().max_by_key(|id| self.clients[id.0].heard_at)
+    }
+
+    /// One connection to each member that is here.
+    fn best_links(&self) -> Vec<ClientId> {
+        self.members.keys().into_iter().filter_map(|key| self.best_link(key)).collect()
     }
 
     /// Tells everybody who has come since the last time.
     pub(super) fn tell_news(&mut self) {
         let news = std::mem::take(&mut self.timers.news);
-        for key in self.members.keys() {
-            if let Some(&id) = self.members[key].links.first() {
-                let others = news.iter().filter(|other| **other != key && self.members[**other].is_here());
-                let reports = others.map(|other| self.members[*other].report()).collect();
-                self.tell_reports(id, reports);
-            }
+        let here = news.into_iter().map(|key| &self.members[key]).filter(|member| member.is_here());
+        let reports: Vec<_> = here.map(Member::report).collect();
+        // The same for everybody, itself included: who is told of itself passes over it.
+        let frames = telling(reports);
+        for id in self.best_links() {
+            frames.iter().for_each(|frame| self.push_frame(id, frame));
         }
     }
 
     /// Asks everybody whom they are connected with.
     pub(super) fn ask_members(&mut self) {
-        for key in self.members.keys() {
-            if let Some(&id) = self.members[key].links.first() {
-                self.push_frame(id, &PeerFrame { asks_members: true, ..PeerFrame::default() });
-            }
+        for id in self.best_links() {
+            self.push_frame(id, &PeerFrame { asks_members: true, ..PeerFrame::default() });
         }
     }
 
@@ -128,7 +137,7 @@ impl<S> Group<S> {
             }
             let sensible = report.addresses.iter().filter_map(|&address| seen_from(reached_at, address));
             let addresses: Vec<_> = sensible.collect();
-            let is_gone = self.members.former(report.id).is_some_and(|former| former.has_left);
+            let is_gone = self.members.has_left(report.id);
             if report.id == self.id || addresses.is_empty() || is_gone || self.leaving {
                 continue;
             }
@@ -156,6 +165,16 @@ impl<S> Group<S> {
         }
     }
 
+    /// Whether a connection that we dialled to a member is being introduced, or one of its is being
+    /// closed because there is another. Whoever dials us may only say that it is this member.
+    pub(super) fn is_soon_linked(&self, key: MemberKey) -> bool {
+        let is_ours = |id: &ClientId| {
+            let client = &self.clients[id.0];
+            client.dialled.is_some() || client.introduction == Introduction::Complete(key)
+        };
+        self.members[key].others.iter().any(is_ours)
+    }
+
     /// A connection of a member is gone.
     pub(super) fn unlink(&mut self, key: MemberKey, id: ClientId, why: LostReason, now: Instant) {
         let dialled = self.clients[id.0].dialled;
@@ -177,8 +196,17 @@ impl<S> Group<S> {
             }
             self.timers.handle_dials_changed();
         }
+        if is_complete
+            && !self.leaving
+            && let Some(other) = self.best_link(key)
+        {
+            // What was on its way over this one.
+            self.tell_members(other, key);
+            self.tell_have(key);
+        }
+        let is_there = !self.members[key].links.is_empty() || self.is_soon_linked(key);
         let member = &mut self.members[key];
-        if !member.links.is_empty() || !member.others.is_empty() {
+        if is_there {
             return;
         }
         let who = Rc::clone(&member.shown);
@@ -200,8 +228,8 @@ impl<S> Group<S> {
                 self.timers.handle_dials_changed();
                 self.tell(Notice::Lost { who, why });
             }
-            Presence::Unmet { .. } if member.dial.addresses().is_empty() => {
-                self.members.remove(key, false);
+            Presence::Unmet { .. } if member.dial.addresses().is_empty() && member.others.is_empty() => {
+                self.remove_member(key, false);
             }
             Presence::Unmet { .. } | Presence::Lost { .. } => (),
         }
@@ -231,10 +259,15 @@ impl<S> Group<S> {
         self.timers.handle_dials_changed();
     }
 
-    /// Makes room for somebody who is here.
-    pub(super) fn forget_an_unmet_one(&mut self, now: Instant) {
-        let unmet = self.members.iter().find(|(_, member)| member.is_unmet() && member.others.is_empty());
-        if let Some(key) = unmet.map(|(key, _)| key) {
+    /// Makes room for somebody who is here: who was never met goes first, then who is lost for longest.
+    pub(super) fn forget_an_absent_one(&mut self, now: Instant) {
+        let absent = self.members.iter().filter_map(|(key, member)| match member.presence {
+            _ if !member.others.is_empty() => None,
+            Presence::Unmet { since } => Some((false, since, key)),
+            Presence::Lost { since } => Some((true, since, key)),
+            Presence::Here => None,
+        });
+        if let Some((_, _, key)) = absent.min() {
             self.forget(key, now);
         }
     }
@@ -277,6 +310,11 @@ impl<S> Group<S> {
             self.members.tell_apart(&member.name, self.writer.name());
         }
     }
+}
+
+/// Frames that tell of those of whom there is something to tell.
+fn telling(reports: Vec<Report>) -> Vec<PeerFrame> {
+    PeerFrame::telling(reports.into_iter().filter(|report| !report.addresses.is_empty()))
 }
 
 /// An address that somebody reached at `reporter` tells of, if it can mean the same place here.

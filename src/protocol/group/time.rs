@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::dialling::Attempt;
 use super::{Client, ClientId, Dial, Group, Introduction, LostReason, Notice, State};
-use crate::limits::{DIALS_MAX, FORGET, INTRODUCTION, NEWS_INTERVAL};
+use crate::limits::{DIALS_MAX, DIALS_UNMET_MAX, FORGET, INTRODUCTION, NEWS_INTERVAL};
 use crate::protocol::dial::DialId;
 use crate::protocol::member::{MemberKey, Presence};
 
@@ -134,28 +134,37 @@ impl<S> Group<S> {
     }
 
     /// The next address to dial, until `None`. The answer is [`handle_dialling`] or
-    /// [`handle_dial_failed`]. Those that have failed least often come first.
+    /// [`handle_dial_failed`]. Whom the user named and who was lost come first, then those that have
+    /// failed least often.
     ///
     /// [`handle_dialling`]: Self::handle_dialling
     /// [`handle_dial_failed`]: Self::handle_dial_failed
     pub fn poll_dial(&mut self, now: Instant) -> Option<Attempt> {
-        let is_early = self.timers.next_dial.is_some_and(|at| at.is_none_or(|at| now < at));
-        if is_early || self.timers.dialling.len() >= DIALS_MAX {
-            return None;
+        loop {
+            if self.timers.next_dial.is_some_and(|at| at.is_none_or(|at| now < at)) {
+                return None;
+            }
+            let due = |(_, dial): &(DialId, &Dial)| dial.deadline().is_some_and(|at| now >= at);
+            let order = |(id, dial): &(DialId, &Dial)| (self.is_unmet(*id), dial.failures(), dial.deadline());
+            let Some((id, _)) = self.dials().filter(due).min_by_key(order) else {
+                self.timers.next_dial = Some(self.next_dial());
+                return None;
+            };
+            self.timers.handle_dials_changed();
+            // Nothing comes of one that has no address.
+            if let Some((address, until)) = self.dial_mut(id).and_then(|dial| dial.poll(now)) {
+                return Some(Attempt { dial: id, address, until });
+            }
         }
-        let due = |(_, dial): &(DialId, &Dial)| dial.deadline().is_some_and(|at| now >= at);
-        let next = self.dials().filter(due).min_by_key(|(_, dial)| (dial.failures(), dial.deadline()));
-        let next = next.map(|(id, _)| id);
-        let Some(id) = next else {
-            self.timers.next_dial = Some(self.dials().filter_map(|(_, dial)| dial.deadline()).min());
-            return None;
-        };
-        self.timers.handle_dials_changed();
-        match self.dial_mut(id).and_then(|dial| dial.poll(now)) {
-            Some((address, until)) => Some(Attempt { dial: id, address, until }),
-            // It had no address.
-            None => self.poll_dial(now),
-        }
+    }
+
+    /// When the next peer is to be dialled for whom there is a place.
+    fn next_dial(&self) -> Option<Instant> {
+        self.dials().filter_map(|(_, dial)| dial.deadline()).min()
+    }
+
+    fn is_unmet(&self, id: DialId) -> bool {
+        matches!(id, DialId::Member(key) if self.members[key].is_unmet())
     }
 
     /// When something is to be done without an event.
@@ -169,22 +178,23 @@ impl<S> Group<S> {
             State::Dialling { until } => Some(until),
             _ => None,
         });
-        let next_dial = match self.timers.next_dial {
-            // A place becomes free when one of these ends.
-            _ if dialling.len() >= DIALS_MAX => None,
-            Some(at) => at,
-            None => self.dials().filter_map(|(_, dial)| dial.deadline()).min(),
-        };
+        let next_dial = self.timers.next_dial.unwrap_or_else(|| self.next_dial());
         let behind = self.behind.iter().filter_map(|id| self.clients.get(id.0)?.waiting);
         let others = [*news_at, *forget_at, next_dial, self.joining.deadline()].into_iter().flatten();
         fronts.chain(dialling_until).chain(behind.map(|waiting| waiting.probe_at)).chain(others).min()
     }
 
-    /// The dials that may have something to do: not those of members that are connected.
+    /// The dials that may have something to do and for which there is a place: not those of members that
+    /// are connected. Members that nobody has met yet leave some places to others.
     fn dials(&self) -> impl Iterator<Item = (DialId, &Dial)> {
+        let taken = self.timers.dialling.len();
         let named = self.named.iter().enumerate().map(|(index, dial)| (DialId::Named(index), dial));
-        let members = self.members.iter().filter(|(_, member)| !member.is_here() && member.others.is_empty());
-        named.chain(members.map(|(key, member)| (DialId::Member(key), &member.dial)))
+        let members = self.members.iter().filter(move |(key, member)| {
+            let places = if member.is_unmet() { DIALS_UNMET_MAX } else { DIALS_MAX };
+            taken < places && !member.is_here() && !self.is_soon_linked(*key)
+        });
+        let members = members.map(|(key, member)| (DialId::Member(key), &member.dial));
+        named.filter(move |_| taken < DIALS_MAX).chain(members)
     }
 }
 
