@@ -86,6 +86,13 @@ pub const INTRODUCTION_WAIT: Duration = Duration::from_millis(500);
 /// An introduction that has begun and is not finished after this long is closed.
 pub const INTRODUCTION: Duration = Duration::from_secs(10);
 
+/// What somebody says before its introduction is finished is kept for so long, in bytes of text and
+/// [`NOTICE_BYTES_EACH`]; who says more is shown as a plain peer.
+pub const EARLY_BYTES_MAX: usize = 16 << 10;
+
+/// What a message costs beside its text, more or less: many empty ones are many, too.
+pub const NOTICE_BYTES_EACH: usize = 64;
+
 /// How often members are told of others who have come.
 pub const NEWS_INTERVAL: Duration = Duration::from_secs(1);
 

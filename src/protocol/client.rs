@@ -11,6 +11,7 @@ use super::frame::{self, Code, Framing};
 use super::inbox::Inbox;
 use super::log::Log;
 use super::member::MemberKey;
+use super::notice::Notice;
 use super::peer_frame::Word;
 use crate::limits::{HOLD_BACK, PROBE};
 
@@ -108,6 +109,8 @@ pub struct Client<S> {
     /// them, if it tells: they have been shown as a plain peer's.
     pub(super) heard_early: u64,
     pub(super) early_from: Option<u64>,
+    /// Messages that it said while it introduced itself. They will come again; if not, they are shown.
+    pub(super) early: Early,
     /// How many of our messages it says that it has, on this connection.
     pub(super) their_have: Option<u64>,
     /// We said from where on we go on.
@@ -135,6 +138,15 @@ struct Outbox {
     taken: usize,
     /// The message before the cursor, or the rest of it, is among the bytes.
     holds_message: bool,
+}
+
+/// Messages that may have to be shown.
+#[derive(Debug, Default)]
+pub(super) struct Early {
+    pub notices: Vec<Notice>,
+    /// How many messages those are, with those of which there is nothing to show.
+    pub count: u64,
+    pub bytes: usize,
 }
 
 /// What is known of a connection that we dialled.
@@ -181,6 +193,7 @@ impl<S> Client<S> {
             port: None,
             heard_early: 0,
             early_from: None,
+            early: Early::default(),
             their_have: None,
             has_gone_on: false,
             pass: None,

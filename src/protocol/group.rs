@@ -362,6 +362,7 @@ impl<S> Group<S> {
             State::Open => self.lose_plain(id, why.clone(), now),
         }
         self.set_state(id, State::Ended);
+        self.tell_early(id);
         if let Some(key) = introduction.member() {
             self.unlink(key, id, why, now);
         }
@@ -420,6 +421,7 @@ impl<S> Group<S> {
             Introduction::Complete(key) => self.part(key, id),
             // Whoever says so has not shown that it is this member.
             Introduction::Begun(_) => {
+                self.tell_early(id);
                 if self.clients[id.0].heard_early > 0 {
                     let who = self.plain_who(id);
                     self.notices.push_back(Notice::Left { who });

@@ -63,7 +63,8 @@ impl Ledger {
                 assert!(at.is_some(), "something misshapen: {text:?}");
                 let number = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
                 // Before it has shown who it is, it is called by its address, too.
-                let (from, is_early) = from.split_once(" (10.").map_or((&*from, false), |(name, _)| (name, true));
+                let (from, is_early) =
+                    from.split_once(" (10.").map_or((&*from, false), |(name, _)| (name, true));
                 let entry = self.entry_mut(from);
                 if is_early {
                     entry.early.insert(number);
@@ -110,7 +111,8 @@ impl Ledger {
             Notice::Lost { who, .. } => self.change(&who, Standing::Here, Standing::Lost),
             Notice::Left { who } => {
                 assert!(left.contains(&*who) || who.contains(':'), "{who} has not left");
-                if self.entry(&who).standing.is_some() {
+                // A connection over which it never introduced itself may tell of the same once more.
+                if self.entry(&who).standing.is_some_and(|standing| standing != Standing::Left) {
                     self.change(&who, Standing::Here, Standing::Left);
                 }
             }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{ClientId, Dialled, Group, Introduction, MemberKey, Notice};
-use crate::limits::HAVE_INTERVAL;
+use crate::limits::{EARLY_BYTES_MAX, HAVE_INTERVAL, NOTICE_BYTES_EACH};
 use crate::protocol::client::Name;
 use crate::protocol::dial::DialId;
 use crate::protocol::frame::Frame;
@@ -40,17 +40,13 @@ impl<S> Group<S> {
 
     fn hear_plain(&mut self, id: ClientId, frame: &Frame<'_>) {
         let client = &mut self.clients[id.0];
-        client.heard_early += 1;
         if let Some(Dialled { dial: DialId::Named(index), .. }) = client.dialled {
             self.named[index].handle_frame();
         }
         let body = frame.text();
         let Some(message) = message::read_message(&body) else {
             let (text, from) = (text_of(&body), client.address.to_string().into());
-            if !text.is_empty() {
-                self.notices.push_back(Notice::Message { at: None, from, text: text.to_owned() });
-            }
-            return;
+            return self.tell_plain(id, Notice::Message { at: None, from, text: text.to_owned() });
         };
         let version = self.members.names_version();
         let known = client.name.as_ref();
@@ -62,8 +58,34 @@ impl<S> Group<S> {
                 Rc::clone(&self.clients[id.0].name.insert(name).shown)
             }
         };
-        // Who has no past waits for nobody's; so it is with all that is told of plain peers.
-        self.notices.push_back(Notice::Message { at: Some(message.at), from, text: message.text.to_owned() });
+        self.tell_plain(id, Notice::Message { at: Some(message.at), from, text: message.text.to_owned() });
+    }
+
+    /// Tells what a plain peer says, at once: it has no past, and so waits for nobody's. Who is introducing
+    /// itself will say it again, and as a member; it is told only if that does not happen.
+    fn tell_plain(&mut self, id: ClientId, notice: Notice) {
+        let Notice::Message { at, text, .. } = &notice else { return };
+        let client = &mut self.clients[id.0];
+        let (is_told, bytes) = (at.is_some() || !text.is_empty(), text.len() + NOTICE_BYTES_EACH);
+        if !matches!(client.introduction, Introduction::Begun(_)) {
+            client.heard_early += 1;
+            self.notices.extend(is_told.then_some(notice));
+            return;
+        }
+        client.early.count += 1;
+        client.early.bytes += bytes;
+        client.early.notices.extend(is_told.then_some(notice));
+        if client.early.bytes > EARLY_BYTES_MAX {
+            self.tell_early(id);
+        }
+    }
+
+    /// Tells what was kept.
+    pub(super) fn tell_early(&mut self, id: ClientId) {
+        let client = &mut self.clients[id.0];
+        let early = std::mem::take(&mut client.early);
+        client.heard_early += early.count;
+        self.notices.extend(early.notices);
     }
 
     /// What a plain peer calls itself, told apart from members of that name; and from the member that it

@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use super::{ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State, Word};
 use crate::limits::{FORGET, INTRODUCTION};
+use crate::protocol::client::Early;
 use crate::protocol::dial::DialId;
 use crate::protocol::frame::Code;
 use crate::protocol::member::{Member, Presence};
@@ -283,6 +284,7 @@ impl<S> Group<S> {
     fn complete(&mut self, id: ClientId, key: MemberKey, now: Instant) {
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
         client.introduction = Introduction::Complete(key);
+        client.early = Early::default();
         member.others.retain(|other| *other != id);
         member.links.push(id);
         member.has_pass = true;

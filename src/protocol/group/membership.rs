@@ -20,19 +20,23 @@ impl<S> Group<S> {
         if let Some(address) = address {
             self.members[key].handle_found(address);
         }
-        // What somebody says of its port may be another's; where we dialled it is nobody else.
-        if let Some(address) = address.filter(|_| self.clients[id.0].dialled.is_some()) {
+        if let Some(address) = address {
             let leads_to_it = |(slot, client): (usize, &Client<S>)| {
                 let is_unknown = client.introduction.member().is_none() && client.state == State::Open;
                 let leads = client.dialled.is_some() && client.address == address && client.heard_early == 0;
                 (is_unknown && leads && !client.will_introduce_itself).then_some(ClientId(slot))
             };
-            for id in self.clients.iter().filter_map(leads_to_it).collect::<Vec<_>>() {
+            // What somebody says of its port may be another's. Where we dialled it is nobody else; and if
+            // it has another's name as well, it is another run.
+            let is_sure = self.clients[id.0].dialled.is_some();
+            for id in self.clients.iter().filter(|_| is_sure).filter_map(leads_to_it).collect::<Vec<_>>() {
                 self.expect_introduction(id, key, now);
             }
+            let name = Rc::clone(&self.members[key].name);
             let has_it = |(other, member): (MemberKey, &Member)| {
-                let is_gone = !member.is_here() && member.others.is_empty();
-                (other != key && is_gone && member.dial.addresses().contains(&address)).then_some(other)
+                let is_gone = other != key && !member.is_here() && !self.is_soon_linked(other);
+                let is_it = is_gone && member.dial.addresses().contains(&address);
+                (is_it && (is_sure || member.name == name)).then_some(other)
             };
             for other in self.members.iter().filter_map(has_it).collect::<Vec<_>>() {
                 self.handle_other_run(other, key, address, now);
@@ -287,11 +291,17 @@ impl<S> Group<S> {
             self.clients[id.0].introduction = Introduction::Over;
             self.close(*id);
         }
-        let dials_it = |id: &ClientId| {
-            let dialled = self.clients[id.0].dialled;
-            dialled.is_some_and(|dialled| dialled.dial == DialId::Member(key))
+        let is_there = |dial: &Dial| dial.addresses().iter().any(|address| member.found_at.contains(address));
+        for dial in self.named.iter_mut().filter(|_| has_left) {
+            if dial.met() == Some(key) || dial.is_open() && is_there(dial) {
+                dial.give_up();
+            }
+        }
+        let dials_it = |id: &ClientId| match self.clients[id.0].dialled.map(|dialled| dialled.dial) {
+            Some(DialId::Named(index)) => has_left && self.named[index].is_over(),
+            dial => dial == Some(DialId::Member(key)),
         };
-        let awaited = self.timers.introducing.iter().map(|(_, id)| *id);
+        let awaited = self.timers.introducing.iter().chain(&self.timers.awaited).map(|(_, id)| *id);
         let awaited = awaited.filter(|id| {
             let client = self.clients.get(id.0);
             client.is_some_and(|client| matches!(client.introduction, Introduction::Awaited { .. }))
@@ -301,9 +311,6 @@ impl<S> Group<S> {
             if self.clients[id.0].state != State::Ended {
                 self.set_state(id, State::Ended);
             }
-        }
-        if has_left {
-            self.named.iter_mut().filter(|dial| dial.met() == Some(key)).for_each(Dial::give_up);
         }
         self.timers.news.retain(|news| *news != key);
         if !member.is_unmet() {
