@@ -1,0 +1,155 @@
+//! Ends: a connection that breaks, a peer that says goodbye, and our own leaving.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use chrono::{DateTime, FixedOffset};
+
+use super::{ClientId, DialId, Dialled, Group, Introduction, LostReason, Notice, State};
+use crate::protocol::message;
+
+impl<S> Group<S> {
+    /// Says goodbye, behind everything already said, as who listens on `address`. Who is not
+    /// connected by now will not be.
+    pub fn leave(&mut self, now: Instant, at: DateTime<FixedOffset>, address: SocketAddr) {
+        self.leaving = true;
+        let said = self.log.next_number();
+        for key in self.members.keys() {
+            let member = &mut self.members[key];
+            member.dial.give_up();
+            if !member.is_here() && !member.is_unmet() {
+                self.tell_undelivered(key, said);
+            }
+            // Nobody can ask us any more.
+            self.tell_have(key);
+        }
+        for dial in &mut self.named {
+            dial.give_up();
+        }
+        for id in self.ids() {
+            let client = &mut self.clients[id.0];
+            let is_awaited = matches!(client.introduction, Introduction::Awaited { .. });
+            let is_in_vain = is_awaited && client.will_introduce_itself;
+            if matches!(client.state, State::Dialling { .. }) || is_in_vain {
+                self.set_state(id, State::Ended);
+            } else if is_awaited {
+                self.take_for_plain(id);
+            } else if client.waiting.is_some() {
+                // The patience for a goodbye begins with it.
+                client.waiting = None;
+                client.clock(now, false, &self.log);
+            }
+        }
+        self.end_joining();
+        self.log.append(|out| message::write_exit(address, at, self.writer.name(), out));
+    }
+
+    /// Whether everything that leaving takes is done.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.leaving && self.open_count == 0
+    }
+
+    /// A connection ended without goodbye.
+    pub(super) fn lose(&mut self, id: ClientId, why: LostReason, now: Instant) {
+        let client = &self.clients[id.0];
+        let introduction = client.introduction;
+        match client.state {
+            State::Ended => return,
+            // It was to be closed anyway. But while we leave, anything else than closing may mean that
+            // our goodbye never came.
+            State::Closing | State::Finishing { .. } => {
+                if self.leaving && introduction.member().is_none() && matches!(why, LostReason::Failed(_)) {
+                    let who = self.plain_who(id);
+                    self.notices.push_back(Notice::Lost { who, why: why.clone() });
+                }
+            }
+            State::Dialling { .. } => {
+                let Dialled { dial, .. } = client.dialled.expect("who dials has dialled");
+                self.handle_dial_failed(dial, why.to_string(), now);
+            }
+            State::Open if introduction.member().is_some() => (),
+            State::Open => self.lose_plain(id, why.clone(), now),
+        }
+        self.set_state(id, State::Ended);
+        self.tell_early(id);
+        if let Some(key) = introduction.member() {
+            self.unlink(key, id, why, now);
+        }
+    }
+
+    /// A connection ended whose other end did not introduce itself.
+    fn lose_plain(&mut self, id: ClientId, why: LostReason, now: Instant) {
+        let client = &self.clients[id.0];
+        let (dial, address) = (client.dialled.map(|dialled| dialled.dial), client.address);
+        let next_message = client.next_message(&self.log);
+        if client.will_introduce_itself {
+            return self.handle_dial_failed(
+                dial.expect("only who was dialled is known"),
+                why.to_string(),
+                now,
+            );
+        }
+        if dial.is_none() && matches!(client.introduction, Introduction::Awaited { .. }) {
+            self.notices.push_back(Notice::Accepted { address });
+        }
+        let who = self.plain_who(id);
+        self.notices.push_back(Notice::Lost { who, why });
+        if let Some(DialId::Named(index)) = dial
+            && !self.leaving
+        {
+            self.named[index].handle_lost(now, next_message, &mut self.random);
+            self.timers.handle_dials_changed();
+        }
+    }
+
+    /// Somebody said goodbye.
+    pub(super) fn handle_goodbye(&mut self, id: ClientId, body: &str, now: Instant) {
+        let client = &self.clients[id.0];
+        if client.introduction.member().is_none() && client.will_introduce_itself {
+            // It leaves before it could; it says so where it is known.
+            let dial = client.dialled.expect("only who was dialled is known").dial;
+            self.handle_dial_failed(dial, "it has left".into(), now);
+            return self.close(id);
+        }
+        if matches!(client.introduction, Introduction::Awaited { .. }) {
+            self.take_for_plain(id);
+        }
+        match self.clients[id.0].introduction {
+            Introduction::Awaited { .. } | Introduction::Over => (),
+            Introduction::Plain => {
+                if let Some(name) = message::read_exit(body) {
+                    self.clients[id.0].name = Some(self.plain_name(name, id));
+                }
+                let who = self.plain_who(id);
+                self.notices.push_back(Notice::Left { who });
+                if let Some(Dialled { dial: DialId::Named(index), .. }) = self.clients[id.0].dialled {
+                    self.named[index].give_up();
+                }
+                self.set_state(id, State::Ended);
+            }
+            Introduction::Complete(key) => self.part(key, id),
+            // Whoever says so has not shown that it is this member.
+            Introduction::Begun(_) => {
+                self.tell_early(id);
+                if self.clients[id.0].heard_early > 0 {
+                    let who = self.plain_who(id);
+                    self.notices.push_back(Notice::Left { who });
+                }
+                self.close(id);
+            }
+        }
+    }
+
+    /// Gives a client what is in its outbox, and then closes the connection.
+    pub(super) fn close(&mut self, id: ClientId) {
+        let client = &mut self.clients[id.0];
+        if client.state == State::Open {
+            if client.offered_from.is_some() {
+                client.cut_in(&self.log);
+            }
+            self.set_state(id, State::Closing);
+            self.list(id);
+        }
+    }
+}
