@@ -77,6 +77,11 @@ impl Ledger {
                     return;
                 }
                 let expected = entry.next.unwrap_or(number);
+                if number < expected && left.contains(from) {
+                    // What was still to be read of somebody who was slow to introduce itself on one
+                    // connection, and has left on another.
+                    return;
+                }
                 // Nobody counts what plain peers say to each other: a broken link can lose some.
                 let is_known = (expected..number).all(|number| entry.early.contains(&number));
                 let is_right = number >= expected && (is_known || entry.standing.is_none());

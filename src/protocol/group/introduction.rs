@@ -85,11 +85,7 @@ impl<S> Group<S> {
         let is_due = is_begun && !client.has_gone_on && (client.dialled.is_some() || is_shown);
         client.early_from = client.early_from.or(frame.since);
         match frame.wanted {
-            Some(wanted) if is_due => {
-                if !self.go_on(id, key, wanted) {
-                    return self.refuse(id, key, now);
-                }
-            }
+            Some(wanted) if is_due && !self.go_on(id, key, wanted) => return self.refuse(id, key, now),
             Some(Wanted::From(count)) if !is_begun => self.handle_have(key, count),
             _ => (),
         }
