@@ -96,6 +96,9 @@ pub const NOTICE_BYTES_EACH: usize = 64;
 /// How often members are told of others who have come.
 pub const NEWS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Of how many at a time, so that a crowd that comes at once costs no turn too much.
+pub const NEWS_MAX: usize = 100;
+
 /// A member that was lost, or never reached, is forgotten after this long.
 pub const FORGET: Duration = Duration::from_secs(600);
 

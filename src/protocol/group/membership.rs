@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::{
     Client, ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State,
 };
-use crate::limits::{ADDRESSES_MAX, FORGET, MEMBER_ADDRESSES_MAX};
+use crate::limits::{ADDRESSES_MAX, FORGET, MEMBER_ADDRESSES_MAX, NEWS_INTERVAL, NEWS_MAX};
 use crate::protocol::dial::DialId;
 use crate::protocol::member::{Member, Presence};
 use crate::protocol::peer_frame::{MemberId, PeerFrame, Report, Wanted};
@@ -108,8 +108,10 @@ impl<S> Group<S> {
     }
 
     /// Tells everybody who has come since the last time.
-    pub(super) fn tell_news(&mut self) {
-        let news = std::mem::take(&mut self.timers.news);
+    pub(super) fn tell_news(&mut self, now: Instant) {
+        let count = self.timers.news.len().min(NEWS_MAX);
+        let news: Vec<_> = self.timers.news.drain(..count).collect();
+        self.timers.news_at = (!self.timers.news.is_empty()).then_some(now + NEWS_INTERVAL);
         let here = news.into_iter().map(|key| &self.members[key]).filter(|member| member.is_here());
         let reports: Vec<_> = here.map(Member::report).collect();
         // The same for everybody, itself included: who is told of itself passes over it.

@@ -67,8 +67,7 @@ impl<S> Group<S> {
             self.tell_have(key);
         }
         if self.timers.news_at.is_some_and(|at| now >= at) {
-            self.timers.news_at = None;
-            self.tell_news();
+            self.tell_news(now);
         }
         if self.timers.forget_at.is_some_and(|at| now >= at) {
             self.forget_members(now);

@@ -1,0 +1,525 @@
+//! What strangers can do to one group with frames made by hand: nothing but to be closed.
+//!
+//! The core alone, without a socket: whoever is at the other end of a connection is this test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use chrono::DateTime;
+use groupchat::limits::{DIALS_MAX, DIALS_UNMET_MAX, FORGET, INTRODUCTION, MEMBERS_MAX, STALL};
+use groupchat::protocol::frame::Framing;
+use groupchat::protocol::{Attempt, ClientId, Group, Notice, Peer, Setup};
+
+fn address(host: u8, port: u16) -> SocketAddr {
+    ([10, 0, 0, host], port).into()
+}
+
+fn id(number: u128) -> String {
+    format!("{number:032x}")
+}
+
+fn message(name: &str, text: &str) -> String {
+    format!("[2026-11-22T06:55:22+01:00] {name}:\n\t\t{text}<MSGENCD>")
+}
+
+/// What follows `key` in a peer frame among `frames`.
+fn value(frames: &str, key: &str) -> Option<String> {
+    let line = frames.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
+    Some(line.split('<').next().expect("a first part").to_owned())
+}
+
+/// The pass that we give each time, as if we were a member.
+const OUR_PASS: u128 = 7;
+
+/// A peer called alice, at 10.0.0.1, and everything that she writes.
+struct Alice {
+    group: Group<usize>,
+    written: BTreeMap<usize, Vec<u8>>,
+    streams: usize,
+    now: Instant,
+    told: Vec<Notice>,
+}
+
+impl Alice {
+    fn who_dials(named: &[SocketAddr]) -> Self {
+        let peer =
+            |address: &SocketAddr| Peer { name: address.to_string().into(), addresses: vec![*address] };
+        let (name, peers) = ("alice".into(), named.iter().map(peer).collect());
+        let setup = Setup { name, port: 5000, silent: Framing::Text, is_plain: false, history: 20, peers };
+        let now = Instant::now();
+        // In these tests, nobody guesses. Two groups here name a different number of peers.
+        let named = named.len() as u128;
+        let secret =
+            move |number: u128| number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) ^ named;
+        let group = Group::new(setup, now, fastrand::Rng::with_seed(1), Box::new(secret));
+        Self { group, written: BTreeMap::new(), streams: 0, now, told: Vec::new() }
+    }
+
+    fn new() -> Self {
+        Self::who_dials(&[])
+    }
+
+    fn accept(&mut self, from: SocketAddr) -> ClientId {
+        self.streams += 1;
+        self.group.accept(self.streams, from, address(1, 5000), self.now).expect("not herself")
+    }
+
+    /// Answers what she dials next.
+    fn answer(&mut self) -> (ClientId, SocketAddr) {
+        let attempt = self.group.poll_dial(self.now).expect("somebody to dial");
+        (self.answer_to(attempt), attempt.address)
+    }
+
+    fn answer_to(&mut self, attempt: Attempt) -> ClientId {
+        self.streams += 1;
+        let local = address(1, 40_000 + self.streams as u16);
+        let client = self.group.handle_dialling(attempt, self.streams, local, self.now);
+        self.group.handle_connected(client, self.now);
+        self.settle();
+        client
+    }
+
+    /// Sends bytes to her, and returns what she writes on that connection.
+    fn hear(&mut self, client: ClientId, bytes: &str) -> String {
+        self.group.handle_bytes(client, bytes.as_bytes(), self.now);
+        self.settle();
+        let stream = self.group.stream_mut(client).map(|stream| *stream);
+        let written = stream.and_then(|stream| self.written.remove(&stream)).unwrap_or_default();
+        String::from_utf8(written).expect("text")
+    }
+
+    fn hear_frame(&mut self, client: ClientId, lines: &str) -> String {
+        self.hear(client, &format!("groupchat/1\n{lines}<PEERENCD>"))
+    }
+
+    fn settle(&mut self) {
+        self.group.handle_time(self.now);
+        let written = &mut self.written;
+        while self.group.flush(self.now, |_, stream, bytes, _| {
+            written.entry(*stream).or_default().extend_from_slice(bytes);
+            bytes.len()
+        }) {}
+        while self.group.poll_shutdown().is_some() {}
+        while self.group.poll_ended().is_some() {}
+        self.told.extend(std::iter::from_fn(|| self.group.poll_output()));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.settle();
+    }
+
+    /// Lets time pass in which she reaches nobody. Returns whom she dialled.
+    fn pass_alone(&mut self, time: Duration) -> Vec<SocketAddr> {
+        let (end, mut dialled) = (self.now + time, Vec::new());
+        while self.now < end {
+            self.pass(Duration::from_secs(1));
+            while let Some(attempt) = self.group.poll_dial(self.now) {
+                dialled.push(attempt.address);
+                self.group.handle_dial_failed(attempt.dial, "refused".into(), self.now);
+            }
+        }
+        dialled
+    }
+
+    fn close(&mut self, client: ClientId) {
+        self.group.handle_closed(client, self.now);
+        self.settle();
+    }
+
+    fn is_open(&mut self, client: ClientId) -> bool {
+        self.group.stream_mut(client).is_some()
+    }
+
+    /// Introduces somebody who dials her, and returns the connection and the pass that she gives.
+    fn meet(&mut self, from: SocketAddr, number: u128, name: &str) -> (ClientId, String) {
+        let client = self.accept(from);
+        let answer = self.hear_frame(client, &format!("id {}\nname {name}\nport 5000", id(number)));
+        let pass = value(&answer, "pass").expect("a pass");
+        self.hear_frame(client, &format!("proof {pass}\npass {}\nhave 0\nfrom 0", id(OUR_PASS)));
+        (client, pass)
+    }
+
+    fn shown(&self) -> Vec<String> {
+        let message = |notice: &Notice| match notice {
+            Notice::Message { from, text, .. } => Some(format!("{from}: {text}")),
+            _ => None,
+        };
+        self.told.iter().filter_map(message).collect()
+    }
+
+    fn was_told(&self, what: impl Fn(&Notice) -> bool) -> bool {
+        self.told.iter().any(what)
+    }
+}
+
+// Who somebody is.
+
+#[test]
+fn a_member_s_id_without_its_pass_is_closed_and_changes_nothing() {
+    for member_is_lost in [false, true] {
+        let mut alice = Alice::new();
+        let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
+        if member_is_lost {
+            alice.close(bob);
+        }
+        let liar = alice.accept(address(9, 1000));
+        let answer = alice.hear_frame(liar, &format!("id {}\nname bob\nport 5000", id(2)));
+        assert_eq!((value(&answer, "pass"), value(&answer, "have")), (None, Some("0".into())));
+        alice.hear(liar, &message("bob", "words in bob's mouth"));
+        alice.hear_frame(liar, &format!("proof {}\nhave 0\nfrom 0", id(99)));
+        assert!(!alice.is_open(liar));
+        assert!(alice.was_told(|notice| matches!(notice, Notice::Impostor { .. })));
+        assert!(!alice.shown().iter().any(|line| line.starts_with("bob: ")), "{:?}", alice.shown());
+        let bob = if member_is_lost {
+            let bob = alice.accept(address(2, 1001));
+            alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
+            alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 0"));
+            bob
+        } else {
+            bob
+        };
+        alice.hear(bob, &message("bob", "mine"));
+        assert!(alice.shown().contains(&"bob: mine".to_owned()), "{:?}", alice.told);
+    }
+}
+
+#[test]
+fn one_connection_is_one_member_s() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    alice.hear_frame(bob, &format!("id {}", id(3)));
+    assert!(!alice.is_open(bob));
+    // And what says that it is herself is not talked to.
+    let own = alice.accept(address(9, 1000));
+    let answer = alice.hear_frame(own, &format!("id {}", id(4)));
+    let own_id = value(&answer, "id").expect("her id");
+    let mirror = alice.accept(address(9, 1001));
+    alice.hear_frame(mirror, &format!("id {own_id}"));
+    alice.hear(mirror, &message("alice", "hello"));
+    alice.pass(INTRODUCTION);
+    assert!(!alice.is_open(mirror) && alice.shown().is_empty());
+}
+
+#[test]
+fn a_pass_is_shown_only_where_it_was_given() {
+    let mut alice = Alice::new();
+    alice.meet(address(2, 1000), 2, "bob");
+    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    alice.hear_frame(mallory, &format!("member {} 10.0.0.9:6000 whoever", id(10)));
+    let (client, dialled) = alice.answer();
+    assert_eq!(dialled, address(9, 6000));
+    alice.hear(client, "");
+    let told = alice.hear_frame(client, &format!("id {}\nhave 0", id(2)));
+    assert!(!told.contains(&id(OUR_PASS)), "what bob gave her is shown to mallory: {told}");
+    assert!(!alice.is_open(client));
+}
+
+#[test]
+fn who_introduces_itself_is_told_apart_until_it_has() {
+    let mut alice = Alice::new();
+    alice.meet(address(2, 1000), 2, "bob");
+    let stranger = alice.accept(address(9, 1000));
+    alice.hear_frame(stranger, &format!("id {}\nname bob\nfrom 0", id(9)));
+    alice.hear(stranger, &message("bob", "hello"));
+    assert_eq!(alice.shown(), [""; 0], "it will say it again, and as a member");
+    alice.hear(stranger, "\nx|\nbob<EXITENCD>");
+    assert_eq!(alice.shown(), ["bob (10.0.0.9:1000): hello"]);
+    let left = |notice: &Notice| matches!(notice, Notice::Left { who } if !who.contains("10.0.0.9"));
+    assert!(!alice.was_told(left));
+}
+
+#[test]
+fn an_id_that_said_something_before_it_was_met_is_not_silenced_by_that() {
+    for number in ["1000000", "9007199254740991", "18446744073709551615"] {
+        let mut alice = Alice::new();
+        let stranger = alice.accept(address(9, 1000));
+        alice.hear_frame(stranger, &format!("id {}\nname bob\nfrom {number}\nlive {number}", id(2)));
+        alice.hear(stranger, &(message("bob", "one") + &message("bob", "two")));
+        alice.close(stranger);
+        let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+        alice.hear(bob, &message("bob", "hello"));
+        alice.pass(Duration::from_secs(5));
+        assert!(alice.shown().contains(&"bob: hello".to_owned()), "{:?}", alice.told);
+    }
+}
+
+#[test]
+fn a_forgotten_member_has_not_left_because_a_stranger_says_so() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    alice.hear(bob, &message("bob", "one"));
+    alice.close(bob);
+    alice.pass_alone(FORGET * 2);
+    assert!(alice.was_told(|notice| matches!(notice, Notice::Forgotten { .. })));
+    let stranger = alice.accept(address(9, 1000));
+    alice.hear_frame(stranger, &format!("id {}\nname bob", id(2)));
+    alice.hear(stranger, "\nx|\nbob<EXITENCD>");
+    assert!(!alice.was_told(|notice| matches!(notice, Notice::Left { .. })));
+}
+
+// What somebody tells of others.
+
+/// A list of so many members that nobody can reach.
+fn dead(count: usize) -> String {
+    let line = |number: usize| {
+        format!("member {} 10.1.{}.{}:5000 x", id(1000 + number as u128), number / 250, number % 250 + 1)
+    };
+    (0..count).map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_thousand_dead_addresses_keep_nobody_from_being_dialled() {
+    let mut alice = Alice::who_dials(&[address(3, 5000)]);
+    let attempt = alice.group.poll_dial(alice.now).expect("the named one");
+    alice.group.handle_dial_failed(attempt.dial, "refused".into(), alice.now);
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    for some in dead(2 * MEMBERS_MAX).lines().collect::<Vec<_>>().chunks(500) {
+        alice.hear_frame(mallory, &some.join("\n"));
+    }
+    alice.close(bob);
+    let (mut dialling, mut dialled) = (Vec::new(), Vec::new());
+    for _ in 0..60 {
+        // Nobody answers at all.
+        while let Some(attempt) = alice.group.poll_dial(alice.now) {
+            alice.streams += 1;
+            let local = address(1, 40_000 + alice.streams as u16);
+            dialling.push(alice.group.handle_dialling(attempt, alice.streams, local, alice.now));
+            dialled.push(attempt.address);
+        }
+        let unmet = dialled.iter().filter(|address| address.ip().to_string().starts_with("10.1.")).count();
+        alice.pass(Duration::from_secs(1));
+        dialling.retain(|client| alice.group.stream_mut(*client).is_some());
+        assert!(dialling.len() <= DIALS_MAX && unmet <= dialled.len());
+        assert!(dialling.len() <= DIALS_UNMET_MAX + 2, "of those who are known there are two");
+    }
+    assert!(dialled.contains(&address(2, 5000)) && dialled.contains(&address(3, 5000)), "{dialled:?}");
+    // One who tells of them is heard as before, and so is a newcomer.
+    alice.hear(mallory, &message("mallory", "hello"));
+    let (carol, _) = alice.meet(address(4, 1000), 4, "carol");
+    alice.hear(carol, &message("carol", "hi"));
+    assert!(alice.shown().ends_with(&["mallory: hello".into(), "carol: hi".into()]));
+}
+
+#[test]
+fn a_script_does_not_wait_for_ever_for_those_that_somebody_tells_of() {
+    let mut alice = Alice::new();
+    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    let since = alice.now;
+    for number in 0..30 {
+        alice.hear_frame(mallory, dead(30).lines().nth(number).expect("a line"));
+        let stranger = alice.accept(address(9, 2000 + number as u16));
+        alice.hear_frame(stranger, &format!("id {}", id(30)));
+        alice.pass(Duration::from_secs(2));
+    }
+    assert!(!alice.group.is_reaching_out(alice.now, since));
+}
+
+#[test]
+fn only_where_a_member_was_found_is_told_to_others() {
+    let mut alice = Alice::new();
+    alice.meet(address(2, 1000), 2, "bob");
+    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    alice.hear_frame(mallory, &format!("member {} 10.9.9.1:1,10.9.9.2:1 bob", id(2)));
+    let carol = alice.accept(address(3, 1000));
+    let answer = alice.hear_frame(carol, &format!("id {}\nname carol\nport 5000", id(3)));
+    assert!(!answer.contains("member"), "who has not shown who it is is told of nobody: {answer}");
+    let pass = value(&answer, "pass").expect("a pass");
+    let told = alice.hear_frame(carol, &format!("proof {pass}\npass {}\nhave 0\nfrom 0", id(1)));
+    assert!(told.contains("10.0.0.2:5000 bob") && !told.contains("10.9.9"), "{told}");
+}
+
+#[test]
+fn a_plain_peer_is_heard_whatever_somebody_says_of_its_address() {
+    for is_reported in [false, true] {
+        let mut alice = Alice::who_dials(&[address(2, 5000)]);
+        let attempt = alice.group.poll_dial(alice.now).expect("the named one");
+        if is_reported {
+            let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+            alice.meet(address(3, 1000), 3, "xavier");
+            alice.hear_frame(mallory, &format!("member {} 10.0.0.2:5000 xavier", id(3)));
+        }
+        let plain = alice.answer_to(attempt);
+        alice.pass(Duration::from_secs(1));
+        alice.hear(plain, &message("bob", "one"));
+        if !is_reported {
+            // Somebody at the same place says that the port is its own.
+            alice.meet(address(2, 1000), 9, "mallory");
+        }
+        alice.hear(plain, &message("bob", "two"));
+        alice.pass(INTRODUCTION * 2);
+        assert_eq!(alice.shown(), ["bob: one", "bob: two"], "{is_reported}");
+        assert!(alice.is_open(plain));
+    }
+}
+
+// Who finds a place.
+
+#[test]
+fn a_member_is_lost_and_dialled_though_a_stranger_begins_with_its_id_again_and_again() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    let begin = |alice: &mut Alice, port| {
+        let stranger = alice.accept(address(9, port));
+        alice.hear_frame(stranger, &format!("id {}", id(2)));
+    };
+    begin(&mut alice, 1000);
+    alice.close(bob);
+    let mut dialled = Vec::new();
+    for port in 1001..1010 {
+        begin(&mut alice, port);
+        dialled.extend(alice.pass_alone(INTRODUCTION - Duration::from_secs(1)));
+    }
+    assert!(alice.was_told(|notice| matches!(notice, Notice::Lost { .. })));
+    assert!(dialled.contains(&address(2, 5000)));
+}
+
+#[test]
+fn newcomers_find_a_place_after_a_flood_of_ids() {
+    let mut alice = Alice::who_dials(&[address(2, 5000)]);
+    let attempt = alice.group.poll_dial(alice.now).expect("the named one");
+    for number in 0..MEMBERS_MAX as u128 {
+        let (client, _) = alice.meet(address(9, 1000 + number as u16), 1000 + number, "x");
+        alice.close(client);
+    }
+    let (_, _) = alice.meet(address(3, 1000), 3, "carol");
+    let bob = alice.answer_to(attempt);
+    alice.hear(bob, "");
+    let told = alice.hear_frame(bob, &format!("id {}\nname bob\npass {}\nlast 20", id(2), id(5)));
+    assert_eq!(value(&told, "proof"), Some(id(5)), "{told}");
+}
+
+#[test]
+fn an_id_at_an_address_where_another_was_expected_hurts_nobody() {
+    let mut alice = Alice::new();
+    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    let first = format!("member {} 10.0.0.9:6000,10.0.0.9:6001 x\n", id(10));
+    alice.hear_frame(mallory, &(first + &dead(MEMBERS_MAX / 2)));
+    alice.hear_frame(mallory, &dead(MEMBERS_MAX));
+    let (client, _) = alice.answer();
+    // All places are taken: to make room for this one, the expected one goes.
+    alice.hear_frame(client, &format!("id {}\nname z\nport 5000", id(77)));
+    let innocent = alice.accept(address(3, 1000));
+    alice.pass(Duration::from_secs(1));
+    let (z, _) = alice.meet(address(9, 1002), 77, "z");
+    alice.hear(z, "\nx|\nz<EXITENCD>");
+    alice.pass(INTRODUCTION);
+    assert!(alice.is_open(innocent));
+    assert!(!alice.is_open(client) || client == innocent);
+}
+
+#[test]
+fn a_goodbye_instead_of_an_answer_does_not_end_the_dialling() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    alice.close(bob);
+    alice.pass(Duration::from_secs(1));
+    let (client, _) = alice.answer();
+    alice.hear(client, "\nx|\nz<EXITENCD>");
+    alice.close(client);
+    assert!(alice.pass_alone(Duration::from_secs(100)).contains(&address(2, 5000)));
+}
+
+#[test]
+fn frames_that_repeat_themselves_are_answered_once() {
+    let mut alice = Alice::new();
+    let stranger = alice.accept(address(9, 1000));
+    let answer = alice.hear_frame(stranger, &format!("id {}\nname x", id(9)));
+    let pass = value(&answer, "pass").expect("a pass");
+    let again = format!("groupchat/1\nproof {pass}\nhave 0<PEERENCD>groupchat/1\nask members<PEERENCD>");
+    let written = alice.hear(stranger, &again.repeat(1000));
+    assert!(written.len() < 1000, "{} bytes", written.len());
+    // Who never goes on is not kept waiting for ever, and holds nobody up.
+    alice.pass(INTRODUCTION.max(STALL));
+    assert!(!alice.is_open(stranger));
+}
+
+// What is counted.
+
+#[test]
+fn what_a_member_says_it_has_when_it_comes_back_counts() {
+    let mut alice = Alice::new();
+    let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
+    for _ in 0..5 {
+        alice.group.say("hello", DateTime::UNIX_EPOCH.fixed_offset());
+    }
+    alice.settle();
+    // He got them all, and the connection breaks before he would say so.
+    alice.close(bob);
+    let bob = alice.accept(address(2, 1001));
+    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
+    alice.hear_frame(bob, &format!("proof {pass}\nhave 5\nfrom 0"));
+    alice.close(bob);
+    alice.group.leave(alice.now, DateTime::UNIX_EPOCH.fixed_offset(), address(1, 5000));
+    alice.settle();
+    assert!(!alice.was_told(|notice| matches!(notice, Notice::Undelivered { .. })), "{:?}", alice.told);
+    assert_eq!(alice.group.unheard(), None);
+}
+
+#[test]
+fn a_lost_member_is_not_another_run_because_somebody_else_has_its_address() {
+    let mut alice = Alice::new();
+    let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
+    alice.close(bob);
+    // Behind the same router.
+    alice.meet(address(2, 1001), 3, "carol");
+    let bob = alice.accept(address(2, 1002));
+    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
+    alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 0"));
+    assert!(alice.was_told(|notice| matches!(notice, Notice::Back { .. })), "{:?}", alice.told);
+}
+
+#[test]
+fn what_is_said_to_a_member_goes_over_a_connection_that_is_alive() {
+    let mut alice = Alice::new();
+    let (old, pass) = alice.meet(address(2, 1000), 2, "bob");
+    alice.pass(Duration::from_secs(2));
+    // His network was gone, and his old connection only looks alive.
+    let new = alice.accept(address(2, 1001));
+    alice.hear_frame(new, &format!("id {}\nname bob\nport 5000", id(2)));
+    alice.hear_frame(new, &format!("proof {pass}\nhave 0\nfrom 0"));
+    let mut written = alice.hear(new, &message("bob", "one"));
+    alice.meet(address(3, 1000), 3, "carol");
+    alice.pass(Duration::from_secs(2));
+    alice.group.handle_failed(old, "timed out".into(), alice.now);
+    alice.pass(Duration::from_secs(2));
+    written += &alice.hear(new, "");
+    assert!(written.contains("carol") && written.contains("have 1"), "{written}");
+    assert!(!alice.was_told(|notice| matches!(notice, Notice::Lost { .. })));
+}
+
+#[test]
+fn an_address_of_one_link_is_dialled_over_that_link() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet("[fe80::1%3]:1000".parse().expect("an address"), 2, "bob");
+    alice.close(bob);
+    alice.pass(Duration::from_secs(1));
+    let (_, dialled) = alice.answer();
+    assert_eq!(dialled, "[fe80::1%3]:5000".parse().expect("an address"));
+}
+
+/// Two real groups: bob's first frame arrives after alice has taken him for a plain peer.
+#[test]
+fn a_slow_introduction_doubles_nothing() {
+    let (mut alice, mut bob) = (Alice::new(), Alice::who_dials(&[address(1, 5000)]));
+    let (at_bob, _) = bob.answer();
+    let at_alice = alice.accept(address(2, 1000));
+    let mut to_alice = bob.hear(at_bob, "");
+    for peer in [&mut alice, &mut bob] {
+        peer.pass(Duration::from_secs(1));
+    }
+    alice.group.say("hello", DateTime::UNIX_EPOCH.fixed_offset());
+    let mut to_bob = alice.hear(at_alice, "");
+    for _ in 0..10 {
+        to_alice += &bob.hear(at_bob, &std::mem::take(&mut to_bob));
+        to_bob = alice.hear(at_alice, &std::mem::take(&mut to_alice));
+    }
+    for peer in [&mut alice, &mut bob] {
+        peer.pass(Duration::from_secs(5));
+    }
+    // Both are called alice, and so is she whom bob took for a plain peer at first.
+    assert_eq!(bob.shown(), ["alice: hello"]);
+    assert!(bob.was_told(|notice| matches!(notice, Notice::Joined { .. })));
+}
