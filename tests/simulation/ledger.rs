@@ -113,9 +113,7 @@ impl Ledger {
             Notice::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
             // Plain peers have no standing, nor has a connection over which somebody never introduced
             // itself who has left on another.
-            Notice::Lost { who, .. } if matches!(self.entry(&who).standing, None | Some(Standing::Left)) => {
-                ()
-            }
+            Notice::Lost { who, .. } if matches!(self.entry(&who).standing, None | Some(Standing::Left)) => {}
             Notice::Lost { who, .. } => self.change(&who, Standing::Here, Standing::Lost),
             Notice::Left { who } => {
                 assert!(left.contains(&*who) || who.contains(':'), "{who} has not left");
