@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
-use groupchat::limits::{DIALS_MAX, DIALS_UNMET_MAX, FORGET, INTRODUCTION, MEMBERS_MAX, STALL};
+use groupchat::limits::{
+    DIALS_MAX, DIALS_UNMET_MAX, FORGET, HAVE_INTERVAL, INTRODUCTION, MEMBERS_MAX, STALL,
+};
 use groupchat::protocol::frame::Framing;
 use groupchat::protocol::{Attempt, ClientId, Group, Notice, Peer, Setup};
 
@@ -437,6 +439,24 @@ fn frames_that_repeat_themselves_are_answered_once() {
 }
 
 // What is counted.
+
+#[test]
+fn how_many_have_come_is_said_once_a_second_at_most_and_only_when_it_grew() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    alice.pass(HAVE_INTERVAL * 5);
+    alice.hear(bob, "");
+    for round in 1..4 {
+        for _ in 0..10 {
+            assert_eq!(alice.hear(bob, &message("bob", "hello")), "", "not yet");
+            alice.pass(HAVE_INTERVAL / 20);
+        }
+        alice.pass(HAVE_INTERVAL / 2);
+        assert_eq!(alice.hear(bob, ""), format!("groupchat/1\nhave {}<PEERENCD>", round * 10));
+        alice.pass(HAVE_INTERVAL * 5);
+        assert_eq!(alice.hear(bob, ""), "", "an idle connection is silent");
+    }
+}
 
 #[test]
 fn what_a_member_says_it_has_when_it_comes_back_counts() {

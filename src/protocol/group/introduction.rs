@@ -119,39 +119,22 @@ impl<S> Group<S> {
         frame: &PeerFrame,
         now: Instant,
     ) -> Option<MemberKey> {
-        let dialled = self.clients[id.0].dialled;
         if member_id == self.id {
-            match dialled {
-                Some(Dialled { dial, .. }) => self.handle_oneself(id, dial, now),
-                None => {
-                    // So that the dialling side of us learns it.
-                    self.introduce(id);
-                    self.clients[id.0].introduction = Introduction::Over;
-                    self.close(id);
-                }
-            }
+            self.meet_oneself(id, now);
             return None;
         }
         let has_left = self.members.has_left(member_id);
-        let Some(key) = (if has_left { None } else { self.find_or_add(member_id, frame, now) }) else {
-            match dialled.map(|dialled| dialled.dial) {
-                Some(DialId::Named(index)) => {
-                    let next_message = self.named[index].next_message();
-                    self.named[index].handle_lost(now, next_message, &mut self.random);
-                    self.timers.handle_dials_changed();
-                }
-                Some(dial) => self.handle_dial_failed(dial, "somebody else answers".into(), now),
-                None => (),
-            }
-            self.clients[id.0].introduction = Introduction::Over;
-            self.close(id);
-            return None;
-        };
-        let client = &mut self.clients[id.0];
-        if client.state == State::Ended {
+        let key = if has_left { None } else { self.find_or_add(member_id, frame, now) };
+        if self.clients[id.0].state == State::Ended {
             // It was dialled for whoever made room.
             return None;
         }
+        let Some(key) = key else {
+            self.turn_away(id, now);
+            return None;
+        };
+        let client = &mut self.clients[id.0];
+        let dialled = client.dialled;
         client.introduction = Introduction::Begun(key);
         client.since = now;
         client.port = frame.port;
@@ -165,17 +148,8 @@ impl<S> Group<S> {
             member.shown = Rc::clone(&member.name);
         }
         self.timers.introducing.push_back((now + INTRODUCTION, id));
-        // Whom the user named is owed everything, whoever of the two dialled.
-        let reached_at = self.clients[id.0].reached_at();
-        let dials = self.named.iter().enumerate().filter(|(index, dial)| {
-            let is_it =
-                matches!(dialled, Some(Dialled { dial: DialId::Named(named), .. }) if named == *index);
-            is_it || dial.is_open() && reached_at.is_some_and(|address| dial.addresses().contains(&address))
-        });
-        for (_, dial) in dials {
-            member.owed = member.owed.min(dial.next_message());
-            member.has = member.has.min(member.owed);
-        }
+        self.owe_named(id, key);
+        let member = &mut self.members[key];
         match dialled {
             Some(Dialled { dial: DialId::Member(expected), local }) if expected != key => {
                 self.clients[id.0].dialled = Some(Dialled { dial: DialId::Member(key), local });
@@ -195,19 +169,63 @@ impl<S> Group<S> {
         Some(key)
     }
 
+    /// At the other end is this very run.
+    fn meet_oneself(&mut self, id: ClientId, now: Instant) {
+        match self.clients[id.0].dialled {
+            Some(Dialled { dial, .. }) => self.handle_oneself(id, dial, now),
+            None => {
+                // So that the dialling side of us learns it.
+                self.introduce(id);
+                self.clients[id.0].introduction = Introduction::Over;
+                self.close(id);
+            }
+        }
+    }
+
+    /// For somebody there is no place, or it has left before.
+    fn turn_away(&mut self, id: ClientId, now: Instant) {
+        match self.clients[id.0].dialled.map(|dialled| dialled.dial) {
+            Some(DialId::Named(index)) => {
+                let next_message = self.named[index].next_message();
+                self.named[index].handle_lost(now, next_message, &mut self.random);
+                self.timers.handle_dials_changed();
+            }
+            Some(dial) => self.handle_dial_failed(dial, "somebody else answers".into(), now),
+            None => (),
+        }
+        self.clients[id.0].introduction = Introduction::Over;
+        self.close(id);
+    }
+
+    /// Whom the user named is owed everything, whoever of the two dialled.
+    fn owe_named(&mut self, id: ClientId, key: MemberKey) {
+        let (client, member) = (&self.clients[id.0], &mut self.members[key]);
+        let (dial, reached_at) = (client.dialled.map(|dialled| dialled.dial), client.reached_at());
+        for (index, named) in self.named.iter().enumerate() {
+            let is_there = || reached_at.is_some_and(|address| named.addresses().contains(&address));
+            if dial == Some(DialId::Named(index)) || named.is_open() && is_there() {
+                member.owed = member.owed.min(named.next_message());
+                member.has = member.has.min(member.owed);
+            }
+        }
+    }
+
     fn find_or_add(&mut self, member_id: MemberId, frame: &PeerFrame, now: Instant) -> Option<MemberKey> {
         if let Some(key) = self.members.find(member_id) {
             return Some(key);
         }
-        let name = frame.name.as_deref().unwrap_or("?").into();
-        let dial = Dial::resting(Peer { name, addresses: Vec::new() }, now);
-        let pass = self.pass_of(member_id);
-        let member = Member::new(member_id, dial, self.log.next_number(), pass, now);
         if self.members.is_full() {
             // Who is here counts more than who is not.
             self.forget_an_absent_one(now);
         }
-        let key = self.members.insert(member)?;
+        let name = frame.name.as_deref().unwrap_or("?").into();
+        self.add_member(member_id, Dial::resting(Peer { name, addresses: Vec::new() }, now), now)
+    }
+
+    /// Adds somebody who was not met yet, if there is room.
+    pub(super) fn add_member(&mut self, member_id: MemberId, dial: Dial, now: Instant) -> Option<MemberKey> {
+        let pass = self.pass_of(member_id);
+        let key = self.members.insert(Member::new(member_id, dial, self.log.next_number(), pass, now))?;
         self.timers.forget_at(now + FORGET);
         Some(key)
     }
@@ -220,7 +238,7 @@ impl<S> Group<S> {
     }
 
     /// The pass for whoever has this id: the same again, should it be forgotten meanwhile.
-    pub(super) fn pass_of(&self, member_id: MemberId) -> Word {
+    fn pass_of(&self, member_id: MemberId) -> Word {
         Word((self.secret.0)(member_id.0))
     }
 

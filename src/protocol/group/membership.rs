@@ -11,7 +11,7 @@ use super::{
 use crate::limits::{ADDRESSES_MAX, FORGET, MEMBER_ADDRESSES_MAX, NEWS_INTERVAL, NEWS_MAX};
 use crate::protocol::dial::DialId;
 use crate::protocol::member::{Member, Presence};
-use crate::protocol::peer_frame::{MemberId, PeerFrame, Report, Wanted};
+use crate::protocol::peer_frame::{PeerFrame, Report, Wanted};
 
 impl<S> Group<S> {
     /// Learns where a member is reached from how it was, and that nobody else is there.
@@ -157,18 +157,14 @@ impl<S> Group<S> {
                         member.dial.wake(now);
                     }
                 }
-                None => self.add_reported(report.id, Peer { name: report.name.into(), addresses }, now),
+                None => {
+                    let peer = Peer { name: report.name.into(), addresses };
+                    // Where there is no room, it has to introduce itself.
+                    let _ = self.add_member(report.id, Dial::new(peer, now, 0), now);
+                }
             }
         }
         self.timers.handle_dials_changed();
-    }
-
-    fn add_reported(&mut self, id: MemberId, peer: Peer, now: Instant) {
-        let pass = self.pass_of(id);
-        let member = Member::new(id, Dial::new(peer, now, 0), self.log.next_number(), pass, now);
-        if self.members.insert(member).is_some() {
-            self.timers.forget_at(now + FORGET);
-        }
     }
 
     /// Whether a connection that we dialled to a member is being introduced, or one of its is being
