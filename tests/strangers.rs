@@ -52,8 +52,9 @@ impl Alice {
         let now = Instant::now();
         // In these tests, nobody guesses. Two groups here name a different number of peers.
         let named = named.len() as u128;
-        let secret =
-            move |number: u128| number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) ^ named;
+        let secret = move |number: u128| {
+            number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) ^ (named << 64)
+        };
         let group = Group::new(setup, now, fastrand::Rng::with_seed(1), Box::new(secret));
         Self { group, written: BTreeMap::new(), streams: 0, now, told: Vec::new() }
     }
@@ -436,6 +437,30 @@ fn frames_that_repeat_themselves_are_answered_once() {
     // Who never goes on is not kept waiting for ever, and holds nobody up.
     alice.pass(INTRODUCTION.max(STALL));
     assert!(!alice.is_open(stranger));
+}
+
+/// Two that dial each other have two connections, and keep the one that the greater id dialled.
+#[test]
+fn of_two_connections_the_one_that_the_greater_dialled_is_kept() {
+    for bob_is_greater in [false, true] {
+        let bob = if bob_is_greater { u128::MAX } else { 1 };
+        let mut alice = Alice::who_dials(&[address(2, 5000)]);
+        let (hers, _) = alice.answer();
+        alice.hear(hers, "");
+        let (his, pass) = alice.meet(address(2, 1000), bob, "bob");
+        let told = alice.hear_frame(hers, &format!("id {}\nname bob\nhave 0", id(bob)));
+        assert_eq!(value(&told, "proof"), Some(id(OUR_PASS)), "{told}");
+        alice.hear_frame(hers, &format!("proof {pass}\nfrom 0"));
+        let frames = [message("bob", "one"), message("bob", "two")].concat();
+        // Both carry everything, also the one that is being closed, and nothing is shown twice.
+        alice.hear(his, &frames);
+        alice.hear(hers, &frames);
+        assert_eq!(alice.shown(), ["bob: one", "bob: two"]);
+        alice.hear_frame(his, "have 0");
+        alice.pass(Duration::from_secs(1));
+        // His she leaves to him.
+        assert_eq!((alice.is_open(his), alice.is_open(hers)), (true, !bob_is_greater));
+    }
 }
 
 // What is counted.

@@ -263,7 +263,6 @@ impl<S> Group<S> {
         }
         let ours = self.clients[id.0].dialled.map(|_| self.ask(id, key));
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
-        client.cut_in(&self.log);
         client.has_gone_on = true;
         // From here on it is made to wait for nothing.
         client.waiting = None;
