@@ -243,7 +243,9 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let leave = self.terminal.leave_deadline().filter(|_| self.peer.has_left());
-        let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave];
+        let input_ended = matches!(self.phase, Phase::InputEnded { .. });
+        let silence = self.peer.silence_ends(now).filter(|_| input_ended);
+        let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave, silence];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(deadline.saturating_duration_since(now))
     }

@@ -238,7 +238,13 @@ impl GroupPeer {
     /// Whether somebody may be reached in a moment, as far as that is waited for after `since`.
     #[must_use]
     pub fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
-        self.group.is_reaching_out(now, since)
+        self.group.is_reaching_out(now, since) || self.group.silence_ends(now).is_some()
+    }
+
+    /// Until when a silent peer is waited for.
+    #[must_use]
+    pub fn silence_ends(&self, now: Instant) -> Option<Instant> {
+        self.group.silence_ends(now)
     }
 
     /// Whether everything that leaving takes is done.

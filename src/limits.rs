@@ -52,6 +52,13 @@ pub const DIALS_MAX: usize = 16;
 /// Of those, how many may be to members that nobody here has met: whoever tells of them may be wrong.
 pub const DIALS_UNMET_MAX: usize = 12;
 
+/// How many members that nobody here has met the user is told of, when they cannot be reached.
+pub const UNMET_TOLD_MAX: usize = 16;
+
+/// How long a script waits for an introduction of a peer that it was told to dial and that is silent: a
+/// slow one, if it is not a plain one.
+pub const SILENCE: Duration = Duration::from_secs(3);
+
 /// The most of the first pause before a peer is dialled again; it doubles with every failure.
 pub const RETRY_MIN: Duration = Duration::from_millis(250);
 

@@ -113,6 +113,8 @@ pub struct Client<S> {
     pub(super) early: Early,
     /// How many of our messages it says that it has, on this connection.
     pub(super) their_have: Option<u64>,
+    /// It has told of all who were there when its member was met for the first time.
+    pub(super) has_told_members: bool,
     /// We said from where on we go on.
     pub(super) has_gone_on: bool,
     /// The pass that we were given on this connection.
@@ -195,6 +197,7 @@ impl<S> Client<S> {
             early_from: None,
             early: Early::default(),
             their_have: None,
+            has_told_members: false,
             has_gone_on: false,
             pass: None,
             asked_from: None,

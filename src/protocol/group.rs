@@ -174,8 +174,8 @@ impl<S> Group<S> {
     /// Says `text`, in as many frames as it takes.
     pub fn say(&mut self, text: &str, at: DateTime<FixedOffset>) {
         self.heard.said += 1;
-        if !self.has_listener() && !mem::replace(&mut self.heard.alone_is_told, true) {
-            self.notices.push_back(Notice::Unheard);
+        if self.open_count == 0 {
+            self.tell_alone();
         }
         let mut rest = text;
         while !rest.is_empty() {
@@ -184,11 +184,14 @@ impl<S> Group<S> {
         self.heard.said_to = self.log.end();
     }
 
-    /// Whether somebody is there, or known and expected.
-    fn has_listener(&self) -> bool {
-        self.open_count > 0
-            || self.named.iter().any(|dial| !dial.is_over())
-            || self.members.iter().any(|(_, member)| !member.is_unmet())
+    /// Tells the user once that nobody is connected, unless all that is missing is a peer which is still
+    /// being dialled.
+    fn tell_alone(&mut self) {
+        let is_kept = self.members.iter().any(|(_, member)| !member.is_unmet());
+        let is_expected = self.named.iter().any(|dial| !dial.is_over());
+        if (is_kept || !is_expected) && !mem::replace(&mut self.heard.alone_is_told, true) {
+            self.notices.push_back(Notice::Unheard { is_kept });
+        }
     }
 
     /// How many messages were said, when nobody has any of them.

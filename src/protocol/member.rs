@@ -14,7 +14,9 @@ use slab::Slab;
 use super::client::ClientId;
 use super::dial::Dial;
 use super::peer_frame::{MemberId, Report, Word};
-use crate::limits::{FORMER_MEMBERS_MAX, MEMBER_ADDRESSES_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX};
+use crate::limits::{
+    DIAL, FORMER_MEMBERS_MAX, HAVE_INTERVAL, MEMBER_ADDRESSES_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX,
+};
 
 /// Which member: its place among those that are known. Used again once the member is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +64,8 @@ pub(super) struct Member {
     pub have: Option<u64>,
     /// Its messages that were shown before it was known to be a member.
     pub shown_early: Vec<Range<u64>>,
+    /// When it was told how many we have.
+    pub have_told: Option<Instant>,
     /// It will be told how many we have.
     pub will_be_told: bool,
     /// Its messages before this one are from before it knew of us.
@@ -101,6 +105,7 @@ impl Member {
             found_at: Vec::new(),
             have: None,
             shown_early: Vec::new(),
+            have_told: None,
             will_be_told: false,
             live: 0,
             has: owed,
@@ -125,6 +130,17 @@ impl Member {
         matches!(self.presence, Presence::Unmet { .. })
     }
 
+    /// Whether we heard of it just now, and may meet it in a moment.
+    pub fn is_soon_met(&self, now: Instant) -> bool {
+        match self.presence {
+            Presence::Unmet { since } => {
+                let is_told_of = !self.dial.addresses().is_empty();
+                now < since + DIAL && is_told_of && self.dial.is_first_attempt()
+            }
+            Presence::Here | Presence::Lost { .. } => false,
+        }
+    }
+
     /// Whether some of its past is still to come.
     pub fn is_catching_up(&self) -> bool {
         self.is_here() && self.have.is_some_and(|have| have < self.live)
@@ -139,6 +155,11 @@ impl Member {
         let may = self.reports_left > 0;
         self.reports_left -= usize::from(may);
         may
+    }
+
+    /// When it may be told how many we have: not more than once in a while.
+    pub fn have_due(&self, now: Instant) -> Instant {
+        self.have_told.map_or(now, |at| now.max(at + HAVE_INTERVAL))
     }
 
     /// Whether it may be told of all the others: once in a while.

@@ -99,7 +99,10 @@ pub enum Notice {
         who: Rc<str>,
     },
     /// There is nobody who could read what was typed.
-    Unheard,
+    Unheard {
+        /// It waits for members who are lost.
+        is_kept: bool,
+    },
     /// Nobody can be accepted at the moment, and this is why.
     CannotAccept(String),
 }

@@ -17,6 +17,7 @@
 //! | `live NUMBER` | messages before this one are from before the two knew of each other |
 //! | `since NUMBER` | it took the receiver for a plain peer until now, and sent it messages from this one on |
 //! | `member ID ADDRESS[,ADDRESS]... NAME` | somebody else in the group, and where to reach it |
+//! | `all members` | those were all that were there before the two met; who is told of later has come later |
 //! | `ask members` | it wants to be told of all the others again |
 
 use std::fmt::{self, Write as _};
@@ -89,6 +90,7 @@ pub struct PeerFrame {
     pub live: Option<u64>,
     pub since: Option<u64>,
     pub members: Vec<Report>,
+    pub told_members: bool,
     pub asks_members: bool,
 }
 
@@ -116,6 +118,7 @@ impl PeerFrame {
                 "from" => frame.from = read_number(value),
                 "live" => frame.live = read_number(value),
                 "since" => frame.since = read_number(value),
+                "all" => frame.told_members |= value == "members",
                 "ask" => frame.asks_members |= value == "members",
                 "member" => frame.members.extend(read_report(value)),
                 _ => (),
@@ -131,7 +134,20 @@ impl PeerFrame {
         let mut line = |key: &str, value: &dyn fmt::Display| {
             write!(body, "\n{key} {value}").expect("a string takes everything");
         };
-        let Self { id, name, port, pass, proof, wanted, from, live, since, members, asks_members } = self;
+        let Self {
+            id,
+            name,
+            port,
+            pass,
+            proof,
+            wanted,
+            from,
+            live,
+            since,
+            members,
+            told_members,
+            asks_members,
+        } = self;
         id.iter().for_each(|id| line("id", id));
         name.iter().for_each(|name| line("name", name));
         port.iter().for_each(|port| line("port", port));
@@ -146,6 +162,7 @@ impl PeerFrame {
         live.iter().for_each(|live| line("live", live));
         since.iter().for_each(|since| line("since", since));
         members.iter().for_each(|report| line("member", report));
+        told_members.then(|| line("all", &"members"));
         asks_members.then(|| line("ask", &"members"));
         body
     }
@@ -218,6 +235,7 @@ mod tests {
                 addresses: vec!["192.168.1.7:5000".parse().unwrap(), "[::1]:5000".parse().unwrap()],
                 name: "b o b".into(),
             }],
+            told_members: true,
             asks_members: true,
         }
     }

@@ -91,10 +91,10 @@ impl Words {
             }
             Notice::Oneself { peer } => push_words(out, &[peer, &" is this peer itself: not connected"]),
             Notice::Undelivered { who, count: 1 } => {
-                push_words(out, &[who, &" did not get 1 of your messages"]);
+                push_words(out, &[who, &" did not get 1 of your messages, as far as is known"]);
             }
             Notice::Undelivered { who, count } => {
-                push_words(out, &[who, &" did not get ", count, &" of your messages"]);
+                push_words(out, &[who, &" did not get ", count, &" of your messages, as far as is known"]);
             }
             Notice::Forgotten { who } => {
                 push_words(
@@ -105,7 +105,10 @@ impl Words {
             Notice::Impostor { address, who } => {
                 push_words(out, &[address, &" says that it is ", who, &" and cannot show it: closed"]);
             }
-            Notice::Unheard => {
+            Notice::Unheard { is_kept: true } => {
+                push_words(out, &[&"nobody is connected: this waits for those who are lost"]);
+            }
+            Notice::Unheard { is_kept: false } => {
                 push_words(out, &[&"no peer is connected: only who joins later may still read this"]);
             }
             Notice::CannotAccept(why) => {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{ClientId, Dialled, Group, Introduction, MemberKey, Notice};
-use crate::limits::{EARLY_BYTES_MAX, HAVE_INTERVAL, NOTICE_BYTES_EACH};
+use crate::limits::{EARLY_BYTES_MAX, NOTICE_BYTES_EACH};
 use crate::protocol::client::Name;
 use crate::protocol::dial::DialId;
 use crate::protocol::frame::Frame;
@@ -122,7 +122,11 @@ impl<S> Group<S> {
         let from = Rc::clone(&member.shown);
         let is_past = number < member.live;
         if !std::mem::replace(&mut member.will_be_told, true) {
-            self.timers.haves.push_back((now + HAVE_INTERVAL, key));
+            match member.have_due(now) {
+                // Those that are due now are due before all others.
+                at if at == now => self.timers.haves.push_front((at, key)),
+                at => self.timers.haves.push_back((at, key)),
+            }
         }
         if is_shown {
             return;
@@ -139,9 +143,15 @@ impl<S> Group<S> {
         }
     }
 
-    /// Somebody who showed that it is this member says from which of its messages on it goes on. Returns
-    /// whether that leaves no gap, or one that nobody can fill.
-    pub(super) fn handle_from(&mut self, id: ClientId, key: MemberKey, from: u64, live: Option<u64>) -> bool {
+    /// Somebody who showed that it is this member says from where on it goes on. Returns how many of its
+    /// messages will never come; `None` where they may, but not on this connection.
+    pub(super) fn handle_from(
+        &mut self,
+        id: ClientId,
+        key: MemberKey,
+        from: u64,
+        live: Option<u64>,
+    ) -> Option<u64> {
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
         client.next_heard = Some(from);
         if let Some(early) = client.early_from.filter(|_| client.heard_early > 0) {
@@ -151,16 +161,13 @@ impl<S> Group<S> {
             member.live = live.unwrap_or(from);
             from
         });
-        if from > have {
-            if client.asked_from.is_none() {
-                // We asked for the last ones, and have since heard some over another connection.
-                return false;
-            }
-            member.have = Some(from);
-            let who = Rc::clone(&member.shown);
-            self.tell(Notice::Missed { who, count: from - have });
+        if from <= have {
+            return Some(0);
         }
-        true
+        // Otherwise we asked for the last ones, and have since heard some over another connection.
+        client.asked_from?;
+        member.have = Some(from);
+        Some(from - have)
     }
 
     /// A member says how many of our messages it has.
@@ -172,9 +179,10 @@ impl<S> Group<S> {
     }
 
     /// Tells a member how many of its messages we have.
-    pub(super) fn tell_have(&mut self, key: MemberKey) {
-        let Some(member) = self.members.get_mut(key) else { return };
+    pub(super) fn tell_have(&mut self, key: MemberKey, now: Instant) {
+        let Some(member) = self.members.get_mut(key).filter(|member| member.will_be_told) else { return };
         member.will_be_told = false;
+        member.have_told = Some(now);
         let wanted = member.have.map(Wanted::From);
         if let Some(id) = self.best_link(key) {
             self.push_frame(id, &PeerFrame { wanted, ..PeerFrame::default() });
@@ -188,11 +196,19 @@ impl<S> Group<S> {
         }
         let is_incomplete = || {
             let mut members = self.members.iter();
-            self.is_reaching_out(now, now) || members.any(|(_, member)| member.is_catching_up())
+            self.is_reaching_out(now, now)
+                || members.any(|(_, member)| member.is_catching_up())
+                || self.is_told_of_members()
         };
         if self.joining.is_spent(now) || !is_incomplete() {
             self.end_joining();
         }
+    }
+
+    /// Whether somebody we have just met will still tell of the others.
+    fn is_told_of_members(&self) -> bool {
+        let mut links = self.members.iter().flat_map(|(_, member)| &member.links);
+        links.any(|id| !self.clients[id.0].has_told_members)
     }
 
     pub(super) fn end_joining(&mut self) {

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Client, ClientId, Dial, DialId, Dialled, Group, Introduction, MemberKey, Notice, State};
-use crate::limits::{DIAL, DIALS_MAX, INTRODUCTION, INTRODUCTION_WAIT};
-use crate::protocol::member::{Member, Members, Presence};
+use crate::limits::{DIAL, INTRODUCTION, INTRODUCTION_WAIT, SILENCE, UNMET_TOLD_MAX};
+use crate::protocol::member::{Member, Members};
 
 /// An address to be dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl<S> Group<S> {
             DialId::Named(_) => true,
             // Others may tell of many that nobody can reach. Of one that was lost, the user knows.
             DialId::Member(_) => {
-                self.members.iter().filter(|(_, member)| member.is_unmet()).count() <= DIALS_MAX
+                self.members.iter().filter(|(_, member)| member.is_unmet()).count() <= UNMET_TOLD_MAX
             }
         };
         let Some(dial) = dial_mut(&mut self.named, &mut self.members, id) else { return };
@@ -128,15 +128,25 @@ impl<S> Group<S> {
                 matches!(client.introduction, Introduction::Awaited { .. } | Introduction::Begun(_))
             })
         };
-        let is_soon_reached = |member: &Member| match member.presence {
-            Presence::Unmet { since } => now < since + DIAL && member.dial.is_first_attempt(),
-            _ => false,
-        };
         let mut timed = self.timers.awaited.iter().chain(&self.timers.introducing);
         let mut members = self.members.iter();
         // There may always be somebody who tells of yet another.
         now < since + 2 * DIAL
-            && (timed.any(|(_, id)| is_soon_met(id)) || members.any(|(_, member)| is_soon_reached(member)))
+            && (timed.any(|(_, id)| is_soon_met(id)) || members.any(|(_, member)| member.is_soon_met(now)))
+    }
+
+    /// Until when somebody may still turn out to be slow and no plain peer: whom the user named, and who
+    /// has been silent so far. What was said would reach nobody else of its group.
+    #[must_use]
+    pub fn silence_ends(&self, now: Instant) -> Option<Instant> {
+        let is_silent = |client: &&Client<S>| {
+            let is_plain = client.introduction == Introduction::Plain && client.dialled.is_some();
+            is_plain && client.state == State::Open && client.spoken.is_none() && !self.is_plain
+        };
+        let said_something = self.heard.said > 0;
+        let silent = self.clients.iter().map(|(_, client)| client).filter(|_| said_something);
+        let ends = silent.filter(is_silent).map(|client| client.since + SILENCE);
+        ends.filter(|at| now < *at).max()
     }
 
     /// A connection turned out to lead to ourselves.

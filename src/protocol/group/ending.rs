@@ -6,6 +6,7 @@ use std::time::Instant;
 use chrono::{DateTime, FixedOffset};
 
 use super::{ClientId, DialId, Dialled, Group, Introduction, LostReason, Notice, State};
+use crate::limits::UNMET_TOLD_MAX;
 use crate::protocol::message;
 
 impl<S> Group<S> {
@@ -13,15 +14,18 @@ impl<S> Group<S> {
     /// connected by now will not be.
     pub fn leave(&mut self, now: Instant, at: DateTime<FixedOffset>, address: SocketAddr) {
         self.leaving = true;
-        let said = self.log.next_number();
+        let (said, mut unmet) = (self.log.next_number(), 0);
         for key in self.members.keys() {
             let member = &mut self.members[key];
             member.dial.give_up();
-            if !member.is_here() && !member.is_unmet() {
+            let is_unmet = member.is_unmet();
+            unmet += usize::from(is_unmet);
+            // Of those who were only told of there may be any number.
+            if !member.is_here() && (!is_unmet || unmet <= UNMET_TOLD_MAX) {
                 self.tell_undelivered(key, said);
             }
             // Nobody can ask us any more.
-            self.tell_have(key);
+            self.tell_have(key, now);
         }
         for dial in &mut self.named {
             dial.give_up();

@@ -8,6 +8,7 @@ use crate::limits::{
     FINISH, LEAVE_STALL, LINE_LOG_BYTES_MAX, LOG_BYTES, STALL, WRITE_TURN_BYTES, WRITE_TURN_CALLS,
 };
 use crate::protocol::client::ClientId;
+use crate::protocol::dial::Dial;
 
 impl<S> Group<S> {
     /// Offers every client what it has not taken, through `write`, until it takes less than offered
@@ -104,10 +105,12 @@ impl<S> Group<S> {
     #[must_use]
     pub fn say_limit(&self, now: Instant) -> u64 {
         let slow = self.behind.iter().map(|id| &self.clients[id.0]).filter(|client| client.holds_back(now));
-        let first = self.named.iter().filter(|dial| dial.is_first_attempt());
-        let first = first.map(|dial| self.log.position_of(dial.next_message()));
-        let needed = slow.map(|client| client.cursor).chain(first).min();
-        needed.unwrap_or(self.log.end()) + (LOG_BYTES - LINE_LOG_BYTES_MAX) as u64
+        let first = self.named.iter().filter(|dial| dial.is_first_attempt()).map(Dial::next_message);
+        let unmet = self.members.iter().map(|(_, member)| member).filter(|member| member.is_soon_met(now));
+        let numbers = first.chain(unmet.map(|member| member.owed));
+        let needed =
+            slow.map(|client| client.cursor).chain(numbers.map(|number| self.log.position_of(number)));
+        needed.min().unwrap_or(self.log.end()) + (LOG_BYTES - LINE_LOG_BYTES_MAX) as u64
     }
 
     /// How far the user has gone: a position in the log.

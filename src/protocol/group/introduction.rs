@@ -68,7 +68,10 @@ impl<S> Group<S> {
         let key = match (self.clients[id.0].introduction.member(), frame.id) {
             (Some(key), None) => key,
             (Some(key), Some(same)) if same == self.members[key].id => key,
-            (Some(key), Some(_)) => return self.refuse(id, key, now),
+            (Some(_), Some(_)) => {
+                let why = LostReason::Failed("says that it is somebody else".into());
+                return self.lose(id, why, now);
+            }
             (None, Some(member_id)) => match self.begin(id, member_id, &frame, now) {
                 Some(key) => key,
                 None => return,
@@ -92,10 +95,14 @@ impl<S> Group<S> {
         let client = &mut self.clients[id.0];
         match frame.from {
             Some(from) if is_begun && is_shown && client.has_gone_on => {
-                if !self.handle_from(id, key, from, frame.live) {
+                let Some(count) = self.handle_from(id, key, from, frame.live) else {
                     return self.lose(id, LostReason::Failed("goes on too late".into()), now);
-                }
+                };
                 self.complete(id, key, now);
+                if count > 0 {
+                    let who = Rc::clone(&self.members[key].shown);
+                    self.tell(Notice::Missed { who, count });
+                }
             }
             // It took us for a plain peer.
             Some(from) if is_begun => client.early_from = client.early_from.or(Some(from)),
@@ -103,6 +110,7 @@ impl<S> Group<S> {
         }
         if self.clients[id.0].introduction == Introduction::Complete(key) {
             self.handle_reports(id, key, frame.members, now);
+            self.clients[id.0].has_told_members |= frame.told_members;
             if frame.asks_members && self.members[key].may_be_told_members(now) {
                 self.tell_members(id, key);
             }
@@ -219,13 +227,20 @@ impl<S> Group<S> {
             self.forget_an_absent_one(now);
         }
         let name = frame.name.as_deref().unwrap_or("?").into();
-        self.add_member(member_id, Dial::resting(Peer { name, addresses: Vec::new() }, now), now)
+        let dial = Dial::resting(Peer { name, addresses: Vec::new() }, now);
+        self.add_member(member_id, dial, self.log.next_number(), now)
     }
 
-    /// Adds somebody who was not met yet, if there is room.
-    pub(super) fn add_member(&mut self, member_id: MemberId, dial: Dial, now: Instant) -> Option<MemberKey> {
+    /// Adds somebody who was not met yet, and is owed our messages from `owed` on, if there is room.
+    pub(super) fn add_member(
+        &mut self,
+        member_id: MemberId,
+        dial: Dial,
+        owed: u64,
+        now: Instant,
+    ) -> Option<MemberKey> {
         let pass = self.pass_of(member_id);
-        let key = self.members.insert(Member::new(member_id, dial, self.log.next_number(), pass, now))?;
+        let key = self.members.insert(Member::new(member_id, dial, owed, pass, now))?;
         self.timers.forget_at(now + FORGET);
         Some(key)
     }
@@ -320,8 +335,12 @@ impl<S> Group<S> {
             Presence::Lost { .. } => self.tell(Notice::Back { who }),
             Presence::Here => (),
         }
+        // Only who is met for the first time tells of those who were there before; later, of newcomers.
+        self.clients[id.0].has_told_members = !matches!(before, Presence::Unmet { .. });
+        self.heard.alone_is_told = false;
         self.joining.begin(now);
         self.tell_members(id, key);
+        self.push_frame(id, &PeerFrame { told_members: true, ..PeerFrame::default() });
         self.timers.add_news(key, now);
         // Of several, those that are alive show it, and those that only look it end the sooner.
         for link in links.iter().copied().filter(|_| links.len() > 1) {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::{
     Client, ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State,
 };
-use crate::limits::{ADDRESSES_MAX, FORGET, MEMBER_ADDRESSES_MAX, NEWS_INTERVAL, NEWS_MAX};
+use crate::limits::{ADDRESSES_MAX, FORGET, INTRODUCTION, MEMBER_ADDRESSES_MAX, NEWS_INTERVAL, NEWS_MAX};
 use crate::protocol::dial::DialId;
 use crate::protocol::member::{Member, Presence};
 use crate::protocol::peer_frame::{PeerFrame, Report, Wanted};
@@ -136,7 +136,13 @@ impl<S> Group<S> {
         reports: Vec<Report>,
         now: Instant,
     ) {
-        let reached_at = self.clients[id.0].address;
+        let client = &self.clients[id.0];
+        let reached_at = client.address;
+        // Who was there before we came is owed what this one is: it was said to the group.
+        let owed = match client.has_told_members || now >= client.since + INTRODUCTION {
+            false => self.members[from].owed,
+            true => self.log.next_number(),
+        };
         for report in reports {
             if !self.members[from].may_report(now) {
                 return;
@@ -156,11 +162,15 @@ impl<S> Group<S> {
                     if !member.is_here() {
                         member.dial.wake(now);
                     }
+                    if member.is_unmet() && member.sent_from.is_none() {
+                        member.owed = member.owed.min(owed);
+                        member.has = member.has.min(owed);
+                    }
                 }
                 None => {
                     let peer = Peer { name: report.name.into(), addresses };
                     // Where there is no room, it has to introduce itself.
-                    let _ = self.add_member(report.id, Dial::new(peer, now, 0), now);
+                    let _ = self.add_member(report.id, Dial::new(peer, now, 0), owed, now);
                 }
             }
         }
@@ -204,7 +214,7 @@ impl<S> Group<S> {
         {
             // What was on its way over this one.
             self.tell_members(other, key);
-            self.tell_have(key);
+            self.tell_have(key, now);
         }
         let is_there = !self.members[key].links.is_empty() || self.is_soon_linked(key);
         let member = &mut self.members[key];

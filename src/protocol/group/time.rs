@@ -64,7 +64,7 @@ impl<S> Group<S> {
         self.end_joining_when_done(now);
         self.end_what_has_had_its_time(now);
         while let Some((_, key)) = pop_due(&mut self.timers.haves, now) {
-            self.tell_have(key);
+            self.tell_have(key, now);
         }
         if self.timers.news_at.is_some_and(|at| now >= at) {
             self.tell_news(now);
