@@ -2,7 +2,7 @@
 //!
 //! | | the dialling side | the accepting side |
 //! | --- | --- | --- |
-//! | 1 | says who it is | |
+//! | 1 | says who it is, and from where on it goes on with who is silent | |
 //! | 2 | | says who it is, what it has, and a pass |
 //! | 3 | what it has, its own pass, the pass as a proof, from where on it goes on; then messages | |
 //! | 4 | | the other pass as a proof, from where on it goes on; then messages |
@@ -27,9 +27,13 @@ use crate::protocol::member::{Member, Presence};
 use crate::protocol::peer_frame::{MemberId, PeerFrame, Wanted};
 
 impl<S> Group<S> {
-    /// Says who we are.
+    /// Says who we are; to whom the user named also from where on we go on if it is silent, in case that
+    /// it is slow and no plain peer.
     pub(super) fn introduce(&mut self, id: ClientId) {
-        let frame = self.introduction();
+        let (mut frame, client) = (self.introduction(), &self.clients[id.0]);
+        if let Some(Dialled { dial: DialId::Named(_), .. }) = client.dialled {
+            frame.from = Some(client.next_message(&self.log));
+        }
         self.push_frame(id, &frame);
     }
 
@@ -52,9 +56,6 @@ impl<S> Group<S> {
         if client.dialled.is_none() {
             let address = client.address;
             self.notices.push_back(Notice::Accepted { address });
-        } else if !self.is_plain {
-            // In case that it is slow and no plain peer.
-            self.push_frame(id, &PeerFrame { from: Some(number), ..PeerFrame::default() });
         }
         let client = &mut self.clients[id.0];
         // Who is overrun already stays so, and is told.
