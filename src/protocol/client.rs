@@ -103,24 +103,10 @@ pub struct Client<S> {
     pub(super) is_muted: bool,
     /// It will say nothing more, and has yet to take what is in its outbox.
     pub(super) is_silent: bool,
-    /// The port that it says it listens on.
-    pub(super) port: Option<u16>,
-    /// How many messages it said before it was known to be a member, and the number of the first of
-    /// them, if it tells: they have been shown as a plain peer's.
+    /// How many messages it said that were shown as a plain peer's.
     pub(super) heard_early: u64,
-    pub(super) early_from: Option<u64>,
-    /// Messages that it said while it introduced itself. They will come again; if not, they are shown.
-    pub(super) early: Early,
-    /// How many of our messages it says that it has, on this connection.
-    pub(super) their_have: Option<u64>,
-    /// It has told of all who were there when its member was met for the first time.
-    pub(super) has_told_members: bool,
-    /// We said from where on we go on.
-    pub(super) has_gone_on: bool,
-    /// The pass that we were given on this connection.
-    pub(super) pass: Option<Word>,
-    /// The number of the first of its messages that it was asked for, unless that was for the last ones.
-    pub(super) asked_from: Option<u64>,
+    /// What the two told each other, once one of them has introduced itself.
+    pub(super) exchange: Option<Box<Exchange>>,
     /// The number that its next message has among all of its sender's, once that is known.
     pub(super) next_heard: Option<u64>,
     /// The number of the first message that it was offered, once it was.
@@ -140,6 +126,27 @@ struct Outbox {
     taken: usize,
     /// The message before the cursor, or the rest of it, is among the bytes.
     holds_message: bool,
+}
+
+/// What the two ends of a connection told each other of themselves.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    /// The port that it says it listens on.
+    pub port: Option<u16>,
+    /// The number of the first of its messages that came before it was known to be a member's, if it told.
+    pub early_from: Option<u64>,
+    /// Messages that it said while it introduced itself. They will come again; if not, they are shown.
+    pub early: Early,
+    /// How many of our messages it says that it has, on this connection.
+    pub their_have: Option<u64>,
+    /// It has told of all who were there when its member was met for the first time.
+    pub has_told_members: bool,
+    /// We said from where on we go on.
+    pub has_gone_on: bool,
+    /// The pass that we were given on this connection.
+    pub pass: Option<Word>,
+    /// The number of the first of its messages that it was asked for, unless that was for the last ones.
+    pub asked_from: Option<u64>,
 }
 
 /// Messages that may have to be shown.
@@ -192,15 +199,8 @@ impl<S> Client<S> {
             will_introduce_itself: false,
             is_muted: false,
             is_silent: false,
-            port: None,
             heard_early: 0,
-            early_from: None,
-            early: Early::default(),
-            their_have: None,
-            has_told_members: false,
-            has_gone_on: false,
-            pass: None,
-            asked_from: None,
+            exchange: None,
             next_heard: None,
             offered_from: None,
             cursor,
@@ -208,6 +208,11 @@ impl<S> Client<S> {
             waiting: None,
             is_listed: false,
         }
+    }
+
+    /// What the two told each other.
+    pub(super) fn exchange(&mut self) -> &mut Exchange {
+        self.exchange.get_or_insert_default()
     }
 
     /// Where somebody who introduced itself is reached: where we did, or where it came from with the
@@ -218,7 +223,7 @@ impl<S> Client<S> {
             None => {
                 // With the link that it came over, where the address has one.
                 let mut address = self.address;
-                address.set_port(self.port?);
+                address.set_port(self.exchange.as_ref()?.port?);
                 Some(address)
             }
         }

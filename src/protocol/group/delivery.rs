@@ -72,10 +72,11 @@ impl<S> Group<S> {
             self.notices.extend(is_told.then_some(notice));
             return;
         }
-        client.early.count += 1;
-        client.early.bytes += bytes;
-        client.early.notices.extend(is_told.then_some(notice));
-        if client.early.bytes > EARLY_BYTES_MAX {
+        let early = &mut client.exchange().early;
+        early.count += 1;
+        early.bytes += bytes;
+        early.notices.extend(is_told.then_some(notice));
+        if early.bytes > EARLY_BYTES_MAX {
             self.tell_early(id);
         }
     }
@@ -83,7 +84,8 @@ impl<S> Group<S> {
     /// Tells what was kept.
     pub(super) fn tell_early(&mut self, id: ClientId) {
         let client = &mut self.clients[id.0];
-        let early = std::mem::take(&mut client.early);
+        let Some(exchange) = &mut client.exchange else { return };
+        let early = std::mem::take(&mut exchange.early);
         client.heard_early += early.count;
         self.notices.extend(early.notices);
     }
@@ -154,8 +156,9 @@ impl<S> Group<S> {
     ) -> Option<u64> {
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
         client.next_heard = Some(from);
-        if let Some(early) = client.early_from.filter(|_| client.heard_early > 0) {
-            member.shown_early.push(early..early + client.heard_early);
+        let heard_early = client.heard_early;
+        if let Some(early) = client.exchange().early_from.filter(|_| heard_early > 0) {
+            member.shown_early.push(early..early + heard_early);
         }
         let have = *member.have.get_or_insert_with(|| {
             member.live = live.unwrap_or(from);
@@ -165,7 +168,7 @@ impl<S> Group<S> {
             return Some(0);
         }
         // Otherwise we asked for the last ones, and have since heard some over another connection.
-        client.asked_from?;
+        client.exchange().asked_from?;
         member.have = Some(from);
         Some(from - have)
     }
@@ -208,7 +211,8 @@ impl<S> Group<S> {
     /// Whether somebody we have just met will still tell of the others.
     fn is_told_of_members(&self) -> bool {
         let mut links = self.members.iter().flat_map(|(_, member)| &member.links);
-        links.any(|id| !self.clients[id.0].has_told_members)
+        links
+            .any(|id| self.clients[id.0].exchange.as_ref().is_some_and(|exchange| !exchange.has_told_members))
     }
 
     pub(super) fn end_joining(&mut self) {

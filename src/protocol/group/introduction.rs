@@ -84,18 +84,20 @@ impl<S> Group<S> {
             return self.refuse(id, key, now);
         }
         let client = &mut self.clients[id.0];
-        client.pass = frame.pass.or(client.pass);
         let is_begun = client.introduction == Introduction::Begun(key);
-        let is_due = is_begun && !client.has_gone_on && (client.dialled.is_some() || is_shown);
-        client.early_from = client.early_from.or(frame.since);
+        let may_go_on = is_begun && (client.dialled.is_some() || is_shown);
+        let exchange = client.exchange();
+        exchange.pass = frame.pass.or(exchange.pass);
+        exchange.early_from = exchange.early_from.or(frame.since);
+        let is_due = may_go_on && !exchange.has_gone_on;
         match frame.wanted {
             Some(wanted) if is_due && !self.go_on(id, key, wanted) => return self.refuse(id, key, now),
             Some(Wanted::From(count)) if !is_begun => self.handle_have(key, count),
             _ => (),
         }
-        let client = &mut self.clients[id.0];
+        let exchange = self.clients[id.0].exchange();
         match frame.from {
-            Some(from) if is_begun && is_shown && client.has_gone_on => {
+            Some(from) if is_begun && is_shown && exchange.has_gone_on => {
                 let Some(count) = self.handle_from(id, key, from, frame.live) else {
                     return self.lose(id, LostReason::Failed("goes on too late".into()), now);
                 };
@@ -106,12 +108,12 @@ impl<S> Group<S> {
                 }
             }
             // It took us for a plain peer.
-            Some(from) if is_begun => client.early_from = client.early_from.or(Some(from)),
+            Some(from) if is_begun => exchange.early_from = exchange.early_from.or(Some(from)),
             _ => (),
         }
         if self.clients[id.0].introduction == Introduction::Complete(key) {
             self.handle_reports(id, key, frame.members, now);
-            self.clients[id.0].has_told_members |= frame.told_members;
+            self.clients[id.0].exchange().has_told_members |= frame.told_members;
             if frame.asks_members && self.members[key].may_be_told_members(now) {
                 self.tell_members(id, key);
             }
@@ -146,7 +148,7 @@ impl<S> Group<S> {
         let dialled = client.dialled;
         client.introduction = Introduction::Begun(key);
         client.since = now;
-        client.port = frame.port;
+        client.exchange().port = frame.port;
         // From now on it is told apart from the member that it says it is.
         client.name = None;
         let address = client.address;
@@ -249,7 +251,7 @@ impl<S> Group<S> {
     /// From where on we want a member's messages on this connection.
     fn ask(&mut self, id: ClientId, key: MemberKey) -> Wanted {
         let have = self.members[key].have;
-        self.clients[id.0].asked_from = have;
+        self.clients[id.0].exchange().asked_from = have;
         have.map_or(Wanted::Last(self.history), Wanted::From)
     }
 
@@ -271,7 +273,7 @@ impl<S> Group<S> {
     fn go_on(&mut self, id: ClientId, key: MemberKey, wanted: Wanted) -> bool {
         let (client, member) = (&self.clients[id.0], &self.members[key]);
         if let Some(Dialled { dial: DialId::Member(_), .. }) = client.dialled
-            && client.pass.is_none()
+            && client.exchange.as_ref().is_none_or(|exchange| exchange.pass.is_none())
             && !member.found_at.contains(&client.address)
             && member.our_pass_from != Some(client.address)
         {
@@ -279,7 +281,7 @@ impl<S> Group<S> {
         }
         let ours = self.clients[id.0].dialled.map(|_| self.ask(id, key));
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
-        client.has_gone_on = true;
+        client.exchange().has_gone_on = true;
         // From here on it is made to wait for nothing.
         client.waiting = None;
         let next = self.log.next_number();
@@ -292,15 +294,17 @@ impl<S> Group<S> {
             }
         };
         let from = client.offer_from(asked, &self.log);
-        client.their_have = if let Wanted::From(have) = wanted { Some(have) } else { None };
-        let has = client.their_have.map_or(member.owed.max(asked), |have| have.min(next));
+        let their_have = if let Wanted::From(have) = wanted { Some(have) } else { None };
+        client.exchange().their_have = their_have;
+        let has = their_have.map_or(member.owed.max(asked), |have| have.min(next));
         member.dropped.tell(has, from);
         member.sent_from.get_or_insert(from);
         let live = (!matches!(wanted, Wanted::From(_)) && from < member.owed).then_some(member.owed);
-        let proof = client.pass.or(member.our_pass);
+        let given = client.exchange().pass;
+        let proof = given.or(member.our_pass);
         // Should this connection break now, the other may know that we were given it.
-        if member.is_unmet() && client.pass.is_some() {
-            member.our_pass = client.pass;
+        if member.is_unmet() && given.is_some() {
+            member.our_pass = given;
             member.our_pass_from = Some(client.address);
         }
         let pass = if client.dialled.is_some() { self.pass_for(key) } else { None };
@@ -313,14 +317,14 @@ impl<S> Group<S> {
     fn complete(&mut self, id: ClientId, key: MemberKey, now: Instant) {
         let (client, member) = (&mut self.clients[id.0], &mut self.members[key]);
         client.introduction = Introduction::Complete(key);
-        client.early = Early::default();
+        client.exchange().early = Early::default();
         member.others.retain(|other| *other != id);
         member.links.push(id);
         member.has_pass = true;
-        member.our_pass = client.pass.or(member.our_pass);
+        member.our_pass = client.exchange().pass.or(member.our_pass);
         member.dial.handle_connected();
         member.dial.handle_frame();
-        let their_have = client.their_have;
+        let their_have = client.exchange().their_have;
         self.timers.handle_dials_changed();
         self.learn_own_address(id, key, now);
         their_have.into_iter().for_each(|have| self.handle_have(key, have));
@@ -337,7 +341,7 @@ impl<S> Group<S> {
             Presence::Here => (),
         }
         // Only who is met for the first time tells of those who were there before; later, of newcomers.
-        self.clients[id.0].has_told_members = !matches!(before, Presence::Unmet { .. });
+        self.clients[id.0].exchange().has_told_members = !matches!(before, Presence::Unmet { .. });
         self.heard.alone_is_told = false;
         self.joining.begin(now);
         self.tell_members(id, key);

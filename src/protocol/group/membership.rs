@@ -139,7 +139,8 @@ impl<S> Group<S> {
         let client = &self.clients[id.0];
         let reached_at = client.address;
         // Who was there before we came is owed what this one is: it was said to the group.
-        let owed = match client.has_told_members || now >= client.since + INTRODUCTION {
+        let has_told = client.exchange.as_ref().is_some_and(|exchange| exchange.has_told_members);
+        let owed = match has_told || now >= client.since + INTRODUCTION {
             false => self.members[from].owed,
             true => self.log.next_number(),
         };

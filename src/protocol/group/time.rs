@@ -55,7 +55,12 @@ impl Timers {
 /// Takes the first of `queue` whose time has come.
 fn pop_due<T>(queue: &mut VecDeque<(Instant, T)>, now: Instant) -> Option<(Instant, T)> {
     queue.front().filter(|(at, _)| now >= *at)?;
-    queue.pop_front()
+    let first = queue.pop_front();
+    if queue.is_empty() {
+        // A crowd that has come leaves nothing behind.
+        queue.shrink_to(64);
+    }
+    first
 }
 
 impl<S> Group<S> {
