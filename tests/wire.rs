@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::thread;
 
@@ -81,6 +81,33 @@ fn text_framing_is_what_the_exercise_says() {
 }
 
 // Lab framing.
+
+/// Everything that alice sends to a stream, from its first byte on, while both talk and she leaves.
+#[track_caller]
+fn everything_sent(alice: &mut Peer, stream: &mut TcpStream) -> String {
+    send(stream, message("bob", "hi"));
+    alice.conversation.wait_for("bob: hi");
+    alice.say("hello");
+    alice.end_input();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("a peer that sends");
+    String::from_utf8(bytes).expect("text")
+}
+
+#[test]
+fn only_who_is_dialled_is_sent_a_peer_frame_and_nobody_by_a_plain_peer() {
+    for (options, alice_dials, peer_frames) in [("", false, 0), ("", true, 1), ("--plain", true, 0)] {
+        let (listener, address) = listen();
+        let peers = if alice_dials { address.to_string() } else { String::new() };
+        let mut alice = alice_with("", &format!("{options} {peers}"));
+        let mut stream = if alice_dials { accept(&listener) } else { connect(alice.address()) };
+        let sent = everything_sent(&mut alice, &mut stream);
+        assert_eq!(sent.matches(PEER).count(), peer_frames, "{sent}");
+        let (first, rest) = sent.split_at(sent.find(PEER).map_or(0, |at| at + PEER.len()));
+        assert!(first.len() < 512 && rest.starts_with('['), "{sent}");
+        assert!(rest.contains("] alice:\n\t\thello<MSGENCD>") && rest.ends_with(EXIT), "{sent}");
+    }
+}
 
 /// A lab peer talks with alice, and each hears the other and sees the other leave.
 #[track_caller]
