@@ -4,6 +4,35 @@
 //! `GROUPCHAT_SEED=7 cargo test --test simulation` runs that one alone. `scripts/soak.sh` runs seeds
 //! that nobody has seen.
 
+// Faults that were planted in the core by hand, one line each, and what noticed them. `order` is a number
+// that is not the next, `missing` something said that nobody heard, `links` a pair with none or with two,
+// in this simulation; the rest are tests in `tests/strangers.rs` or beside the code.
+//
+// | the fault | noticed by |
+// | --- | --- |
+// | a message does not count as had | order |
+// | what comes twice is shown twice | order |
+// | the cursor is set one too far | order, and who is told to have everything |
+// | the rest of a frame is forgotten when the cursor moves | missing |
+// | a gap is not told | order |
+// | a gap is told one too small | order |
+// | a surplus connection is kept | links |
+// | the wrong one of two connections is kept | of_two_connections_the_one_that_the_greater_dialled_is_kept |
+// | members that are told of are not dialled | links |
+// | newcomers are not told to those who are there | links, with walls that only one side can pass |
+// | nobody is told of the others | only_where_a_member_was_found_is_told_to_others |
+// | lost members are not dialled again | links |
+// | a member is lost with one of two connections | who is here at the end |
+// | who left is taken for lost | left and lost are not the same |
+// | what was said before the group was met is not owed to it | a_long_pipe_reaches_everybody_whole in `tests/group.rs` |
+// | early words are shown again | a_slow_introduction_doubles_nothing |
+// | `have` is not sent | how_many_have_come_is_said_once_a_second_at_most_and_only_when_it_grew |
+// | any proof will do | a_member_s_id_without_its_pass_is_closed_and_changes_nothing |
+// | a pass is shown wherever it is asked for | a_pass_is_shown_only_where_it_was_given |
+// | one's own id is not noticed | one_connection_is_one_member_s |
+// | the past is not sorted | the_past_is_merged_by_time_and_each_sender_keeps_its_order |
+// | pauses start again without a frame | pauses_start_again_only_after_a_frame |
+
 mod ledger;
 mod link;
 mod world;
