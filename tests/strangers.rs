@@ -487,6 +487,32 @@ fn how_many_have_come_is_said_once_a_second_at_most_and_only_when_it_grew() {
     }
 }
 
+/// What was said before the group was met is for all who were there then; later ones get the last of it.
+#[test]
+fn who_was_there_before_is_owed_everything_and_who_comes_later_the_last() {
+    let mut alice = Alice::who_dials(&[address(2, 5000)]);
+    for _ in 0..30 {
+        alice.group.say("hello", DateTime::UNIX_EPOCH.fixed_offset());
+    }
+    let go_on = |alice: &mut Alice, number: u128| {
+        let (client, _) = alice.answer();
+        let introduction = alice.hear(client, "");
+        let own = format!("id {}\nname x\npass {}\nlast 20", id(number), id(OUR_PASS));
+        let told = alice.hear_frame(client, &own);
+        assert_eq!(value(&introduction, "port"), Some("5000".into()));
+        (client, value(&told, "pass").expect("a pass"), value(&told, "from"), value(&told, "live"))
+    };
+    let (bob, pass, from, live) = go_on(&mut alice, 2);
+    assert_eq!((from, live), (Some("0".into()), None));
+    let carol = format!("member {} 10.0.0.3:5000 carol", id(3));
+    alice.hear_frame(bob, &format!("proof {pass}\nfrom 0\n{carol}\nall members"));
+    let (_, _, from, live) = go_on(&mut alice, 3);
+    assert_eq!((from, live), (Some("0".into()), None), "she was there before");
+    alice.hear_frame(bob, &format!("member {} 10.0.0.4:5000 dave", id(4)));
+    let (_, _, from, live) = go_on(&mut alice, 4);
+    assert_eq!((from, live), (Some("10".into()), Some("30".into())), "he has come later");
+}
+
 #[test]
 fn what_a_member_says_it_has_when_it_comes_back_counts() {
     let mut alice = Alice::new();
