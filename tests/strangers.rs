@@ -598,3 +598,19 @@ fn a_slow_introduction_doubles_nothing() {
     assert_eq!(bob.shown(), ["alice: hello"]);
     assert!(bob.was_told(|notice| matches!(notice, Notice::Joined { .. })));
 }
+
+#[test]
+fn what_was_shown_early_is_not_told_to_be_missing() {
+    let mut alice = Alice::new();
+    let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
+    alice.close(bob);
+    // He takes her for a plain peer at first; then he goes on, and of 0 to 9 she has 3 to 6.
+    let bob = alice.accept(address(2, 1001));
+    for number in 3..7 {
+        alice.hear(bob, &message("bob", &number.to_string()));
+    }
+    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000\nsince 3", id(2)));
+    alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 10"));
+    assert_eq!(alice.shown().len(), 4);
+    assert!(alice.was_told(|notice| matches!(notice, Notice::Missed { count: 6, .. })), "{:?}", alice.told);
+}

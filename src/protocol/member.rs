@@ -195,6 +195,17 @@ impl Member {
         self.shown_early.retain(|shown| shown.end > number);
         self.shown_early.iter().any(|shown| shown.contains(&number))
     }
+
+    /// How many of the messages `numbers` were not shown before it was known to be a member's.
+    pub fn not_shown_early(&mut self, numbers: Range<u64>) -> u64 {
+        self.shown_early.sort_unstable_by_key(|shown| shown.start);
+        let (mut next, mut count) = (numbers.start, 0);
+        for shown in &self.shown_early {
+            count += shown.start.min(numbers.end).saturating_sub(next);
+            next = next.max(shown.end.min(numbers.end));
+        }
+        count + (numbers.end - next)
+    }
 }
 
 /// Messages that were left out when a member was told from which one on we go on.

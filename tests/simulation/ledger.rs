@@ -29,6 +29,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether a connection of it from before it joined can be there after all others are lost.
+    fn outlives(&self) -> bool {
+        self.standing == Some(Standing::Lost) && !self.early.is_empty()
+    }
+
     /// How many messages it must have said, if all that was said before was heard.
     pub fn heard(&self) -> u64 {
         let next = self.next.unwrap_or(self.said_when_joined);
@@ -95,11 +100,13 @@ impl Ledger {
             }
             Notice::Missed { who, count } => {
                 let entry = self.entry_mut(&who);
-                match &mut entry.next {
-                    Some(next) => *next += count,
-                    // It had joined, and nothing of it came before the connection broke.
-                    None => entry.said_when_joined += count,
-                }
+                // Nothing of it may have come since it joined.
+                let next = entry.next.as_mut().unwrap_or(&mut entry.said_when_joined);
+                *next = (*next..)
+                    .filter(|number| !entry.early.contains(number))
+                    .nth(count as usize - 1)
+                    .expect("endless")
+                    + 1;
                 entry.missed += count;
             }
             Notice::Joined { who } => {
@@ -114,6 +121,8 @@ impl Ledger {
             // Plain peers have no standing, nor has a connection over which somebody never introduced
             // itself who has left on another.
             Notice::Lost { who, .. } if matches!(self.entry(&who).standing, None | Some(Standing::Left)) => {}
+            // Nor has one over which it was slow to introduce itself, and that outlives the others.
+            Notice::Lost { who, .. } if self.entry(&who).outlives() => {}
             Notice::Lost { who, .. } => self.change(&who, Standing::Here, Standing::Lost),
             Notice::Left { who } => {
                 assert!(left.contains(&*who) || who.contains(':'), "{who} has not left");

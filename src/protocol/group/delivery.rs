@@ -146,7 +146,7 @@ impl<S> Group<S> {
     }
 
     /// Somebody who showed that it is this member says from where on it goes on. Returns how many of its
-    /// messages will never come; `None` where they may, but not on this connection.
+    /// messages will never be shown; `None` where they may, but not over this connection.
     pub(super) fn handle_from(
         &mut self,
         id: ClientId,
@@ -170,7 +170,7 @@ impl<S> Group<S> {
         // Otherwise we asked for the last ones, and have since heard some over another connection.
         client.exchange().asked_from?;
         member.have = Some(from);
-        Some(from - have)
+        Some(member.not_shown_early(have..from))
     }
 
     /// A member says how many of our messages it has.
