@@ -47,11 +47,14 @@ impl Alice {
     fn who_dials(named: &[SocketAddr]) -> Self {
         let peer =
             |address: &SocketAddr| Peer { name: address.to_string().into(), addresses: vec![*address] };
-        let (name, peers) = ("alice".into(), named.iter().map(peer).collect());
+        Self::who_dials_peers(named.iter().map(peer).collect())
+    }
+
+    fn who_dials_peers(peers: Vec<Peer>) -> Self {
+        let (name, named) = ("alice".into(), peers.len() as u128);
         let setup = Setup { name, port: 5000, silent: Framing::Text, is_plain: false, history: 20, peers };
         let now = Instant::now();
         // In these tests, nobody guesses. Two groups here name a different number of peers.
-        let named = named.len() as u128;
         let secret = move |number: u128| {
             number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) ^ (named << 64)
         };
@@ -613,4 +616,26 @@ fn what_was_shown_early_is_not_told_to_be_missing() {
     alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 10"));
     assert_eq!(alice.shown().len(), 4);
     assert!(alice.was_told(|notice| matches!(notice, Notice::Missed { count: 6, .. })), "{:?}", alice.told);
+}
+
+#[test]
+fn another_run_at_a_place_with_two_addresses_takes_the_place_of_the_first() {
+    let place = vec![address(2, 5000), address(3, 5000)];
+    let mut alice = Alice::who_dials_peers(vec![Peer { name: "bob".into(), addresses: place }]);
+    for number in [2, 3] {
+        let (bob, _) = alice.answer();
+        let own = format!("id {}\nname bob\nport 5000\npass {}\nhave 0", id(number), id(OUR_PASS));
+        let pass = value(&alice.hear_frame(bob, &own), "pass").expect("a pass");
+        alice.hear_frame(bob, &format!("proof {pass}\nfrom 0\nall members"));
+        if number == 2 {
+            alice.close(bob);
+            alice.pass(Duration::from_secs(60));
+        }
+    }
+    let names = alice.told.iter().filter_map(|notice| match notice {
+        Notice::Joined { who } => Some(&**who),
+        _ => None,
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["bob", "bob"]);
+    assert_eq!(alice.pass_alone(Duration::from_secs(60)), []);
 }

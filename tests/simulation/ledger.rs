@@ -24,6 +24,9 @@ pub struct Entry {
     early: BTreeSet<u64>,
     /// Messages that were told to be missing.
     pub missed: u64,
+    /// How many of those told to be missing may have been heard early: over a connection that broke
+    /// before it introduced itself, nobody knows which they were.
+    uncounted: u64,
     /// Of ours, how many it did not get, as was told.
     pub undelivered: u64,
 }
@@ -88,12 +91,14 @@ impl Ledger {
                     return;
                 }
                 // Nobody counts what plain peers say to each other: a broken link can lose some.
-                let is_known = (expected..number).all(|number| entry.early.contains(&number));
-                let is_right = number >= expected && (is_known || entry.standing.is_none());
+                let uncounted = std::mem::take(&mut entry.uncounted);
+                let is_known = |from: u64| {
+                    number <= from + uncounted || (from..number).all(|number| entry.early.contains(&number))
+                };
+                let is_right = number >= expected && (is_known(expected) || entry.standing.is_none());
                 assert!(is_right, "{number} of {from} comes instead of {expected}: {entry:?}");
                 if entry.standing.is_some() && entry.next.is_none() {
-                    let mut before = entry.said_when_joined..number;
-                    let is_known = before.all(|number| entry.early.contains(&number));
+                    let is_known = is_known(entry.said_when_joined);
                     assert!(is_known, "the first of {from} are missing before {number}: {entry:?}");
                 }
                 entry.next = Some(number + 1);
@@ -102,11 +107,10 @@ impl Ledger {
                 let entry = self.entry_mut(&who);
                 // Nothing of it may have come since it joined.
                 let next = entry.next.as_mut().unwrap_or(&mut entry.said_when_joined);
-                *next = (*next..)
-                    .filter(|number| !entry.early.contains(number))
-                    .nth(count as usize - 1)
-                    .expect("endless")
-                    + 1;
+                let mut unheard = (*next..).filter(|number| !entry.early.contains(number));
+                let last = unheard.nth(count as usize - 1).expect("numbers do not end");
+                *next += count;
+                entry.uncounted += last + 1 - *next;
                 entry.missed += count;
             }
             Notice::Joined { who } => {

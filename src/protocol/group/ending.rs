@@ -1,11 +1,12 @@
 //! Ends: a connection that breaks, a peer that says goodbye, and our own leaving.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset};
 
-use super::{ClientId, DialId, Dialled, Group, Introduction, LostReason, Notice, State};
+use super::{ClientId, DialId, Dialled, Group, Introduction, LostReason, MemberKey, Notice, State};
 use crate::limits::UNMET_TOLD_MAX;
 use crate::protocol::message;
 
@@ -46,6 +47,15 @@ impl<S> Group<S> {
         }
         self.end_joining();
         self.log.append(|out| message::write_exit(address, at, self.writer.name(), out));
+    }
+
+    /// Tells how many of the `said` messages a member did not get, as far as is known.
+    pub(super) fn tell_undelivered(&mut self, key: MemberKey, said: u64) {
+        let count = self.members[key].undelivered(said);
+        if count > 0 {
+            let who = Rc::clone(&self.members[key].shown);
+            self.notices.push_back(Notice::Undelivered { who, count });
+        }
     }
 
     /// Whether everything that leaving takes is done.

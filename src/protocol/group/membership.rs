@@ -60,7 +60,12 @@ impl<S> Group<S> {
         address: SocketAddr,
         now: Instant,
     ) {
-        self.handle_wrong_address(old, address, now);
+        // All the addresses of a peer that the user named are one place.
+        let is_its_place = |dial: &&Dial| dial.met() == Some(old) && dial.addresses().contains(&address);
+        let place = self.named.iter().find(is_its_place).map(|dial| dial.addresses().to_vec());
+        for address in place.unwrap_or_else(|| vec![address]) {
+            self.handle_wrong_address(old, address, now);
+        }
         let Some(member) = self.members.get_mut(old) else { return };
         if member.is_here() || !member.others.is_empty() || !member.dial.addresses().is_empty() {
             return;
@@ -282,14 +287,6 @@ impl<S> Group<S> {
         });
         if let Some((_, _, key)) = absent.min() {
             self.forget(key, now);
-        }
-    }
-
-    pub(super) fn tell_undelivered(&mut self, key: MemberKey, said: u64) {
-        let count = self.members[key].undelivered(said);
-        if count > 0 {
-            let who = Rc::clone(&self.members[key].shown);
-            self.notices.push_back(Notice::Undelivered { who, count });
         }
     }
 
