@@ -118,7 +118,8 @@ impl Ledger {
                 let entry = self.entry_mut(&who);
                 assert_eq!(entry.standing, None, "{who} has joined before");
                 (entry.standing, entry.said_when_joined) = (Some(Standing::Here), said);
-                entry.undelivered = 0;
+                // What was missing when it was forgotten was told to its own user then.
+                (entry.missed, entry.undelivered) = (0, 0);
             }
             Notice::Back { who } => self.change(&who, Standing::Lost, Standing::Here),
             Notice::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
