@@ -32,6 +32,15 @@ fn start(dials: &[Option<usize>]) -> Vec<Peer> {
     dials.iter().enumerate().map(start).collect()
 }
 
+/// Starts peers like [`start`], and waits until each has met all the others.
+fn gather(dials: &[Option<usize>]) -> Vec<Peer> {
+    let mut peers = start(dials);
+    for peer in &mut peers {
+        wait_for_members(peer, dials.len() - 1);
+    }
+    peers
+}
+
 /// How many connections each pair of peers has, those with none left out.
 fn links(peers: &[Peer]) -> BTreeMap<(usize, usize), usize> {
     let ends: Vec<_> = peers.iter().map(|peer| established(peer.child.id())).collect();
@@ -91,10 +100,7 @@ fn check_talk(peers: &mut [Peer], lines: usize) {
 fn check_shape(dials: impl Fn(usize) -> Option<usize>) {
     const COUNT: usize = 30;
     let dials: Vec<_> = (0..COUNT).map(dials).collect();
-    let mut peers = start(&dials);
-    for peer in &mut peers {
-        wait_for_members(peer, COUNT - 1);
-    }
+    let mut peers = gather(&dials);
     wait_for_one_link_a_pair(&peers);
     check_talk(&mut peers, 20);
     for peer in &peers {
@@ -128,10 +134,7 @@ fn thirty_in_a_ring_all_find_each_other() {
 #[test]
 fn two_that_dial_each_other_end_with_one_connection() {
     for _ in 0..15 {
-        let mut pair = start(&[Some(1), Some(0)]);
-        for peer in &mut pair {
-            wait_for_members(peer, 1);
-        }
+        let mut pair = gather(&[Some(1), Some(0)]);
         wait_for_one_link_a_pair(&pair);
         check_talk(&mut pair, 20);
     }
@@ -162,10 +165,7 @@ fn who_is_named_under_two_addresses_is_connected_once() {
 
 #[test]
 fn a_pipe_reaches_everybody_through_one_address() {
-    let mut peers = start(&[None, Some(0), Some(1), Some(2), Some(3)]);
-    for peer in &mut peers {
-        wait_for_members(peer, 4);
-    }
+    let mut peers = gather(&[None, Some(0), Some(1), Some(2), Some(3)]);
     let address = peers[3].address();
     for round in 0..3 {
         let mut bot = Peer::named("bot", &[address]);
@@ -183,10 +183,7 @@ fn a_pipe_reaches_everybody_through_one_address() {
 
 #[test]
 fn a_long_pipe_reaches_everybody_whole() {
-    let mut peers = start(&[None, Some(0), Some(1), Some(2)]);
-    for peer in &mut peers {
-        wait_for_members(peer, 3);
-    }
+    let mut peers = gather(&[None, Some(0), Some(1), Some(2)]);
     let address = peers[0].address().to_string();
     for (round, history) in ["20", "0"].iter().enumerate() {
         // More than anybody asks for of the past, and more than the log holds.
@@ -208,10 +205,7 @@ fn a_long_pipe_reaches_everybody_whole() {
 
 #[test]
 fn who_was_never_reached_is_told_of_as_well() {
-    let mut peers = start(&[None, Some(0), Some(0)]);
-    for peer in &mut peers {
-        wait_for_members(peer, 2);
-    }
+    let mut peers = gather(&[None, Some(0), Some(0)]);
     peers[2].signal(Signal::STOP);
     let address = peers[0].address();
     let mut bot = Peer::named("bot", &[address]);
@@ -227,10 +221,7 @@ fn who_was_never_reached_is_told_of_as_well() {
 /// its group is reached.
 #[test]
 fn a_pipe_waits_for_a_peer_that_is_slow_to_introduce_itself() {
-    let mut peers = start(&[None, Some(0)]);
-    for peer in &mut peers {
-        wait_for_members(peer, 1);
-    }
+    let mut peers = gather(&[None, Some(0)]);
     let address = peers[0].address();
     peers[0].signal(Signal::STOP);
     let mut bot = Peer::named("bot", &[address]);
@@ -251,10 +242,7 @@ fn a_pipe_waits_for_a_peer_that_is_slow_to_introduce_itself() {
 
 #[test]
 fn a_newcomer_is_shown_the_last_messages_of_each_in_the_order_of_their_times() {
-    let mut peers = start(&[None, Some(0), Some(0)]);
-    for peer in &mut peers {
-        wait_for_members(peer, 2);
-    }
+    let mut peers = gather(&[None, Some(0), Some(0)]);
     let mut said = Vec::new();
     for round in 0..10 {
         for speaker in 0..3 {
@@ -521,10 +509,7 @@ fn a_member_that_is_killed_is_lost_once_and_its_next_run_joins() {
 
 #[test]
 fn a_member_that_was_stopped_longer_than_everybody_waits_is_told_exactly_what_it_missed() {
-    let mut peers = start(&[None, Some(0), Some(0)]);
-    for peer in &mut peers {
-        wait_for_members(peer, 2);
-    }
+    let mut peers = gather(&[None, Some(0), Some(0)]);
     peers[1].signal(Signal::STOP);
     // More than the system and the log keep for somebody who takes nothing.
     let lines = 20_000;
@@ -565,10 +550,7 @@ fn a_member_that_was_stopped_longer_than_everybody_waits_is_told_exactly_what_it
 
 #[test]
 fn who_leaves_is_told_who_did_not_get_what() {
-    let mut peers = start(&[None, Some(0), Some(0)]);
-    for peer in &mut peers {
-        wait_for_members(peer, 2);
-    }
+    let mut peers = gather(&[None, Some(0), Some(0)]);
     peers[0].say("one");
     for reader in [1, 2] {
         peers[reader].conversation.wait_for("peer0: one");
@@ -591,10 +573,7 @@ fn who_leaves_is_told_who_did_not_get_what() {
 
 #[test]
 fn a_plain_peer_joins_nobody_and_is_told_of_nobody() {
-    let mut peers = start(&[None, Some(0)]);
-    for peer in &mut peers {
-        wait_for_members(peer, 1);
-    }
+    let mut peers = gather(&[None, Some(0)]);
     let address = peers[0].address();
     let mut plain = Peer::start(&["-n", "plain", "--plain", "0", &address.to_string()]);
     plain.notices.wait_for("connected to ");

@@ -148,6 +148,11 @@ impl Alice {
         (client, pass)
     }
 
+    /// Introduces a member that tells lies.
+    fn meet_mallory(&mut self) -> ClientId {
+        self.meet(address(9, 1000), 9, "mallory").0
+    }
+
     fn shown(&self) -> Vec<String> {
         let message = |notice: &Notice| match notice {
             Notice::Message { from, text, .. } => Some(format!("{from}: {text}")),
@@ -213,7 +218,7 @@ fn one_connection_is_one_member_s() {
 fn a_pass_is_shown_only_where_it_was_given() {
     let mut alice = Alice::new();
     alice.meet(address(2, 1000), 2, "bob");
-    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    let mallory = alice.meet_mallory();
     alice.hear_frame(mallory, &format!("member {} 10.0.0.9:6000 whoever", id(10)));
     let (client, dialled) = alice.answer();
     assert_eq!(dialled, address(9, 6000));
@@ -282,7 +287,7 @@ fn a_thousand_dead_addresses_keep_nobody_from_being_dialled() {
     let attempt = alice.group.poll_dial(alice.now).expect("the named one");
     alice.group.handle_dial_failed(attempt.dial, "refused".into(), alice.now);
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
-    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    let mallory = alice.meet_mallory();
     for some in dead(2 * MEMBERS_MAX).lines().collect::<Vec<_>>().chunks(500) {
         alice.hear_frame(mallory, &some.join("\n"));
     }
@@ -313,7 +318,7 @@ fn a_thousand_dead_addresses_keep_nobody_from_being_dialled() {
 #[test]
 fn a_script_does_not_wait_for_ever_for_those_that_somebody_tells_of() {
     let mut alice = Alice::new();
-    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    let mallory = alice.meet_mallory();
     let since = alice.now;
     for number in 0..30 {
         alice.hear_frame(mallory, dead(30).lines().nth(number).expect("a line"));
@@ -328,7 +333,7 @@ fn a_script_does_not_wait_for_ever_for_those_that_somebody_tells_of() {
 fn only_where_a_member_was_found_is_told_to_others() {
     let mut alice = Alice::new();
     alice.meet(address(2, 1000), 2, "bob");
-    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    let mallory = alice.meet_mallory();
     alice.hear_frame(mallory, &format!("member {} 10.9.9.1:1,10.9.9.2:1 bob", id(2)));
     let carol = alice.accept(address(3, 1000));
     let answer = alice.hear_frame(carol, &format!("id {}\nname carol\nport 5000", id(3)));
@@ -344,7 +349,7 @@ fn a_plain_peer_is_heard_whatever_somebody_says_of_its_address() {
         let mut alice = Alice::who_dials(&[address(2, 5000)]);
         let attempt = alice.group.poll_dial(alice.now).expect("the named one");
         if is_reported {
-            let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+            let mallory = alice.meet_mallory();
             alice.meet(address(3, 1000), 3, "xavier");
             alice.hear_frame(mallory, &format!("member {} 10.0.0.2:5000 xavier", id(3)));
         }
@@ -401,7 +406,7 @@ fn newcomers_find_a_place_after_a_flood_of_ids() {
 #[test]
 fn an_id_at_an_address_where_another_was_expected_hurts_nobody() {
     let mut alice = Alice::new();
-    let (mallory, _) = alice.meet(address(9, 1000), 9, "mallory");
+    let mallory = alice.meet_mallory();
     let first = format!("member {} 10.0.0.9:6000,10.0.0.9:6001 x\n", id(10));
     alice.hear_frame(mallory, &(first + &dead(MEMBERS_MAX / 2)));
     alice.hear_frame(mallory, &dead(MEMBERS_MAX));

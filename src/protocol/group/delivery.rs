@@ -186,10 +186,15 @@ impl<S> Group<S> {
         let Some(member) = self.members.get_mut(key).filter(|member| member.will_be_told) else { return };
         member.will_be_told = false;
         member.have_told = Some(now);
-        let wanted = member.have.map(Wanted::From);
         if let Some(id) = self.best_link(key) {
-            self.push_frame(id, &PeerFrame { wanted, ..PeerFrame::default() });
+            self.push_have(id, key);
         }
+    }
+
+    /// Tells a member over `id` how many of its messages we have.
+    pub(super) fn push_have(&mut self, id: ClientId, key: MemberKey) {
+        let wanted = self.members[key].have.map(Wanted::From);
+        self.push_frame(id, &PeerFrame { wanted, ..PeerFrame::default() });
     }
 
     /// Ends the waiting for the past, if there is nothing to wait for any more.

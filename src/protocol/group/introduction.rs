@@ -349,8 +349,7 @@ impl<S> Group<S> {
         self.timers.add_news(key, now);
         // Of several, those that are alive show it, and those that only look it end the sooner.
         for link in links.iter().copied().filter(|_| links.len() > 1) {
-            let have = self.members[key].have.map(Wanted::From);
-            self.push_frame(link, &PeerFrame { wanted: have, ..PeerFrame::default() });
+            self.push_have(link, key);
         }
     }
 

@@ -11,16 +11,13 @@ use super::{
 use crate::limits::{ADDRESSES_MAX, FORGET, INTRODUCTION, MEMBER_ADDRESSES_MAX, NEWS_INTERVAL, NEWS_MAX};
 use crate::protocol::dial::DialId;
 use crate::protocol::member::{Member, Presence};
-use crate::protocol::peer_frame::{PeerFrame, Report, Wanted};
+use crate::protocol::peer_frame::{PeerFrame, Report};
 
 impl<S> Group<S> {
     /// Learns where a member is reached from how it was, and that nobody else is there.
     pub(super) fn learn_own_address(&mut self, id: ClientId, key: MemberKey, now: Instant) {
-        let address = self.clients[id.0].reached_at();
-        if let Some(address) = address {
+        if let Some(address) = self.clients[id.0].reached_at() {
             self.members[key].handle_found(address);
-        }
-        if let Some(address) = address {
             let leads_to_it = |(slot, client): (usize, &Client<S>)| {
                 let is_unknown = client.introduction.member().is_none() && client.state == State::Open;
                 let leads = client.dialled.is_some() && client.address == address && client.heard_early == 0;
@@ -257,9 +254,7 @@ impl<S> Group<S> {
     pub(super) fn part(&mut self, key: MemberKey, id: ClientId) {
         let who = Rc::clone(&self.members[key].shown);
         self.tell(Notice::Left { who });
-        if let Some(have) = self.members[key].have {
-            self.push_frame(id, &PeerFrame { wanted: Some(Wanted::From(have)), ..PeerFrame::default() });
-        }
+        self.push_have(id, key);
         self.remove_member(key, true);
     }
 
