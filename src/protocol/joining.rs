@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::member::MemberKey;
 use super::message::Timestamp;
 use super::notice::Notice;
-use crate::limits::{JOIN, JOIN_BYTES, NOTICE_BYTES_EACH};
+use crate::limits::{JOIN, JOIN_BYTES};
 
 /// What waits until the past is complete.
 #[derive(Debug, Default)]
@@ -63,8 +63,8 @@ impl Joining {
 
     /// Keeps a message from before we came.
     pub fn keep_past(&mut self, from: MemberKey, notice: Notice) {
-        let Notice::Message { at, text, .. } = &notice else { return };
-        self.bytes += text.len() + NOTICE_BYTES_EACH;
+        let Notice::Message { at, .. } = &notice else { return };
+        self.bytes += notice.kept_bytes();
         let said_at = match at {
             Some(Timestamp::Zoned(at)) => at.timestamp_micros(),
             Some(Timestamp::Local(at)) => at.and_utc().timestamp_micros(),
@@ -77,8 +77,7 @@ impl Joining {
 
     /// Keeps what is told meanwhile.
     pub fn keep_present(&mut self, notice: Notice) {
-        let text_bytes = if let Notice::Message { text, .. } = &notice { text.len() } else { 0 };
-        self.bytes += text_bytes + NOTICE_BYTES_EACH;
+        self.bytes += notice.kept_bytes();
         self.present.push(notice);
     }
 

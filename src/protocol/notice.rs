@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::message::Timestamp;
-use crate::limits::{FRAME_BYTES_MAX, LOG_BYTES};
+use crate::limits::{FRAME_BYTES_MAX, LOG_BYTES, NOTICE_BYTES_EACH};
 
 /// One thing to tell.
 ///
@@ -105,6 +105,14 @@ pub enum Notice {
     },
     /// Nobody can be accepted at the moment, and this is why.
     CannotAccept(String),
+}
+
+impl Notice {
+    /// How many bytes it counts for while it is kept.
+    pub(super) fn kept_bytes(&self) -> usize {
+        let text_bytes = if let Self::Message { text, .. } = self { text.len() } else { 0 };
+        text_bytes + NOTICE_BYTES_EACH
+    }
 }
 
 /// Why a connection ended without goodbye.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{ClientId, Dialled, Group, Introduction, MemberKey, Notice};
-use crate::limits::{EARLY_BYTES_MAX, NOTICE_BYTES_EACH};
+use crate::limits::EARLY_BYTES_MAX;
 use crate::protocol::client::Name;
 use crate::protocol::dial::DialId;
 use crate::protocol::frame::Frame;
@@ -66,7 +66,7 @@ impl<S> Group<S> {
     fn tell_plain(&mut self, id: ClientId, notice: Notice) {
         let Notice::Message { at, text, .. } = &notice else { return };
         let client = &mut self.clients[id.0];
-        let (is_told, bytes) = (at.is_some() || !text.is_empty(), text.len() + NOTICE_BYTES_EACH);
+        let (is_told, bytes) = (at.is_some() || !text.is_empty(), notice.kept_bytes());
         if !matches!(client.introduction, Introduction::Begun(_)) {
             client.heard_early += 1;
             self.notices.extend(is_told.then_some(notice));
