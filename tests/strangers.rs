@@ -644,3 +644,48 @@ fn another_run_at_a_place_with_two_addresses_takes_the_place_of_the_first() {
     assert_eq!(names.collect::<Vec<_>>(), ["bob", "bob"]);
     assert_eq!(alice.pass_alone(Duration::from_secs(60)), []);
 }
+
+/// A pipe says more than the log holds while the first peer introduces itself and tells of the others.
+#[test]
+fn what_the_group_is_owed_is_kept_until_its_members_are_known() {
+    let mut alice = Alice::who_dials(&[address(2, 5000)]);
+    let say_all = |alice: &mut Alice, client: Option<ClientId>| {
+        let (now, before) = (alice.now, alice.group.said());
+        for _ in 0..100 {
+            while alice.group.said() <= alice.group.say_limit(now) && alice.group.said() < before + (8 << 20)
+            {
+                alice.group.say(&"x".repeat(1000), DateTime::UNIX_EPOCH.fixed_offset());
+                // Who is connected takes it at once.
+                client.map(|client| alice.hear(client, ""));
+            }
+        }
+    };
+    let (bob, _) = alice.answer();
+    say_all(&mut alice, Some(bob));
+    let told =
+        alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000\npass {}\nlast 20", id(2), id(OUR_PASS)));
+    say_all(&mut alice, Some(bob));
+    alice.hear_frame(bob, &format!("proof {}\nfrom 0", value(&told, "pass").expect("a pass")));
+    say_all(&mut alice, Some(bob));
+    alice.hear_frame(bob, &format!("member {} 10.0.0.3:5000 carol\nall members", id(3)));
+    say_all(&mut alice, Some(bob));
+    let (carol, _) = alice.answer();
+    let told = alice
+        .hear_frame(carol, &format!("id {}\nname carol\nport 5000\npass {}\nlast 20", id(3), id(OUR_PASS)));
+    assert_eq!(value(&told, "from"), Some("0".into()), "everything is for carol, too");
+    alice.hear_frame(carol, &format!("proof {}\nfrom 0\nall members", value(&told, "pass").expect("a pass")));
+    let before = alice.group.said();
+    say_all(&mut alice, Some(bob));
+    assert!(alice.group.said() > before + (4 << 20), "now nothing waits any more");
+}
+
+#[test]
+fn a_script_waits_until_its_peer_has_told_of_the_others() {
+    let mut alice = Alice::who_dials(&[address(2, 5000)]);
+    let (bob, _) = alice.answer();
+    let told = alice.hear_frame(bob, &format!("id {}\nname bob\npass {}\nlast 20", id(2), id(OUR_PASS)));
+    alice.hear_frame(bob, &format!("proof {}\nfrom 0", value(&told, "pass").expect("a pass")));
+    assert!(alice.group.is_reaching_out(alice.now, alice.now));
+    alice.hear_frame(bob, "all members");
+    assert!(!alice.group.is_reaching_out(alice.now, alice.now));
+}

@@ -132,7 +132,25 @@ impl<S> Group<S> {
         let mut members = self.members.iter();
         // There may always be somebody who tells of yet another.
         now < since + 2 * DIAL
-            && (timed.any(|(_, id)| is_soon_met(id)) || members.any(|(_, member)| member.is_soon_met(now)))
+            && (timed.any(|(_, id)| is_soon_met(id))
+                || members.any(|(_, member)| member.is_soon_met(now))
+                || self.owed_to_groups().next().is_some())
+    }
+
+    /// From which message on the groups are owed what was said, of those peers that the user named and
+    /// that have yet to tell of all their members: while they introduce themselves, and for
+    /// [`INTRODUCTION`] at most.
+    pub(super) fn owed_to_groups(&self) -> impl Iterator<Item = u64> {
+        self.timers.introducing.iter().filter_map(|(_, id)| {
+            let client = self.clients.get(id.0).filter(|client| client.state == State::Open)?;
+            let Some(Dialled { dial: DialId::Named(_), .. }) = client.dialled else { return None };
+            let member = &self.members[client.introduction.member()?];
+            let has_told = match client.introduction {
+                Introduction::Complete(_) => client.exchange.as_ref()?.has_told_members,
+                _ => !member.is_unmet(),
+            };
+            (!has_told).then_some(member.owed)
+        })
     }
 
     /// Until when somebody may still turn out to be slow and no plain peer: whom the user named, and who

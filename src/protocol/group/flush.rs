@@ -101,13 +101,15 @@ impl<S> Group<S> {
     }
 
     /// How far, as a position in the log, the user may go on talking: until then the log holds all
-    /// that is needed by clients that are slow but alive, and by peers dialled for the first time.
+    /// that is needed by clients that are slow but alive, by peers dialled for the first time, and by the
+    /// members that those will tell of.
     #[must_use]
     pub fn say_limit(&self, now: Instant) -> u64 {
         let slow = self.behind.iter().map(|id| &self.clients[id.0]).filter(|client| client.holds_back(now));
         let first = self.named.iter().filter(|dial| dial.is_first_attempt()).map(Dial::next_message);
         let unmet = self.members.iter().map(|(_, member)| member).filter(|member| member.is_soon_met(now));
         let numbers = first.chain(unmet.map(|member| member.owed));
+        let numbers = numbers.chain(self.owed_to_groups());
         let needed =
             slow.map(|client| client.cursor).chain(numbers.map(|number| self.log.position_of(number)));
         needed.min().unwrap_or(self.log.end()) + (LOG_BYTES - LINE_LOG_BYTES_MAX) as u64
