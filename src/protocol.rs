@@ -36,5 +36,5 @@ pub use group::Attempt;
 pub use group::{Group, Setup};
 pub use inbox::Inbox;
 pub use log::Log;
-pub use notice::{LostReason, Notice};
+pub use notice::{LostReason, Notice, Who};
 pub use peer_frame::MemberId;

@@ -238,7 +238,7 @@ fn who_introduces_itself_is_told_apart_until_it_has() {
     assert_eq!(alice.shown(), [""; 0], "it will say it again, and as a member");
     alice.hear(stranger, "\nx|\nbob<EXITENCD>");
     assert_eq!(alice.shown(), ["bob (10.0.0.9:1000): hello"]);
-    let left = |notice: &Notice| matches!(notice, Notice::Left { who } if !who.contains("10.0.0.9"));
+    let left = |notice: &Notice| matches!(notice, Notice::Left { who } if !who.name.contains("10.0.0.9"));
     assert!(!alice.was_told(left));
 }
 
@@ -638,7 +638,7 @@ fn another_run_at_a_place_with_two_addresses_takes_the_place_of_the_first() {
         }
     }
     let names = alice.told.iter().filter_map(|notice| match notice {
-        Notice::Joined { who } => Some(&**who),
+        Notice::Joined { who } => Some(&*who.name),
         _ => None,
     });
     assert_eq!(names.collect::<Vec<_>>(), ["bob", "bob"]);

@@ -27,7 +27,7 @@ use super::joining::Joining;
 use super::log::Log;
 use super::member::{MemberKey, Members};
 use super::message::MessageWriter;
-use super::notice::{LostReason, Notice};
+use super::notice::{LostReason, Notice, Who};
 use super::peer_frame::{MemberId, Word};
 use crate::limits::INTRODUCTION_WAIT;
 pub use dialling::Attempt;

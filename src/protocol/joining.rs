@@ -97,10 +97,13 @@ mod tests {
 
     use super::*;
     use crate::limits::HISTORY_DEFAULT;
+    use crate::protocol::Who;
 
     fn message(at: i64, text: &str) -> Notice {
         let at = DateTime::from_timestamp_micros(at).expect("a time").fixed_offset();
-        Notice::Message { at: Some(Timestamp::Zoned(at)), from: "x".into(), text: text.to_owned() }
+        let from = Who { name: "x".into(), id: None, address: None };
+        let at = Some(Timestamp::Zoned(at));
+        Notice::Message { at, from, text: text.to_owned(), is_past: true, is_private: false }
     }
 
     fn keys(count: usize) -> Vec<MemberKey> {

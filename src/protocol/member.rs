@@ -13,6 +13,7 @@ use slab::Slab;
 
 use super::client::ClientId;
 use super::dial::Dial;
+use super::notice::Who;
 use super::peer_frame::{MemberId, Report, Word};
 use crate::limits::{
     DIAL, FORMER_MEMBERS_MAX, HAVE_INTERVAL, MEMBER_ADDRESSES_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX,
@@ -120,6 +121,11 @@ impl Member {
             reports_renewed: now,
             list_told: None,
         }
+    }
+
+    /// Who it is, for a notice.
+    pub fn who(&self) -> Who {
+        Who { name: Rc::clone(&self.shown), id: Some(self.id), address: self.found_at.first().copied() }
     }
 
     pub fn is_here(&self) -> bool {

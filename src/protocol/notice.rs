@@ -6,7 +6,20 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::message::Timestamp;
+use super::peer_frame::MemberId;
 use crate::limits::{FRAME_BYTES_MAX, LOG_BYTES, NOTICE_BYTES_EACH};
+
+/// Somebody of whom a notice tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// What it is called here: its name, told apart from others of that name; its address if it never
+    /// told one.
+    pub name: Rc<str>,
+    /// Who it is, if it introduced itself.
+    pub id: Option<MemberId>,
+    /// Where it is reached, or came from.
+    pub address: Option<SocketAddr>,
+}
 
 /// One thing to tell.
 ///
@@ -17,25 +30,36 @@ pub enum Notice {
     Message {
         /// When, by the sender's clock; `None` for a body of another shape.
         at: Option<Timestamp>,
-        /// The sender's name; the address for a body of another shape.
-        from: Rc<str>,
+        /// Who said it; under its address for a body of another shape.
+        from: Who,
         /// What was said.
         text: String,
+        /// It was said before the two knew of each other.
+        is_past: bool,
+        /// It was said to us alone.
+        is_private: bool,
     },
     /// A member has come that was not here before.
     Joined {
-        /// Its name.
-        who: Rc<str>,
+        /// Who.
+        who: Who,
     },
     /// A member that was lost is here again.
     Back {
-        /// Its name.
-        who: Rc<str>,
+        /// Who.
+        who: Who,
+    },
+    /// A member has another name.
+    Renamed {
+        /// Who, under the new name.
+        who: Who,
+        /// What it was called here before.
+        before: Rc<str>,
     },
     /// Messages that a member said at this place will never come.
     Missed {
-        /// Its name.
-        who: Rc<str>,
+        /// Who.
+        who: Who,
         /// How many.
         count: u64,
     },
@@ -43,13 +67,13 @@ pub enum Notice {
     Present,
     /// A peer said goodbye.
     Left {
-        /// Its name; the address if it never told one.
-        who: Rc<str>,
+        /// Who.
+        who: Who,
     },
     /// A connection ended without goodbye.
     Lost {
-        /// The peer's name; the address if it never told one.
-        who: Rc<str>,
+        /// Who.
+        who: Who,
         /// Why it ended.
         why: LostReason,
     },
@@ -81,22 +105,22 @@ pub enum Notice {
     },
     /// A member never got some of the user's messages, and will not.
     Undelivered {
-        /// Its name.
-        who: Rc<str>,
+        /// Who.
+        who: Who,
         /// How many.
         count: u64,
     },
     /// A member was gone for so long that it is waited for no more.
     Forgotten {
-        /// Its name.
-        who: Rc<str>,
+        /// Who.
+        who: Who,
     },
     /// Somebody said that it is a member, and could not show it.
     Impostor {
         /// Where it came from, or was dialled.
         address: SocketAddr,
         /// Who it said it is.
-        who: Rc<str>,
+        who: Who,
     },
     /// There is nobody who could read what was typed.
     Unheard {
@@ -105,6 +129,12 @@ pub enum Notice {
     },
     /// Nobody can be accepted at the moment, and this is why.
     CannotAccept(String),
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 impl Notice {

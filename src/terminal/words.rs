@@ -46,6 +46,7 @@ impl Words {
             Notice::Message { .. }
             | Notice::Joined { .. }
             | Notice::Back { .. }
+            | Notice::Renamed { .. }
             | Notice::Missed { .. }
             | Notice::Present
             | Notice::Left { .. }
@@ -57,16 +58,17 @@ impl Words {
     /// Appends `notice` to `out`: one line, or more for a message of several.
     pub fn push(&mut self, notice: &Notice, out: &mut Vec<u8>) {
         match notice {
-            Notice::Message { at, from, text } => {
+            Notice::Message { at, from, text, .. } => {
                 out.push(b'[');
                 out.extend_from_slice(self.time(*at).as_bytes());
                 out.extend_from_slice(b"] ");
-                push_visible(from, out);
+                push_visible(&from.name, out);
                 out.extend_from_slice(b": ");
                 return push_text(text, out);
             }
             Notice::Joined { who } => push_words(out, &[who, &" has joined"]),
             Notice::Back { who } => push_words(out, &[who, &" is back"]),
+            Notice::Renamed { who, before } => push_words(out, &[before, &" is now ", who]),
             Notice::Missed { who, count: 1 } => {
                 push_words(out, &[&"1 message of ", who, &" is missing here"])
             }
@@ -165,7 +167,7 @@ fn push_text(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::LostReason;
+    use crate::protocol::{LostReason, Who};
 
     #[track_caller]
     fn check(notice: Notice, expected: &str) {
@@ -174,9 +176,14 @@ mod tests {
         assert_eq!(String::from_utf8(shown).expect("characters"), expected);
     }
 
+    fn who(name: &str) -> Who {
+        Who { name: name.into(), id: None, address: None }
+    }
+
     fn message(text: &str) -> Notice {
         let at = "2026-11-22T06:55:22.756724".parse().expect("a time");
-        Notice::Message { at: Some(Timestamp::Local(at)), from: "bob\x07".into(), text: text.to_owned() }
+        let (at, from) = (Some(Timestamp::Local(at)), who("bob\x07"));
+        Notice::Message { at, from, text: text.to_owned(), is_past: false, is_private: false }
     }
 
     #[test]
@@ -202,14 +209,14 @@ mod tests {
 
     #[test]
     fn everything_that_quotes_a_peer_is_made_safe() {
-        let who = || "\x1b]0;bob".into();
+        let (name, who) = (|| "\x1b]0;bob".into(), || who("\x1b]0;bob"));
         check(Notice::Left { who: who() }, "^[]0;bob has left the chat...\n");
         let why = LostReason::Failed("\u{9b}".into());
         check(Notice::Lost { who: who(), why }, "^[]0;bob is lost: \u{fffd}\n");
         check(
-            Notice::Unreachable { peer: who(), why: "\r".into() },
+            Notice::Unreachable { peer: name(), why: "\r".into() },
             "cannot reach ^[]0;bob: ^M; trying again\n",
         );
-        check(Notice::Oneself { peer: who() }, "^[]0;bob is this peer itself: not connected\n");
+        check(Notice::Oneself { peer: name() }, "^[]0;bob is this peer itself: not connected\n");
     }
 }

@@ -67,12 +67,12 @@ impl Ledger {
         keeps_order: &dyn Fn(&str) -> bool,
     ) {
         match notice {
-            Notice::Message { at, from, text } => {
+            Notice::Message { at, from, text, .. } => {
                 assert!(at.is_some(), "something misshapen: {text:?}");
                 let number = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
                 // Before it has shown who it is, it is called by its address, too.
                 let (from, is_early) =
-                    from.split_once(" (10.").map_or((&*from, false), |(name, _)| (name, true));
+                    from.name.split_once(" (10.").map_or((&*from.name, false), |(name, _)| (name, true));
                 let entry = self.entry_mut(from);
                 if is_early {
                     entry.early.insert(number);
@@ -104,7 +104,7 @@ impl Ledger {
                 entry.next = Some(number + 1);
             }
             Notice::Missed { who, count } => {
-                let entry = self.entry_mut(&who);
+                let entry = self.entry_mut(&who.name);
                 // Nothing of it may have come since it joined.
                 let next = entry.next.as_mut().unwrap_or(&mut entry.said_when_joined);
                 let mut unheard = (*next..).filter(|number| !entry.early.contains(number));
@@ -114,35 +114,36 @@ impl Ledger {
                 entry.missed += count;
             }
             Notice::Joined { who } => {
-                let said = said(&who);
-                let entry = self.entry_mut(&who);
+                let said = said(&who.name);
+                let entry = self.entry_mut(&who.name);
                 assert_eq!(entry.standing, None, "{who} has joined before");
                 (entry.standing, entry.said_when_joined) = (Some(Standing::Here), said);
                 // What was missing when it was forgotten was told to its own user then.
                 (entry.missed, entry.undelivered) = (0, 0);
             }
-            Notice::Back { who } => self.change(&who, Standing::Lost, Standing::Here),
+            Notice::Back { who } => self.change(&who.name, Standing::Lost, Standing::Here),
             Notice::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
             // Plain peers have no standing, nor has a connection over which somebody never introduced
             // itself who has left on another.
-            Notice::Lost { who, .. } if matches!(self.entry(&who).standing, None | Some(Standing::Left)) => {}
+            Notice::Lost { who, .. }
+                if matches!(self.entry(&who.name).standing, None | Some(Standing::Left)) => {}
             // Nor has one over which it was slow to introduce itself, and that outlives the others.
-            Notice::Lost { who, .. } if self.entry(&who).outlives() => {}
-            Notice::Lost { who, .. } => self.change(&who, Standing::Here, Standing::Lost),
+            Notice::Lost { who, .. } if self.entry(&who.name).outlives() => {}
+            Notice::Lost { who, .. } => self.change(&who.name, Standing::Here, Standing::Lost),
             Notice::Left { who } => {
-                assert!(left.contains(&*who) || who.contains(':'), "{who} has not left");
+                assert!(left.contains(&*who.name) || who.name.contains(':'), "{who} has not left");
                 // A connection over which it never introduced itself may tell of the same once more.
-                if self.entry(&who).standing.is_some_and(|standing| standing != Standing::Left) {
-                    self.change(&who, Standing::Here, Standing::Left);
+                if self.entry(&who.name).standing.is_some_and(|standing| standing != Standing::Left) {
+                    self.change(&who.name, Standing::Here, Standing::Left);
                 }
             }
-            Notice::Undelivered { who, count } => self.entry_mut(&who).undelivered = count,
+            Notice::Undelivered { who, count } => self.entry_mut(&who.name).undelivered = count,
             Notice::Present => {
                 assert!(!std::mem::replace(&mut self.has_seen_present, true), "the present begins once");
             }
             Notice::Impostor { who, .. } => panic!("{who} is taken for an impostor"),
             Notice::Forgotten { who } => {
-                let entry = self.entry_mut(&who);
+                let entry = self.entry_mut(&who.name);
                 assert_eq!(entry.standing.take(), Some(Standing::Lost), "{who} was not lost");
             }
             _ => (),

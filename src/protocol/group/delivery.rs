@@ -7,12 +7,12 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{ClientId, Dialled, Group, Introduction, MemberKey, Notice};
+use super::{ClientId, Dialled, Group, Introduction, MemberKey, Notice, Who};
 use crate::limits::EARLY_BYTES_MAX;
 use crate::protocol::client::Name;
 use crate::protocol::dial::DialId;
 use crate::protocol::frame::Frame;
-use crate::protocol::message;
+use crate::protocol::message::{self, Timestamp};
 use crate::protocol::peer_frame::{PeerFrame, Wanted};
 
 impl<S> Group<S> {
@@ -45,20 +45,22 @@ impl<S> Group<S> {
         }
         let body = frame.text();
         let Some(message) = message::read_message(&body) else {
-            let (text, from) = (text_of(&body), client.address.to_string().into());
-            return self.tell_plain(id, Notice::Message { at: None, from, text: text.to_owned() });
+            let from =
+                Who { name: client.address.to_string().into(), id: None, address: Some(client.address) };
+            return self.tell_plain(id, said(None, from, text_of(&body), false));
         };
         let version = self.members.names_version();
         let known = client.name.as_ref();
         let known = known.filter(|name| *name.own == *message.name && name.version == version);
-        let from = match known {
+        let name = match known {
             Some(name) => Rc::clone(&name.shown),
             None => {
                 let name = self.plain_name(message.name, id);
                 Rc::clone(&self.clients[id.0].name.insert(name).shown)
             }
         };
-        self.tell_plain(id, Notice::Message { at: Some(message.at), from, text: message.text.to_owned() });
+        let from = Who { name, id: None, address: Some(self.clients[id.0].address) };
+        self.tell_plain(id, said(Some(message.at), from, message.text, false));
     }
 
     /// Tells what a plain peer says, at once: it has no past, and so waits for nobody's. Who is introducing
@@ -102,12 +104,13 @@ impl<S> Group<S> {
     }
 
     /// What to call a plain peer.
-    pub(super) fn plain_who(&self, id: ClientId) -> Rc<str> {
+    pub(super) fn plain_who(&self, id: ClientId) -> Who {
         let client = &self.clients[id.0];
-        match &client.name {
+        let name = match &client.name {
             Some(name) => self.plain_name(&name.own, id).shown,
             None => client.address.to_string().into(),
-        }
+        };
+        Who { name, id: None, address: Some(client.address) }
     }
 
     /// A member's message is shown under the name of the member, whatever name is in it.
@@ -121,7 +124,7 @@ impl<S> Group<S> {
         }
         member.have = Some(number + 1);
         let is_shown = !member.shown_early.is_empty() && member.is_shown_early(number);
-        let from = Rc::clone(&member.shown);
+        let from = member.who();
         let is_past = number < member.live;
         if !std::mem::replace(&mut member.will_be_told, true) {
             match member.have_due(now) {
@@ -135,8 +138,8 @@ impl<S> Group<S> {
         }
         let body = frame.text();
         let notice = match message::read_message(&body) {
-            Some(message) => Notice::Message { at: Some(message.at), from, text: message.text.to_owned() },
-            None => Notice::Message { at: None, from, text: text_of(&body).to_owned() },
+            Some(message) => said(Some(message.at), from, message.text, is_past),
+            None => said(None, from, text_of(&body), is_past),
         };
         if is_past && self.joining.is_waiting() {
             self.joining.keep_past(key, notice);
@@ -223,6 +226,11 @@ impl<S> Group<S> {
     pub(super) fn end_joining(&mut self) {
         self.notices.extend(self.joining.end());
     }
+}
+
+/// What somebody said to everybody.
+fn said(at: Option<Timestamp>, from: Who, text: &str, is_past: bool) -> Notice {
+    Notice::Message { at, from, text: text.to_owned(), is_past, is_private: false }
 }
 
 /// What to show of a body of another shape.

@@ -1,7 +1,6 @@
 //! Ends: a connection that breaks, a peer that says goodbye, and our own leaving.
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset};
@@ -53,7 +52,7 @@ impl<S> Group<S> {
     pub(super) fn tell_undelivered(&mut self, key: MemberKey, said: u64) {
         let count = self.members[key].undelivered(said);
         if count > 0 {
-            let who = Rc::clone(&self.members[key].shown);
+            let who = self.members[key].who();
             self.notices.push_back(Notice::Undelivered { who, count });
         }
     }

@@ -103,7 +103,7 @@ impl<S> Group<S> {
                 };
                 self.complete(id, key, now);
                 if count > 0 {
-                    let who = Rc::clone(&self.members[key].shown);
+                    let who = self.members[key].who();
                     self.tell(Notice::Missed { who, count });
                 }
             }
@@ -334,7 +334,7 @@ impl<S> Group<S> {
         if let Presence::Unmet { .. } = before {
             self.members.tell_apart(&name, self.writer.name());
         }
-        let who = Rc::clone(&self.members[key].shown);
+        let who = self.members[key].who();
         match before {
             Presence::Unmet { .. } => self.notices.push_back(Notice::Joined { who }),
             Presence::Lost { .. } => self.tell(Notice::Back { who }),
@@ -383,7 +383,7 @@ impl<S> Group<S> {
 
     /// Somebody says that it is a member and cannot show it.
     fn refuse(&mut self, id: ClientId, key: MemberKey, now: Instant) {
-        let (address, who) = (self.clients[id.0].address, Rc::clone(&self.members[key].shown));
+        let (address, who) = (self.clients[id.0].address, self.members[key].who());
         self.notices.push_back(Notice::Impostor { address, who });
         self.lose(id, LostReason::Failed("not who it says".into()), now);
     }

@@ -224,7 +224,7 @@ impl<S> Group<S> {
         if is_there {
             return;
         }
-        let who = Rc::clone(&member.shown);
+        let who = member.who();
         match member.presence {
             Presence::Here if self.leaving => {
                 // Closing is the answer to our goodbye. Anything else may mean that it never came.
@@ -252,7 +252,7 @@ impl<S> Group<S> {
 
     /// A member said goodbye, over `id`. It is told how many of its messages we have.
     pub(super) fn part(&mut self, key: MemberKey, id: ClientId) {
-        let who = Rc::clone(&self.members[key].shown);
+        let who = self.members[key].who();
         self.tell(Notice::Left { who });
         self.push_have(id, key);
         self.remove_member(key, true);

@@ -1,7 +1,6 @@
 //! What is to be done without an event, and when.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::time::Instant;
 
 use super::dialling::Attempt;
@@ -122,7 +121,7 @@ impl<S> Group<S> {
                 false => self.timers.forget_at(since + FORGET),
                 true if self.members[key].others.is_empty() => {
                     if !self.members[key].is_unmet() {
-                        let who = Rc::clone(&self.members[key].shown);
+                        let who = self.members[key].who();
                         self.notices.push_back(Notice::Forgotten { who });
                     }
                     self.forget(key, now);
