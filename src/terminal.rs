@@ -3,7 +3,9 @@
 
 pub mod descriptor;
 pub mod input;
+pub mod layout;
 pub mod output;
+pub mod screen;
 pub mod visible;
 pub mod words;
 

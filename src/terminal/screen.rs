@@ -1,0 +1,265 @@
+//! The bottom of the terminal: the prompt and the typed line, below a conversation that goes on.
+//!
+//! It is pure: what is to be seen goes in, and the bytes that bring it about come out. It knows what it
+//! has drawn, and nothing of what is above. Rows are separated by line breaks of its own and never
+//! filled beyond the width, so it always knows in which row the cursor is; and it moves within a row by
+//! writing it again, so that it need not know where the terminal puts a character.
+
+use std::mem;
+
+use unicode_width::UnicodeWidthChar as _;
+
+use super::layout::{Layout, Line, Size};
+
+/// What is drawn at the bottom.
+///
+/// Invariant: the terminal's cursor is where `drawn` says, or at the start of an empty row where
+/// nothing is drawn.
+#[derive(Debug)]
+pub struct Screen {
+    size: Size,
+    /// The terminal breaks rows anew when it becomes narrower.
+    reflows: bool,
+    drawn: Option<Layout>,
+}
+
+/// Erases from the cursor to the end of the screen (ECMA-48, ED).
+const ERASE_BELOW: &[u8] = b"\x1b[J";
+
+/// Turns the character before it into an emoji, which takes two cells.
+const EMOJI_SELECTOR: char = '\u{fe0f}';
+
+/// The next row, made if there is none.
+const NEXT_ROW: &[u8] = b"\r\n";
+
+impl Screen {
+    /// A terminal of this size, whose cursor is at the start of an empty row.
+    #[must_use]
+    pub fn new(size: Size, reflows: bool) -> Self {
+        Self { size, reflows, drawn: None }
+    }
+
+    /// How large it is.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Writes `above`, whole lines that each end in a line feed, above the line, and then the line
+    /// itself: only as much of it as has changed.
+    pub fn draw(&mut self, above: &[u8], line: &Line<'_>, out: &mut Vec<u8>) {
+        // One row is left to the conversation, where there are two.
+        let rows_max = self.size.rows.saturating_sub(1);
+        let layout = Layout::new(line, self.size.columns, rows_max);
+        if !above.is_empty() {
+            self.erase(out);
+            for line in above.split_inclusive(|byte| *byte == b'\n') {
+                out.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+                out.extend_from_slice(NEXT_ROW);
+            }
+        }
+        match self.drawn.take() {
+            Some(drawn) => redraw(&drawn, &layout, out),
+            None => draw_from(&layout, 0, out),
+        }
+        self.drawn = Some(layout);
+    }
+
+    /// Takes the line away. The cursor is where it began.
+    pub fn erase(&mut self, out: &mut Vec<u8>) {
+        if let Some(drawn) = self.drawn.take() {
+            move_up(drawn.cursor.row, out);
+            out.push(b'\r');
+            out.extend_from_slice(ERASE_BELOW);
+        }
+    }
+
+    /// Leaves the line where it is and goes on below it.
+    pub fn leave_behind(&mut self, out: &mut Vec<u8>) {
+        if let Some(drawn) = self.drawn.take() {
+            for _ in drawn.cursor.row..drawn.rows.len() {
+                out.extend_from_slice(NEXT_ROW);
+            }
+        }
+    }
+
+    /// Empties the screen; what has scrolled out of it stays.
+    pub fn clear(&mut self, out: &mut Vec<u8>) {
+        self.drawn = None;
+        out.extend_from_slice(b"\x1b[H\x1b[2J");
+    }
+
+    /// Somebody else has written in the meantime: the next line is drawn in a row of its own.
+    pub fn forget(&mut self) {
+        self.drawn = None;
+    }
+
+    /// The terminal has another size: what was drawn is taken away, wherever that has put it.
+    pub fn resize(&mut self, size: Size, out: &mut Vec<u8>) {
+        let before = mem::replace(&mut self.size, size);
+        if let Some(drawn) = &mut self.drawn {
+            let is_narrower = size.columns < before.columns;
+            if is_narrower && self.reflows {
+                drawn.cursor.row = reflowed_row(drawn, size.columns);
+            }
+            self.erase(out);
+        }
+    }
+}
+
+/// How many rows the cursor is below the first, after a terminal has broken them anew.
+fn reflowed_row(drawn: &Layout, columns: usize) -> usize {
+    let above = drawn.rows[..drawn.cursor.row].iter();
+    let above = above.map(|row| broken_anew(&row.text, row.text.len(), columns) + 1);
+    let row = &drawn.rows[drawn.cursor.row].text;
+    above.sum::<usize>() + broken_anew(row, drawn.cursor.bytes, columns)
+}
+
+/// In which row of so many cells a terminal has put its cursor, that was behind the first `bytes` of a
+/// row that it has broken anew.
+fn broken_anew(text: &str, bytes: usize, columns: usize) -> usize {
+    let (mut row, mut column, mut is_code) = (0, 0, false);
+    for (at, char) in text.char_indices() {
+        // A code of a style takes no cells, and ends in this letter.
+        is_code |= char == '\x1b';
+        let is_widened = text[at + char.len_utf8()..].starts_with(EMOJI_SELECTOR);
+        let width = match char.width() {
+            _ if is_code => 0,
+            Some(1) if is_widened => 2,
+            width => width.unwrap_or(0),
+        };
+        is_code &= char != 'm';
+        if column + width > columns {
+            (row, column) = (row + 1, 0);
+        }
+        // A cursor with nothing behind it stays on a row that is full.
+        if at >= bytes {
+            break;
+        }
+        column += width;
+    }
+    row
+}
+
+/// From what is drawn to what is to be seen.
+fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
+    let (from, to) = (drawn.cursor, layout.cursor);
+    let pairs = drawn.rows.iter().zip(&layout.rows);
+    let equal = pairs.take_while(|(before, after)| before.text == after.text).count();
+    if equal == drawn.rows.len() && equal == layout.rows.len() {
+        let row = &layout.rows[to.row].text;
+        if from.row == to.row && from.bytes <= to.bytes {
+            // Nothing at all, or what it passes over.
+            out.extend_from_slice(&row.as_bytes()[from.bytes..to.bytes]);
+        } else if from.row >= to.row {
+            move_up(from.row - to.row, out);
+            out.push(b'\r');
+            out.extend_from_slice(layout.before_cursor().as_bytes());
+        } else {
+            (from.row..to.row).for_each(|_| out.extend_from_slice(NEXT_ROW));
+            out.extend_from_slice(layout.before_cursor().as_bytes());
+        }
+        return;
+    }
+    let is_last = |layout: &Layout, row: usize| row + 1 == layout.rows.len();
+    if equal == from.row && is_last(drawn, equal) && is_last(layout, equal) {
+        let (before, after) = (&drawn.rows[equal].text, &layout.rows[equal].text);
+        // The usual case: something was typed at the end.
+        if from.bytes == before.len() && to.row == equal && to.bytes == after.len() {
+            if let Some(more) = after.strip_prefix(before.as_str()) {
+                return out.extend_from_slice(more.as_bytes());
+            }
+        }
+    }
+    // At least one row is drawn: where rows are only gone, the last of those that stay, since
+    // erasing begins in it.
+    let first = equal.min(layout.rows.len() - 1);
+    if first <= from.row {
+        move_up(from.row - first, out);
+    } else {
+        (from.row..first).for_each(|_| out.extend_from_slice(NEXT_ROW));
+    }
+    out.push(b'\r');
+    out.extend_from_slice(ERASE_BELOW);
+    draw_from(layout, first, out);
+}
+
+/// Writes the rows from `first` on, in which the cursor is, and puts it where it belongs.
+fn draw_from(layout: &Layout, first: usize, out: &mut Vec<u8>) {
+    for (index, row) in layout.rows.iter().enumerate().skip(first) {
+        if index > first {
+            out.extend_from_slice(NEXT_ROW);
+        }
+        out.extend_from_slice(row.text.as_bytes());
+    }
+    let last = layout.rows.len() - 1;
+    let is_at_end = layout.cursor.row == last && layout.cursor.bytes == layout.rows[last].text.len();
+    if !is_at_end {
+        move_up(last - layout.cursor.row, out);
+        out.push(b'\r');
+        out.extend_from_slice(layout.before_cursor().as_bytes());
+    }
+}
+
+/// Moves the cursor up (ECMA-48, CUU).
+fn move_up(rows: usize, out: &mut Vec<u8>) {
+    if rows > 0 {
+        out.extend_from_slice(format!("\x1b[{rows}A").as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str, cursor: usize) -> Line<'_> {
+        Line { prompt: "> ", style: ("", ""), text, cursor }
+    }
+
+    /// From a text and its cursor, `|`, to others: what is written for each.
+    #[track_caller]
+    fn check(steps: &[(&str, &str)]) {
+        let mut screen = Screen::new(Size::new(10, 5), true);
+        for (text, expected) in steps {
+            let cursor = text.find('|').expect("a cursor");
+            let mut out = Vec::new();
+            screen.draw(b"", &line(&text.replace('|', ""), cursor), &mut out);
+            assert_eq!(String::from_utf8(out).expect("characters"), *expected, "for {text}");
+        }
+    }
+
+    #[test]
+    fn only_what_changed_is_written() {
+        check(&[("|", "> "), ("a|", "a"), ("abc|", "bc"), ("abc|", "")]);
+        check(&[("abc|", "> abc"), ("ab|", "\r\x1b[J> ab"), ("a|b", "\r> a"), ("ab|", "b")]);
+        check(&[("12345678|", "> 12345678\r\n"), ("12345678x|", "x")]);
+        check(&[
+            ("12345678x|", "> 12345678\r\nx"),
+            ("12345678|", "\r\x1b[J"),
+            ("1234567|", "\x1b[1A\r\x1b[J> 1234567"),
+        ]);
+    }
+
+    #[test]
+    fn what_is_said_stands_above() {
+        let (mut screen, mut out) = (Screen::new(Size::new(10, 5), true), Vec::new());
+        screen.draw(b"", &line("12345678x", 9), &mut out);
+        out.clear();
+        screen.draw(b"one\ntwo\n", &line("12345678x", 9), &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), "\x1b[1A\r\x1b[Jone\r\ntwo\r\n> 12345678\r\nx");
+        out.clear();
+        screen.erase(&mut out);
+        screen.erase(&mut out);
+        assert_eq!(out, b"\x1b[1A\r\x1b[J");
+    }
+
+    #[test]
+    fn a_line_that_is_left_behind_is_not_written_over() {
+        let (mut screen, mut out) = (Screen::new(Size::new(10, 5), true), Vec::new());
+        screen.draw(b"", &line("12345678x", 3), &mut out);
+        out.clear();
+        screen.leave_behind(&mut out);
+        screen.erase(&mut out);
+        assert_eq!(out, b"\r\n\r\n");
+    }
+}
