@@ -59,6 +59,10 @@ pub const UNMET_TOLD_MAX: usize = 16;
 /// slow one, if it is not a plain one.
 pub const SILENCE: Duration = Duration::from_secs(3);
 
+/// How long `--send` waits until everybody has what was said: as long as somebody who takes nothing is
+/// waited for anywhere.
+pub const SEND: Duration = STALL;
+
 /// The most of the first pause before a peer is dialled again; it doubles with every failure.
 pub const RETRY_MIN: Duration = Duration::from_millis(250);
 
@@ -67,6 +71,16 @@ pub const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// Addresses that one name may have; more are passed over.
 pub const ADDRESSES_MAX: usize = 16;
+
+/// How long a name that the user types is looked up: what a resolver takes for two servers that do not
+/// answer (resolv.conf(5): 5 s each).
+pub const LOOK_UP: Duration = Duration::from_secs(10);
+
+/// Names that wait to be looked up, one after the other.
+pub const LOOK_UPS_MAX: usize = 16;
+
+/// What the answer to a look-up may take, in bytes: far more than [`ADDRESSES_MAX`] addresses.
+pub const LOOK_UP_BYTES_MAX: usize = 4096;
 
 // The group.
 
@@ -127,6 +141,17 @@ pub const JOIN: Duration = Duration::from_secs(2);
 /// How much a newcomer keeps for that long, in bytes of text.
 pub const JOIN_BYTES: usize = 256 << 10;
 
+/// Private messages kept for one member until it has them, in bytes: what fits one frame, or 1,000 lines.
+/// For [`MEMBERS_MAX`] members at once nobody says so much.
+pub const PRIVATE_BYTES: usize = 64 << 10;
+
+/// The text of one private message, in bytes; a longer one becomes several. An escape adds one byte to
+/// seven, so it fits a frame.
+pub const PRIVATE_TEXT_BYTES: usize = 48 << 10;
+
+/// Peers that the user may name, at the start and while chatting.
+pub const NAMED_MAX: usize = 1_000;
+
 // Connections that fell silent.
 
 /// Silence after which the kernel asks whether the other machine is still there. With
@@ -181,10 +206,40 @@ pub const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX;
 /// A piece of a longer line, in bytes: fits one frame unless it is full of codes.
 pub const LINE_PIECE_BYTES: usize = 60_000;
 
+/// What is kept of a sequence that a terminal sends for a key, in bytes: the longest that is known takes
+/// 8, and answers to questions that nobody asked take some 30.
+pub const SEQUENCE_BYTES_MAX: usize = 32;
+
+/// Lines in one paste from which on the user is asked first.
+pub const PASTE_LINES_ASK: usize = 21;
+
+/// Lines that the user has typed and can have again.
+pub const RECALL_LINES_MAX: usize = 1_000;
+
+/// The same, in bytes.
+pub const RECALL_BYTES_MAX: usize = 1 << 20;
+
+/// Steps of editing that can be undone.
+pub const UNDO_MAX: usize = 100;
+
 /// Conversation waiting for standard output, in bytes. From here on nothing is read from peers, so
 /// that it grows by no more than what one read of one client can add: 64 KiB of `x<MSGENCD>` become
 /// some 450 KiB of lines.
 pub const OUTPUT_BYTES: usize = 256 << 10;
+
+/// Conversation waiting for a terminal that somebody sits at, in bytes: some 10,000 lines, more than
+/// anybody reads at once. Of more, the oldest are skipped.
+pub const BACKLOG_BYTES: usize = 1 << 20;
+
+/// How much of it is drawn in one turn, in bytes, more or less: what a slow terminal draws in a
+/// sixtieth of a second, so that what is typed is seen at once.
+pub const DRAW_TURN_BYTES: usize = 32 << 10;
+
+/// Conversation waiting for the file in which it is recorded, in bytes, while that cannot be written.
+pub const RECORD_BYTES: usize = 256 << 10;
+
+/// A file that could not be written is tried again after this long.
+pub const RECORD_RETRY: Duration = Duration::from_secs(1);
 
 /// Notices waiting for standard error, in bytes. What does not fit is counted instead.
 pub const NOTICE_BYTES: usize = 64 << 10;
@@ -209,6 +264,8 @@ const _: () = {
     assert!(LINE_PIECE_BYTES + 1024 < FRAME_BYTES_MAX);
     assert!(LINE_LOG_BYTES_MAX * 4 <= LOG_BYTES);
     assert!(NAME_BYTES_MAX * 2 + 128 < 1024);
+    assert!(PRIVATE_TEXT_BYTES / 7 * 8 + 1024 < FRAME_BYTES_MAX);
+    assert!(PRIVATE_TEXT_BYTES <= PRIVATE_BYTES);
     assert!(HOLD_BACK.as_millis() < LEAVE_STALL.as_millis());
     assert!(LEAVE_STALL.as_millis() < STALL.as_millis());
     assert!(SHARED_WRITE_BYTES <= OUTPUT_TURN_BYTES);

@@ -15,6 +15,8 @@
 //! | [`peer_frame`] | what peers tell each other beside what their users say |
 //! | [`Dial`] | the way to one peer |
 //! | `member`, `joining` | who belongs to the group and has what of whom; the past that a newcomer is shown |
+//! | `private` | what two members say to each other alone |
+//! | [`roster`] | what the user is told of who is there |
 //! | [`Group`] | clients, dials and the log together |
 //! | [`Notice`] | what the user is told |
 
@@ -29,6 +31,8 @@ pub mod member;
 pub mod message;
 pub mod notice;
 pub mod peer_frame;
+mod private;
+pub mod roster;
 
 pub use client::{Client, ClientId};
 pub use dial::{Dial, DialId, Peer};

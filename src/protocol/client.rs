@@ -137,8 +137,11 @@ pub(super) struct Exchange {
     pub early_from: Option<u64>,
     /// Messages that it said while it introduced itself. They will come again; if not, they are shown.
     pub early: Early,
-    /// How many of our messages it says that it has, on this connection.
+    /// How many of our messages it says that it has, on this connection; and of those to it alone.
     pub their_have: Option<u64>,
+    pub their_private: Option<u64>,
+    /// What it calls itself.
+    pub name: Option<String>,
     /// It has told of all who were there when its member was met for the first time.
     pub has_told_members: bool,
     /// We said from where on we go on.

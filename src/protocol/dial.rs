@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::member::MemberKey;
+use super::roster::Retry;
 use crate::limits::{ADDRESSES_MAX, DIAL, RETRY_MAX, RETRY_MIN};
 
 /// A peer to be dialled, with the addresses where it may be.
@@ -165,6 +166,23 @@ impl Dial {
         Some((address, now + share))
     }
 
+    /// When it is dialled next, if it is.
+    #[must_use]
+    pub fn retry(&self) -> Option<Retry> {
+        match self.state {
+            State::Due { at } => Some(Retry::At(at)),
+            State::Next { .. } | State::Trying { .. } => Some(Retry::Now),
+            State::Connected | State::Met(_) | State::Over => None,
+        }
+    }
+
+    /// Is dialled at once, if it is to be dialled later.
+    pub fn hurry(&mut self, now: Instant) {
+        if let State::Due { at } = &mut self.state {
+            *at = now;
+        }
+    }
+
     /// When [`poll`](Self::poll) has something to say without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
@@ -189,7 +207,7 @@ impl Dial {
             self.state = State::Next { rest: std::mem::take(rest), attempt_ends: *attempt_ends };
             return false;
         }
-        self.retry(now, random);
+        self.wait(now, random);
         let first = self.reach != Reach::Failing;
         self.reach = Reach::Failing;
         first
@@ -233,7 +251,7 @@ impl Dial {
     pub fn handle_lost(&mut self, now: Instant, next_message: u64, random: &mut fastrand::Rng) {
         self.next_message = next_message;
         if !self.is_over() {
-            self.retry(now, random);
+            self.wait(now, random);
         }
     }
 
@@ -244,7 +262,7 @@ impl Dial {
 
     /// The pause is a part, at random, of a whole that doubles with every failure: so peers that lost
     /// each other at one moment do not all come back at one moment ("full jitter").
-    fn retry(&mut self, now: Instant, random: &mut fastrand::Rng) {
+    fn wait(&mut self, now: Instant, random: &mut fastrand::Rng) {
         let whole = RETRY_MIN.saturating_mul(1 << self.failures.min(16)).min(RETRY_MAX);
         self.failures = self.failures.saturating_add(1);
         self.state = State::Due { at: now + Duration::from_secs_f64(whole.as_secs_f64() * random.f64()) };

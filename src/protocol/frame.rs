@@ -26,6 +26,8 @@ pub enum Code {
     Exit,
     /// `<PEERENCD>`, what peers tell each other that no user said.
     Peer,
+    /// `<PRIVENCD>`, what a member says to one other alone.
+    Private,
     /// Any other: the frame is passed over, so that a later version can add one.
     Unknown,
 }
@@ -43,6 +45,7 @@ impl Code {
             (Self::Exit, Framing::Text) => b"<EXITENCD>",
             (Self::Exit, Framing::Lab) => b"<EXTENCD>",
             (Self::Peer, _) => b"<PEERENCD>",
+            (Self::Private, _) => b"<PRIVENCD>",
             (Self::Unknown, _) => unreachable!("an unknown code is never sent"),
         }
     }
@@ -52,6 +55,7 @@ impl Code {
             b"MSG" => Self::Message,
             b"EXIT" | b"EXT" => Self::Exit,
             b"PEER" => Self::Peer,
+            b"PRIV" => Self::Private,
             _ => Self::Unknown,
         }
     }

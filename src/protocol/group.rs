@@ -9,6 +9,8 @@ mod ending;
 mod flush;
 mod introduction;
 mod membership;
+mod private;
+mod roster;
 mod time;
 
 use std::collections::VecDeque;
@@ -28,7 +30,7 @@ use super::log::Log;
 use super::member::{MemberKey, Members};
 use super::message::MessageWriter;
 use super::notice::{LostReason, Notice, Who};
-use super::peer_frame::{MemberId, Word};
+use super::peer_frame::{MemberId, PeerFrame, Word};
 use crate::limits::INTRODUCTION_WAIT;
 pub use dialling::Attempt;
 use time::Timers;
@@ -184,6 +186,26 @@ impl<S> Group<S> {
         self.heard.said_to = self.log.end();
     }
 
+    /// From now on, we are called `name`. Members are told at once; others see it in what is said next.
+    pub fn rename(&mut self, name: String) {
+        let before = self.writer.name().to_owned();
+        self.writer.set_name(name);
+        for name in [before.as_str(), self.writer.name()] {
+            self.members.tell_apart(name, self.writer.name());
+        }
+        let links = self.members.iter().flat_map(|(_, member)| &member.links).copied();
+        for id in links.collect::<Vec<_>>() {
+            let name = Some(self.writer.name().to_owned());
+            self.push_frame(id, &PeerFrame { name, ..PeerFrame::default() });
+        }
+    }
+
+    /// Who we are.
+    #[must_use]
+    pub fn id(&self) -> MemberId {
+        self.id
+    }
+
     /// Tells the user once that nobody is connected, unless all that is missing is a peer which is still
     /// being dialled.
     fn tell_alone(&mut self) {
@@ -244,6 +266,7 @@ impl<S> Group<S> {
             Code::Message => self.hear(id, frame, now),
             Code::Exit => self.handle_goodbye(id, &frame.text(), now),
             Code::Peer if !self.is_plain => self.handle_peer_frame(id, &frame.text(), now),
+            Code::Private => self.hear_private(id, frame, now),
             Code::Peer | Code::Unknown => (),
         }
     }

@@ -143,7 +143,7 @@ mod tests {
             assert!(log.bytes.len() <= 2 * LOG_BYTES + 5000, "the vector must not grow for ever");
         }
         assert_eq!(log.next_number(), frames);
-        assert_eq!(log.end(), (0..frames).map(|number| length(number) as u64).sum());
+        assert_eq!(log.end(), (0..frames).map(|number| length(number) as u64).sum::<u64>());
         for number in log.number_at(log.start())..frames {
             let position = log.position_of(number);
             let frame = &log.since(position)[..length(number)];

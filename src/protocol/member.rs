@@ -15,6 +15,7 @@ use super::client::ClientId;
 use super::dial::Dial;
 use super::notice::Who;
 use super::peer_frame::{MemberId, Report, Word};
+use super::private::Private;
 use crate::limits::{
     DIAL, FORMER_MEMBERS_MAX, HAVE_INTERVAL, MEMBER_ADDRESSES_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX,
 };
@@ -79,6 +80,8 @@ pub(super) struct Member {
     pub sent_from: Option<u64>,
     /// Those that it did not have, and that the log no longer held when it came back for them.
     pub dropped: Dropped,
+    /// What we and it say to each other alone.
+    pub private: Private,
     /// What it is to show on every further connection.
     pub pass: Word,
     /// It has shown its pass.
@@ -113,6 +116,7 @@ impl Member {
             owed,
             sent_from: None,
             dropped: Dropped::default(),
+            private: Private::default(),
             pass,
             has_pass: false,
             our_pass: None,
@@ -177,9 +181,9 @@ impl Member {
         may
     }
 
-    /// How many of our messages did not get to it, when we have said so many.
+    /// How many of our messages did not get to it, when we have said so many to everybody.
     pub fn undelivered(&self, said: u64) -> u64 {
-        said.saturating_sub(self.has) + self.dropped.before(self.has)
+        said.saturating_sub(self.has) + self.dropped.before(self.has) + self.private.kept_count()
     }
 
     /// What others are told of it.
@@ -245,6 +249,7 @@ pub(super) struct Former {
     // As in [`Member`].
     have: Option<u64>,
     found_at: Vec<SocketAddr>,
+    private: Private,
     has_pass: bool,
     our_pass: Option<Word>,
     our_pass_from: Option<SocketAddr>,
@@ -287,8 +292,8 @@ impl Members {
         }
         assert!(!self.by_id.contains_key(&member.id), "a member is there once");
         if let Some(former) = self.former.get(&member.id).cloned() {
-            let Former { have, found_at, has_pass, our_pass, our_pass_from, .. } = former;
-            member = Member { have, found_at, has_pass, our_pass, our_pass_from, ..member };
+            let Former { have, found_at, private, has_pass, our_pass, our_pass_from, .. } = former;
+            member = Member { have, found_at, private, has_pass, our_pass, our_pass_from, ..member };
         }
         let id = member.id;
         let key = MemberKey(self.members.insert(member));
@@ -303,7 +308,9 @@ impl Members {
         let Member { have, has_pass, our_pass, our_pass_from, .. } = member;
         if has_left || have.is_some() || has_pass || our_pass.is_some() {
             let found_at = member.found_at.clone();
-            let former = Former { has_left, have, found_at, has_pass, our_pass, our_pass_from };
+            let mut private = member.private.clone();
+            private.forget();
+            let former = Former { has_left, have, found_at, private, has_pass, our_pass, our_pass_from };
             if self.former.insert(member.id, former).is_none() {
                 self.former_order.push_back(member.id);
             }

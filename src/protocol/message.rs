@@ -94,16 +94,25 @@ impl MessageWriter {
         &self.name
     }
 
+    /// From now on, whoever speaks is called `name`.
+    pub fn set_name(&mut self, name: String) {
+        self.name = name;
+        self.header_at = None;
+    }
+
+    /// The body of a frame that says `text`, as it is before it is escaped.
+    #[must_use]
+    pub fn body(&self, text: &str, at: DateTime<FixedOffset>) -> String {
+        format!("[{}] {}:{TEXT_START}{text}", write_timestamp(at), self.name)
+    }
+
     /// Appends one frame that says as much of `text` as fits, said at `at`, and returns the rest.
     /// The cut is between characters.
     pub fn write<'a>(&mut self, text: &'a str, at: DateTime<FixedOffset>, out: &mut Vec<u8>) -> &'a str {
         if self.header_at != Some(at) {
             self.header_at = Some(at);
             self.header.clear();
-            escape(
-                format!("[{}] {}:{TEXT_START}", write_timestamp(at), self.name).as_bytes(),
-                &mut self.header,
-            );
+            escape(self.body("", at).as_bytes(), &mut self.header);
         }
         let code = Code::Message.spelled(Framing::Text);
         let room = FRAME_BYTES_MAX - self.header.len() - code.len();

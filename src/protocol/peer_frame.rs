@@ -16,6 +16,8 @@
 //! | `from NUMBER` | the next message on this connection is the one before which its sender said so many |
 //! | `live NUMBER` | messages before this one are from before the two knew of each other |
 //! | `since NUMBER` | it took the receiver for a plain peer until now, and sent it messages from this one on |
+//! | `private COUNT` | how many of the receiver's private messages it has |
+//! | `private-from NUMBER` | its next private message is the one before which it said so many to the receiver |
 //! | `member ID ADDRESS[,ADDRESS]... NAME` | somebody else in the group, and where to reach it |
 //! | `all members` | those were all that were there before the two met; who is told of later has come later |
 //! | `ask members` | it wants to be told of all the others again |
@@ -89,6 +91,8 @@ pub struct PeerFrame {
     pub from: Option<u64>,
     pub live: Option<u64>,
     pub since: Option<u64>,
+    pub private: Option<u64>,
+    pub private_from: Option<u64>,
     pub members: Vec<Report>,
     pub told_members: bool,
     pub asks_members: bool,
@@ -118,6 +122,8 @@ impl PeerFrame {
                 "from" => frame.from = read_number(value),
                 "live" => frame.live = read_number(value),
                 "since" => frame.since = read_number(value),
+                "private" => frame.private = read_number(value),
+                "private-from" => frame.private_from = read_number(value),
                 "all" => frame.told_members |= value == "members",
                 "ask" => frame.asks_members |= value == "members",
                 "member" => frame.members.extend(read_report(value)),
@@ -144,6 +150,8 @@ impl PeerFrame {
             from,
             live,
             since,
+            private,
+            private_from,
             members,
             told_members,
             asks_members,
@@ -161,6 +169,8 @@ impl PeerFrame {
         from.iter().for_each(|from| line("from", from));
         live.iter().for_each(|live| line("live", live));
         since.iter().for_each(|since| line("since", since));
+        private.iter().for_each(|count| line("private", count));
+        private_from.iter().for_each(|number| line("private-from", number));
         members.iter().for_each(|report| line("member", report));
         told_members.then(|| line("all", &"members"));
         asks_members.then(|| line("ask", &"members"));
@@ -230,6 +240,8 @@ mod tests {
             from: Some(3),
             live: Some(23),
             since: Some(2),
+            private: Some(5),
+            private_from: Some(4),
             members: vec![Report {
                 id: Word(1),
                 addresses: vec!["192.168.1.7:5000".parse().unwrap(), "[::1]:5000".parse().unwrap()],

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
+use std::mem;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use mio::unix::SourceFd;
@@ -92,6 +93,13 @@ impl Input {
         self.searched = 0;
         self.start += used;
         Some(lossy(line))
+    }
+
+    /// All that was read and not taken.
+    pub fn take_bytes(&mut self) -> &[u8] {
+        let start = mem::replace(&mut self.start, self.buffer.len());
+        self.searched = 0;
+        &self.buffer[start..]
     }
 
     /// Reads once. Returns what the user should know if the input cannot be read.

@@ -21,10 +21,15 @@ pub struct Screen {
     /// The terminal breaks rows anew when it becomes narrower.
     reflows: bool,
     drawn: Option<Layout>,
+    /// The screen is to be emptied.
+    is_cleared: bool,
 }
 
 /// Erases from the cursor to the end of the screen (ECMA-48, ED).
 const ERASE_BELOW: &[u8] = b"\x1b[J";
+
+/// Erases all of the screen, from its upper left corner on (ECMA-48, CUP and ED).
+const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
 
 /// Turns the character before it into an emoji, which takes two cells.
 const EMOJI_SELECTOR: char = '\u{fe0f}';
@@ -36,7 +41,7 @@ impl Screen {
     /// A terminal of this size, whose cursor is at the start of an empty row.
     #[must_use]
     pub fn new(size: Size, reflows: bool) -> Self {
-        Self { size, reflows, drawn: None }
+        Self { size, reflows, drawn: None, is_cleared: false }
     }
 
     /// How large it is.
@@ -51,6 +56,10 @@ impl Screen {
         // One row is left to the conversation, where there are two.
         let rows_max = self.size.rows.saturating_sub(1);
         let layout = Layout::new(line, self.size.columns, rows_max);
+        if mem::take(&mut self.is_cleared) {
+            self.drawn = None;
+            out.extend_from_slice(CLEAR);
+        }
         if !above.is_empty() {
             self.erase(out);
             for line in above.split_inclusive(|byte| *byte == b'\n') {
@@ -83,15 +92,14 @@ impl Screen {
         }
     }
 
-    /// Empties the screen; what has scrolled out of it stays.
-    pub fn clear(&mut self, out: &mut Vec<u8>) {
-        self.drawn = None;
-        out.extend_from_slice(b"\x1b[H\x1b[2J");
+    /// Empties the screen before the next line is drawn; what has scrolled out of it stays.
+    pub fn clear(&mut self) {
+        self.is_cleared = true;
     }
 
-    /// Somebody else has written in the meantime: the next line is drawn in a row of its own.
-    pub fn forget(&mut self) {
-        self.drawn = None;
+    /// Somebody else has drawn, and has left the cursor at the start of an empty row.
+    pub fn begin_anew(&mut self, size: Size) {
+        *self = Self::new(size, self.reflows);
     }
 
     /// The terminal has another size: what was drawn is taken away, wherever that has put it.

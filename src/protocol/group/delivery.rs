@@ -126,13 +126,7 @@ impl<S> Group<S> {
         let is_shown = !member.shown_early.is_empty() && member.is_shown_early(number);
         let from = member.who();
         let is_past = number < member.live;
-        if !std::mem::replace(&mut member.will_be_told, true) {
-            match member.have_due(now) {
-                // Those that are due now are due before all others.
-                at if at == now => self.timers.haves.push_front((at, key)),
-                at => self.timers.haves.push_back((at, key)),
-            }
-        }
+        self.will_tell_have(key, now);
         if is_shown {
             return;
         }
@@ -145,6 +139,18 @@ impl<S> Group<S> {
             self.joining.keep_past(key, notice);
         } else {
             self.tell(notice);
+        }
+    }
+
+    /// A member has said something, so it will be told that we have it.
+    pub(super) fn will_tell_have(&mut self, key: MemberKey, now: Instant) {
+        let member = &mut self.members[key];
+        if !std::mem::replace(&mut member.will_be_told, true) {
+            match member.have_due(now) {
+                // Those that are due now are due before all others.
+                at if at == now => self.timers.haves.push_front((at, key)),
+                at => self.timers.haves.push_back((at, key)),
+            }
         }
     }
 
@@ -196,8 +202,10 @@ impl<S> Group<S> {
 
     /// Tells a member over `id` how many of its messages we have.
     pub(super) fn push_have(&mut self, id: ClientId, key: MemberKey) {
-        let wanted = self.members[key].have.map(Wanted::From);
-        self.push_frame(id, &PeerFrame { wanted, ..PeerFrame::default() });
+        let member = &self.members[key];
+        let private = Some(member.private.have).filter(|have| *have > 0);
+        let wanted = member.have.map(Wanted::From);
+        self.push_frame(id, &PeerFrame { wanted, private, ..PeerFrame::default() });
     }
 
     /// Ends the waiting for the past, if there is nothing to wait for any more.

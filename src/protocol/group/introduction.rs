@@ -89,6 +89,8 @@ impl<S> Group<S> {
         let exchange = client.exchange();
         exchange.pass = frame.pass.or(exchange.pass);
         exchange.early_from = exchange.early_from.or(frame.since);
+        exchange.their_private = frame.private.or(exchange.their_private);
+        exchange.name = frame.name.or_else(|| exchange.name.take());
         let is_due = may_go_on && !exchange.has_gone_on;
         match frame.wanted {
             Some(wanted) if is_due && !self.go_on(id, key, wanted) => return self.refuse(id, key, now),
@@ -112,6 +114,9 @@ impl<S> Group<S> {
             _ => (),
         }
         if self.clients[id.0].introduction == Introduction::Complete(key) {
+            self.take_over_exchange(id, key);
+            let private = &mut self.members[key].private;
+            frame.private_from.into_iter().for_each(|number| private.handle_from(number));
             self.handle_reports(id, key, frame.members, now);
             self.clients[id.0].exchange().has_told_members |= frame.told_members;
             if frame.asks_members && self.members[key].may_be_told_members(now) {
@@ -174,6 +179,7 @@ impl<S> Group<S> {
                 answer.since = self.clients[id.0].offered_from;
                 answer.wanted = Some(self.ask(id, key));
                 answer.pass = self.pass_for(key);
+                answer.private = Some(self.members[key].private.have);
                 self.push_frame(id, &answer);
             }
         }
@@ -308,8 +314,9 @@ impl<S> Group<S> {
             member.our_pass_from = Some(client.address);
         }
         let pass = if client.dialled.is_some() { self.pass_for(key) } else { None };
-        let from = Some(from);
-        self.push_frame(id, &PeerFrame { wanted: ours, pass, proof, from, live, ..PeerFrame::default() });
+        let (from, private) = (Some(from), Some(self.members[key].private.have));
+        let frame = PeerFrame { wanted: ours, pass, proof, from, live, private, ..PeerFrame::default() };
+        self.push_frame(id, &frame);
         true
     }
 
@@ -334,6 +341,7 @@ impl<S> Group<S> {
         if let Presence::Unmet { .. } = before {
             self.members.tell_apart(&name, self.writer.name());
         }
+        self.take_over_exchange(id, key);
         let who = self.members[key].who();
         match before {
             Presence::Unmet { .. } => self.notices.push_back(Notice::Joined { who }),
@@ -345,12 +353,31 @@ impl<S> Group<S> {
         self.heard.alone_is_told = false;
         self.joining.begin(now);
         self.tell_members(id, key);
-        self.push_frame(id, &PeerFrame { told_members: true, ..PeerFrame::default() });
+        // The name may be another one since we introduced ourselves.
+        let name = Some(self.writer.name().to_owned());
+        self.push_frame(id, &PeerFrame { told_members: true, name, ..PeerFrame::default() });
+        self.push_all_private(id, key);
         self.timers.add_news(key, now);
         // Of several, those that are alive show it, and those that only look it end the sooner.
         for link in links.iter().copied().filter(|_| links.len() > 1) {
             self.push_have(link, key);
         }
+    }
+
+    /// Whoever is at the other end is this member, so what it says of itself counts.
+    fn take_over_exchange(&mut self, id: ClientId, key: MemberKey) {
+        let exchange = self.clients[id.0].exchange();
+        let (name, private) = (exchange.name.take(), exchange.their_private.take());
+        private.into_iter().for_each(|count| self.members[key].private.handle_have(count));
+        let Some(name) = name.filter(|name| **name != *self.members[key].name) else { return };
+        let member = &mut self.members[key];
+        let before = Rc::clone(&member.shown);
+        let old = std::mem::replace(&mut member.name, name.as_str().into());
+        for name in [&*old, &name] {
+            self.members.tell_apart(name, self.writer.name());
+        }
+        let who = self.members[key].who();
+        self.tell(Notice::Renamed { who, before });
     }
 
     /// Closes connections that we dialled to a member that has a better one: one that the greater of

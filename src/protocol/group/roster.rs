@@ -1,0 +1,164 @@
+//! What the user asks of the group: who is there, who is meant, who has what; and one more to connect to.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{Client, ClientId, Dial, Dialled, Group, Introduction, MemberKey, Peer, State, Who};
+use crate::limits::NAMED_MAX;
+use crate::protocol::member::{Member, Presence};
+use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Standing};
+
+impl<S> Group<S> {
+    /// Everybody who takes part, or should, by name.
+    #[must_use]
+    pub fn roster(&self) -> Vec<Participant> {
+        let is_known = |member: &Member| !member.is_unmet() || !member.dial.addresses().is_empty();
+        let members = self.members.iter().filter(|(_, member)| is_known(member));
+        let members = members.map(|(key, member)| self.of_member(key, member));
+        let plain = self.plain_clients().map(|(id, client)| self.of_plain(id, client));
+        let named = self.named.iter().filter_map(of_named);
+        let mut roster: Vec<_> = members.chain(plain).chain(named).collect();
+        roster.sort_by(|one, other| one.who.name.cmp(&other.who.name));
+        roster
+    }
+
+    fn of_member(&self, key: MemberKey, member: &Member) -> Participant {
+        let link = self.best_link(key).map(|id| &self.clients[id.0]);
+        let (standing, since) = match member.presence {
+            Presence::Here => (Standing::Here, link.map(|link| link.since)),
+            Presence::Lost { since } => (Standing::Lost, Some(since)),
+            Presence::Unmet { .. } => (Standing::Unmet, None),
+        };
+        let who = Who { address: member.dial.addresses().first().copied(), ..member.who() };
+        let retry = if member.is_here() { None } else { member.dial.retry() };
+        let behind = if member.is_unmet() { 0 } else { self.behind_by(member) };
+        Participant { who, standing, dialled: link.map(dialler), since, behind, retry }
+    }
+
+    /// How many of our messages a member is not known to have.
+    fn behind_by(&self, member: &Member) -> u64 {
+        self.log.next_number().saturating_sub(member.has) + member.private.kept_count()
+    }
+
+    fn plain_clients(&self) -> impl Iterator<Item = (ClientId, &Client<S>)> {
+        let clients = self.clients.iter().map(|(slot, client)| (ClientId(slot), client));
+        clients
+            .filter(|(_, client)| client.state == State::Open && client.introduction == Introduction::Plain)
+    }
+
+    fn of_plain(&self, id: ClientId, client: &Client<S>) -> Participant {
+        let behind = self.log.next_number() - client.next_message(&self.log);
+        Participant {
+            who: self.plain_who(id),
+            standing: Standing::Plain,
+            dialled: Some(dialler(client)),
+            since: Some(client.since),
+            behind,
+            retry: None,
+        }
+    }
+
+    /// Who is meant by the name with which `words` begin, followed by white space or nothing; and what
+    /// stands behind it. Of several names, the longest counts, and of those one that is written in just
+    /// this case.
+    ///
+    /// # Errors
+    ///
+    /// That nobody is called so, or that several are.
+    pub fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), NotFound> {
+        let members = self.members.iter().filter(|(_, member)| !member.is_unmet());
+        let members = members.map(|(_, member)| member.who());
+        let all: Vec<Who> = members.chain(self.plain_clients().map(|(id, _)| self.plain_who(id))).collect();
+        let blanks = words.char_indices().filter(|(_, char)| char.is_whitespace()).map(|(at, _)| at);
+        let ends: Vec<usize> = blanks.chain([words.len()]).collect();
+        for &end in ends.iter().rev() {
+            let (name, rest) = (&words[..end], words[end..].trim_start());
+            if let Some(who) = all.iter().find(|who| *who.name == *name) {
+                return Ok((who.clone(), rest));
+            }
+            let lower = name.to_lowercase();
+            let found: Vec<&Who> = all.iter().filter(|who| who.name.to_lowercase() == lower).collect();
+            match found.as_slice() {
+                [] => (),
+                [who] => return Ok(((*who).clone(), rest)),
+                _ => {
+                    let names = found.iter().map(|who| Rc::clone(&who.name)).collect();
+                    return Err(NotFound::Ambiguous(names));
+                }
+            }
+        }
+        Err(NotFound::Nobody)
+    }
+
+    /// Those who are not known to have all that was said: of members, and of peers that the user named.
+    /// A plain peer has what was written to it.
+    #[must_use]
+    pub fn still_owed(&self) -> Vec<Who> {
+        let lacks = |member: &Member| !member.is_unmet() && self.behind_by(member) > 0;
+        let members = self.members.iter().filter(|(_, member)| lacks(member)).map(|(_, member)| member.who());
+        let is_unknown = |client: &Client<S>| client.introduction.member().is_none();
+        let clients =
+            self.clients.iter().filter(|(_, client)| client.state == State::Open && is_unknown(client));
+        let clients = clients.filter(|(_, client)| client.is_behind(&self.log));
+        let clients = clients.map(|(slot, _)| self.plain_who(ClientId(slot)));
+        let named = self.named.iter().filter_map(of_named).map(|one| one.who);
+        members.chain(clients).chain(named).collect()
+    }
+
+    /// The user names one more peer. Unless it turns out to be a member, it is sent what is said from
+    /// now on.
+    pub fn connect(&mut self, peer: Peer, now: Instant) -> Connecting {
+        let is_it = |address: &SocketAddr| peer.addresses.contains(address);
+        let there = self
+            .members
+            .iter()
+            .find(|(_, member)| !member.is_unmet() && member.dial.addresses().iter().any(is_it));
+        if let Some((key, member)) = there {
+            if member.is_here() {
+                return Connecting::Connected(member.who());
+            }
+            self.members[key].dial.hurry(now);
+            self.timers.handle_dials_changed();
+            return Connecting::Dialling;
+        }
+        if let Some((id, _)) =
+            self.plain_clients().find(|(_, client)| client.dialled.is_some() && is_it(&client.address))
+        {
+            return Connecting::Connected(self.plain_who(id));
+        }
+        self.timers.handle_dials_changed();
+        let (next_message, is_full) = (self.log.next_number(), self.named.len() >= NAMED_MAX);
+        let known = self.named.iter_mut().find(|dial| dial.addresses().iter().any(is_it));
+        match known {
+            Some(dial) if dial.is_open() => {
+                dial.hurry(now);
+                Connecting::Dialling
+            }
+            Some(dial) => {
+                *dial = Dial::new(peer, now, next_message);
+                Connecting::Begun
+            }
+            None if is_full => Connecting::Full,
+            None => {
+                self.named.push(Dial::new(peer, now, next_message));
+                Connecting::Begun
+            }
+        }
+    }
+}
+
+fn dialler<S>(client: &Client<S>) -> Dialler {
+    match client.dialled {
+        Some(Dialled { .. }) => Dialler::We,
+        None => Dialler::It,
+    }
+}
+
+/// A peer that the user named, unless it was reached.
+fn of_named(dial: &Dial) -> Option<Participant> {
+    let retry = Some(dial.retry()?);
+    let (name, address) = (Rc::clone(dial.name()), dial.addresses().first().copied());
+    let who = Who { name, id: None, address };
+    Some(Participant { who, standing: Standing::Named, dialled: None, since: None, behind: 0, retry })
+}

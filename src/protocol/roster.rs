@@ -1,0 +1,118 @@
+//! What the user is told of who is there, and of what it asked for.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::notice::Who;
+use crate::limits::PRIVATE_BYTES;
+
+/// Somebody who takes part, or should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// Who.
+    pub who: Who,
+    /// Whether it is there.
+    pub standing: Standing,
+    /// Who of the two dialled, where they are connected.
+    pub dialled: Option<Dialler>,
+    /// Since when it is connected, or lost.
+    pub since: Option<Instant>,
+    /// How many of our messages it does not have, as far as is known; of a plain peer, how many were not
+    /// sent.
+    pub behind: u64,
+    /// When it is dialled next, where it is not connected.
+    pub retry: Option<Retry>,
+}
+
+impl Participant {
+    /// Whether it was there at any time.
+    #[must_use]
+    pub fn is_met(&self) -> bool {
+        matches!(self.standing, Standing::Here | Standing::Plain | Standing::Lost)
+    }
+}
+
+/// Whether somebody is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A member, connected.
+    Here,
+    /// A plain peer, connected.
+    Plain,
+    /// A member that was there and is not.
+    Lost,
+    /// A member that others told of.
+    Unmet,
+    /// A peer that the user named and that was not reached.
+    Named,
+}
+
+/// Who dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialler {
+    /// We did.
+    We,
+    /// The other did.
+    It,
+}
+
+/// When somebody is dialled next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It is being dialled.
+    Now,
+    /// Then.
+    At(Instant),
+}
+
+/// What became of the wish to connect to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connecting {
+    /// It is dialled.
+    Begun,
+    /// It is connected already, as this participant.
+    Connected(Who),
+    /// It was being dialled, and is at once if it was to be later.
+    Dialling,
+    /// There is no room for one more.
+    Full,
+}
+
+/// Why nobody was found by a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotFound {
+    /// Nobody has it.
+    Nobody,
+    /// Several have it, in another case.
+    Ambiguous(Vec<Rc<str>>),
+}
+
+/// Why something was not said to one alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotPrivate {
+    /// It is a plain peer.
+    Plain(Who),
+    /// It is no member any more.
+    Gone(Who),
+    /// It has not taken what was said before.
+    Full(Who),
+}
+
+impl fmt::Display for NotPrivate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(who) => {
+                write!(f, "{who} did not introduce itself, so nothing can be said to it alone")
+            }
+            Self::Gone(who) => write!(f, "{who} is not there any more"),
+            Self::Full(who) => {
+                write!(
+                    f,
+                    "{who} has not taken the last {} KiB that were said to it alone",
+                    PRIVATE_BYTES >> 10
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Completing what stands before the cursor: commands, and the names of those who are there.
+
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use super::mention::prefix_in_any_case;
+
+/// What may stand in the line instead of what does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// Where it begins, in bytes; it ends at the cursor.
+    pub from: usize,
+    /// At least one, each with what separates it from what comes next.
+    pub candidates: Vec<String>,
+}
+
+/// What can be completed.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Commands, with their slash.
+    pub commands: &'a [&'a str],
+    /// The names of those who are there.
+    pub names: &'a [&'a str],
+}
+
+/// Completes what stands before `cursor` in `text`: a command at the line's start, or a name anywhere.
+/// A name at the start is one that is spoken to.
+#[must_use]
+pub fn complete(text: &str, cursor: usize, known: Known<'_>) -> Option<Completion> {
+    let before = &text[..cursor];
+    if before.starts_with('/') && !before.contains(char::is_whitespace) {
+        let commands = known.commands.iter().filter(|command| command.starts_with(before));
+        let candidates = commands.map(|command| format!("{command} ")).collect();
+        return some(Completion { from: 0, candidates });
+    }
+    // Names may hold spaces: the longest that may be meant counts.
+    let starts = before.split_word_bound_indices().map(|(at, _)| at);
+    let starts = starts.filter(|at| *at == 0 || before[..*at].ends_with(char::is_whitespace));
+    starts.map(|from| names(before, from, known)).find_map(some)
+}
+
+fn names(before: &str, from: usize, known: Known<'_>) -> Completion {
+    let begun = &before[from..];
+    let is_spoken_to = from == 0;
+    let end = if is_spoken_to { ": " } else { " " };
+    let is_begun = |name: &&&str| !begun.trim().is_empty() && prefix_in_any_case(name, begun).is_some();
+    let candidates = known.names.iter().filter(is_begun).map(|name| format!("{name}{end}")).collect();
+    Completion { from, candidates }
+}
+
+fn some(completion: Completion) -> Option<Completion> {
+    (!completion.candidates.is_empty()).then_some(completion)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `|` is the cursor.
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let cursor = text.find('|').expect("a cursor");
+        let text = text.replace('|', "");
+        let known = Known {
+            commands: &["/help", "/ignore", "/msg", "/me"],
+            names: &["bob", "Bobby", "mary ann", "J\u{fc}rgen"],
+        };
+        let completed =
+            complete(&text, cursor, known).map_or(Vec::new(), |Completion { from, candidates }| {
+                candidates
+                    .iter()
+                    .map(|candidate| format!("{}{candidate}|{}", &text[..from], &text[cursor..]))
+                    .collect()
+            });
+        assert_eq!(completed, expected);
+    }
+
+    #[test]
+    fn commands_are_completed_at_the_start() {
+        check("/h|", &["/help |"]);
+        check("/m|", &["/msg |", "/me |"]);
+        check("/|", &["/help |", "/ignore |", "/msg |", "/me |"]);
+        check("/x|", &[]);
+        check(" /h|", &[]);
+    }
+
+    #[test]
+    fn names_are_completed_anywhere() {
+        check("bo|", &["bob: |", "Bobby: |"]);
+        check("BOBB|", &["Bobby: |"]);
+        check("hi bo|, you", &["hi bob |, you", "hi Bobby |, you"]);
+        check("/msg bo|", &["/msg bob |", "/msg Bobby |"]);
+        check("mar|", &["mary ann: |"]);
+        check("ask mary a|", &["ask mary ann |"]);
+        check("j\u{dc}|", &["J\u{fc}rgen: |"]);
+        check("kebo|", &[]);
+        check("|", &[]);
+        check("hi |", &[]);
+    }
+}

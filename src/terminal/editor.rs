@@ -1,0 +1,684 @@
+//! The line editor: keys in, a line out. It draws nothing and knows no terminal.
+//!
+//! It goes by grapheme clusters, so that what looks like one character is one. The keys are those of
+//! Emacs, as in every shell.
+
+mod recall;
+mod search;
+
+use std::mem;
+
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use super::completion::Completion;
+use super::keys::Key;
+use crate::limits::{LINE_BYTES_MAX, PASTE_LINES_ASK, UNDO_MAX};
+use recall::Recall;
+use search::Search;
+
+/// What is to be done after a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing but to draw the line.
+    Nothing,
+    /// To take this line, said or obeyed. The editor has begun a new one.
+    Say(String),
+    /// To complete what is before the cursor.
+    Complete,
+    /// To tell, this once, that the key which cleared the line leaves on an empty one.
+    Cleared,
+    /// To leave.
+    Leave,
+    /// To stop for a while.
+    Suspend,
+    /// To draw everything anew on an empty screen.
+    Redraw,
+    /// To ring the bell: there was nothing to do.
+    Bell,
+    /// To tell why something was not taken.
+    Refused(String),
+}
+
+/// What the line is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode<'a> {
+    /// To be typed.
+    Ordinary,
+    /// To show what was found among the lines typed before.
+    Search {
+        /// What is searched for.
+        pattern: &'a str,
+        /// Whether it was found; if not, the line shows what was found before.
+        is_found: bool,
+    },
+    /// A paste of many lines waits for a yes or no. The line is what was typed before.
+    Confirm {
+        /// How many lines it has.
+        lines: usize,
+    },
+}
+
+/// A line being edited.
+///
+/// Invariant: `cursor` is between two grapheme clusters of `text`, which has at most
+/// [`LINE_BYTES_MAX`] bytes.
+#[derive(Debug, Default)]
+pub struct Editor {
+    text: String,
+    cursor: usize,
+    /// What was before each step, the last one last.
+    undo: Vec<Snapshot>,
+    killed: String,
+    /// What the last key did, and what this one does.
+    last: Step,
+    now: Step,
+    recall: Recall,
+    search: Option<Search>,
+    /// A paste that waits for a yes or no.
+    pasted: Option<String>,
+    completing: Option<Completing>,
+    clearing_is_told: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Snapshot {
+    text: String,
+    cursor: usize,
+}
+
+/// What several keys in a row do together: one step to undo, one text to yank.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Step {
+    #[default]
+    Other,
+    Type,
+    Delete,
+    Kill,
+}
+
+/// Candidates that Tab goes round.
+#[derive(Debug)]
+struct Completing {
+    completion: Completion,
+    /// Which one stands in the line.
+    index: usize,
+    /// Where in the line it ends.
+    to: usize,
+}
+
+impl Editor {
+    /// The line.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.found().unwrap_or(&self.text)
+    }
+
+    /// Where in the line the cursor is, in bytes.
+    #[must_use]
+    pub fn cursor(&self) -> usize {
+        match &self.search {
+            Some(search) if self.found().is_some() => search.cursor(),
+            _ => self.cursor,
+        }
+    }
+
+    /// What the line is for.
+    #[must_use]
+    pub fn mode(&self) -> Mode<'_> {
+        if let Some(pasted) = &self.pasted {
+            return Mode::Confirm { lines: count_lines(pasted) };
+        }
+        match &self.search {
+            Some(search) => Mode::Search { pattern: search.pattern(), is_found: search.is_found() },
+            None => Mode::Ordinary,
+        }
+    }
+
+    /// Takes in a key.
+    pub fn press(&mut self, key: Key) -> Answer {
+        if let Some(pasted) = self.pasted.take() {
+            return self.confirm(pasted, &key);
+        }
+        if let Some(search) = self.search.take()
+            && let Some(answer) = self.search_on(search, &key)
+        {
+            return answer;
+        }
+        if let Some(completing) = self.completing.take()
+            && let Some(answer) = self.complete_on(completing, &key)
+        {
+            return answer;
+        }
+        self.now = Step::Other;
+        let answer = self.edit(key);
+        self.last = self.now;
+        answer
+    }
+
+    fn edit(&mut self, key: Key) -> Answer {
+        let (text, cursor) = (self.text.as_str(), self.cursor);
+        match key {
+            Key::Char(char) => return self.insert(char.encode_utf8(&mut [0; 4]), Step::Type),
+            Key::Paste(pasted) => return self.paste(pasted),
+            Key::PasteTooLong(bytes) => {
+                let most = LINE_BYTES_MAX;
+                return Answer::Refused(format!(
+                    "not taken: {bytes} bytes were pasted; one message has at most {most}"
+                ));
+            }
+            Key::Enter => return self.take_line(),
+            Key::Tab => return Answer::Complete,
+            Key::BackTab | Key::Ctrl('g') => return Answer::Bell,
+            Key::Ctrl('c') => return self.interrupt(),
+            Key::Ctrl('d') if text.is_empty() => return Answer::Leave,
+            Key::Ctrl('z') => return Answer::Suspend,
+            Key::Ctrl('l') => return Answer::Redraw,
+            Key::Ctrl('_') => return self.undo(),
+            Key::Ctrl('y') => return self.insert(&self.killed.clone(), Step::Other),
+            Key::Ctrl('t') => return self.transpose(),
+            Key::Ctrl('r') => self.search = Some(Search::new(self.recall.newest())),
+            Key::Up | Key::Ctrl('p') => return self.recall(Recall::older),
+            Key::Down | Key::Ctrl('n') => return self.recall(Recall::newer),
+            Key::Left | Key::Ctrl('b') => self.cursor = cluster_before(text, cursor),
+            Key::Right | Key::Ctrl('f') => self.cursor = cluster_after(text, cursor),
+            Key::WordLeft | Key::Alt('b') => self.cursor = word_before(text, cursor),
+            Key::WordRight | Key::Alt('f') => self.cursor = word_after(text, cursor),
+            Key::Home | Key::Ctrl('a') => self.cursor = 0,
+            Key::End | Key::Ctrl('e') => self.cursor = text.len(),
+            Key::Backspace | Key::Ctrl('h') => {
+                return self.remove(cluster_before(text, cursor), cursor, Step::Delete);
+            }
+            Key::Delete | Key::Ctrl('d') => {
+                return self.remove(cursor, cluster_after(text, cursor), Step::Delete);
+            }
+            Key::WordBackspace => return self.remove(word_before(text, cursor), cursor, Step::Kill),
+            Key::Alt('d') => return self.remove(cursor, word_after(text, cursor), Step::Kill),
+            Key::Ctrl('w') => return self.remove(blank_before(text, cursor), cursor, Step::Kill),
+            Key::Ctrl('u') => return self.remove(0, cursor, Step::Kill),
+            Key::Ctrl('k') => return self.remove(cursor, text.len(), Step::Kill),
+            Key::Ctrl(_) | Key::Alt(_) => (),
+        }
+        Answer::Nothing
+    }
+
+    /// Notes what is there before a key changes it, unless it only goes on with what the last one did.
+    fn begin(&mut self, step: Step) {
+        self.now = step;
+        if step == Step::Other || step != self.last {
+            if self.undo.len() == UNDO_MAX {
+                self.undo.remove(0);
+            }
+            self.undo.push(Snapshot { text: self.text.clone(), cursor: self.cursor });
+        }
+    }
+
+    fn insert(&mut self, text: &str, step: Step) -> Answer {
+        if text.is_empty() || self.text.len() + text.len() > LINE_BYTES_MAX {
+            return Answer::Bell;
+        }
+        self.begin(step);
+        self.text.insert_str(self.cursor, text);
+        self.move_to(self.cursor + text.len());
+        Answer::Nothing
+    }
+
+    /// Moves to `at`, or to the end of the cluster that is around it: what was typed may have joined
+    /// what is beside it.
+    fn move_to(&mut self, at: usize) {
+        let mut ends = self.text.grapheme_indices(true).map(|(start, cluster)| start + cluster.len());
+        self.cursor = if at == 0 { 0 } else { ends.find(|end| *end >= at).unwrap_or(self.text.len()) };
+    }
+
+    fn remove(&mut self, from: usize, to: usize, step: Step) -> Answer {
+        if from == to {
+            // What was killed before is not lost for it.
+            return Answer::Bell;
+        }
+        let is_kill = step == Step::Kill;
+        let goes_on = is_kill && self.last == Step::Kill;
+        // Each is undone alone.
+        self.last = if is_kill { Step::Other } else { self.last };
+        self.begin(step);
+        let removed: String = self.text.drain(from..to).collect();
+        if is_kill {
+            match (goes_on, from < self.cursor) {
+                (false, _) => self.killed = removed,
+                (true, true) => self.killed.insert_str(0, &removed),
+                (true, false) => self.killed.push_str(&removed),
+            }
+        }
+        self.move_to(from);
+        Answer::Nothing
+    }
+
+    /// The character before the cursor changes places with the one behind it; at the end, with the one
+    /// before it.
+    fn transpose(&mut self) -> Answer {
+        let middle = if self.cursor == self.text.len() {
+            cluster_before(&self.text, self.cursor)
+        } else {
+            self.cursor
+        };
+        let (from, to) = (cluster_before(&self.text, middle), cluster_after(&self.text, middle));
+        if from == middle || to == middle {
+            return Answer::Bell;
+        }
+        self.begin(Step::Other);
+        let swapped = [&self.text[middle..to], &self.text[from..middle]].concat();
+        self.text.replace_range(from..to, &swapped);
+        self.move_to(to);
+        Answer::Nothing
+    }
+
+    fn undo(&mut self) -> Answer {
+        let Some(Snapshot { text, cursor }) = self.undo.pop() else { return Answer::Bell };
+        (self.text, self.cursor) = (text, cursor);
+        Answer::Nothing
+    }
+
+    fn interrupt(&mut self) -> Answer {
+        if self.text.is_empty() {
+            return Answer::Leave;
+        }
+        self.begin(Step::Other);
+        self.set_text(String::new());
+        self.recall.leave();
+        match mem::replace(&mut self.clearing_is_told, true) {
+            false => Answer::Cleared,
+            true => Answer::Nothing,
+        }
+    }
+
+    fn take_line(&mut self) -> Answer {
+        let line = mem::take(&mut self.text);
+        self.cursor = 0;
+        self.undo.clear();
+        self.recall.leave();
+        self.recall.add(&line);
+        Answer::Say(line)
+    }
+
+    fn set_text(&mut self, text: String) {
+        self.cursor = text.len();
+        self.text = text;
+    }
+
+    fn recall(&mut self, step: fn(&mut Recall, &str) -> Option<String>) -> Answer {
+        let Some(text) = step(&mut self.recall, &self.text) else { return Answer::Bell };
+        self.begin(Step::Other);
+        self.set_text(text);
+        Answer::Nothing
+    }
+
+    fn paste(&mut self, pasted: String) -> Answer {
+        let text = pasted.strip_suffix('\n').unwrap_or(&pasted);
+        if self.text.len() + text.len() > LINE_BYTES_MAX {
+            let most = LINE_BYTES_MAX;
+            return Answer::Refused(format!(
+                "not taken: with what was pasted, the message has more than {most} bytes"
+            ));
+        }
+        if count_lines(text) >= PASTE_LINES_ASK {
+            self.pasted = Some(text.to_owned());
+            return Answer::Nothing;
+        }
+        self.insert(text, Step::Other)
+    }
+
+    fn confirm(&mut self, pasted: String, key: &Key) -> Answer {
+        match key {
+            Key::Char('y' | 'Y') => return self.insert(&pasted, Step::Other),
+            Key::Char('n' | 'N') | Key::Ctrl('c' | 'g' | 'd') => return Answer::Nothing,
+            _ => self.pasted = Some(pasted),
+        }
+        Answer::Bell
+    }
+
+    /// What the search has found, while there is one.
+    fn found(&self) -> Option<&str> {
+        self.recall.line(self.search.as_ref()?.found()?)
+    }
+
+    /// A key while searching; `None` where it is one for the line that was found.
+    fn search_on(&mut self, mut search: Search, key: &Key) -> Option<Answer> {
+        let is_found = match key {
+            Key::Char(char) => search.push(*char, &self.recall),
+            Key::Backspace | Key::Ctrl('h') => search.pop(&self.recall),
+            Key::Ctrl('r') => search.older(&self.recall),
+            // The draft is as it was.
+            Key::Ctrl('c' | 'g') => return Some(Answer::Nothing),
+            _ => {
+                if let Some(line) = search.found().and_then(|index| self.recall.line(index)) {
+                    let (line, cursor) = (line.to_owned(), search.cursor());
+                    self.recall.hold(&self.text);
+                    self.last = Step::Other;
+                    self.begin(Step::Other);
+                    self.text = line;
+                    self.move_to(cursor);
+                }
+                return None;
+            }
+        };
+        self.search = Some(search);
+        Some(if is_found { Answer::Nothing } else { Answer::Bell })
+    }
+
+    /// Puts the first candidate into the line; Tab and Shift+Tab go round them all.
+    pub fn offer(&mut self, completion: Completion) -> Answer {
+        let bytes_max = completion.candidates.iter().map(String::len).max().unwrap_or(0);
+        if bytes_max == 0 || self.text.len() + bytes_max > LINE_BYTES_MAX {
+            return Answer::Bell;
+        }
+        self.last = Step::Other;
+        self.begin(Step::Other);
+        self.put(Completing { completion, index: 0, to: self.cursor });
+        Answer::Nothing
+    }
+
+    fn put(&mut self, mut completing: Completing) {
+        let Completing { completion, index, to } = &mut completing;
+        let candidate = &completion.candidates[*index];
+        self.text.replace_range(completion.from..*to, candidate);
+        *to = completion.from + candidate.len();
+        self.cursor = *to;
+        self.move_to(self.cursor);
+        self.completing = (completion.candidates.len() > 1).then_some(completing);
+    }
+
+    fn complete_on(&mut self, mut completing: Completing, key: &Key) -> Option<Answer> {
+        let count = completing.completion.candidates.len();
+        completing.index = match key {
+            Key::Tab => (completing.index + 1) % count,
+            Key::BackTab => (completing.index + count - 1) % count,
+            _ => return None,
+        };
+        self.put(completing);
+        Some(Answer::Nothing)
+    }
+}
+
+fn count_lines(text: &str) -> usize {
+    text.split('\n').count()
+}
+
+/// Where the cluster before `at` begins.
+fn cluster_before(text: &str, at: usize) -> usize {
+    text[..at].grapheme_indices(true).next_back().map_or(0, |(start, _)| start)
+}
+
+/// Where the cluster at `at` ends.
+fn cluster_after(text: &str, at: usize) -> usize {
+    text[at..].graphemes(true).next().map_or(at, |cluster| at + cluster.len())
+}
+
+fn is_word(cluster: &str) -> bool {
+    cluster.chars().next().is_some_and(|char| char.is_alphanumeric() || char == '_')
+}
+
+/// Where the word before `at` begins.
+fn word_before(text: &str, at: usize) -> usize {
+    let clusters = text[..at].grapheme_indices(true).rev();
+    let word =
+        clusters.skip_while(|(_, cluster)| !is_word(cluster)).take_while(|(_, cluster)| is_word(cluster));
+    word.last().map_or(0, |(start, _)| start)
+}
+
+/// Where the word at `at`, or the next one, ends.
+fn word_after(text: &str, at: usize) -> usize {
+    let clusters = text[at..].grapheme_indices(true);
+    let word =
+        clusters.skip_while(|(_, cluster)| !is_word(cluster)).take_while(|(_, cluster)| is_word(cluster));
+    word.last().map_or(text.len(), |(start, cluster)| at + start + cluster.len())
+}
+
+/// Where what stands before `at` begins, up to the white space before it.
+fn blank_before(text: &str, at: usize) -> usize {
+    let is_blank = |cluster: &str| cluster.trim().is_empty();
+    let clusters = text[..at].grapheme_indices(true).rev();
+    let part =
+        clusters.skip_while(|(_, cluster)| is_blank(cluster)).take_while(|(_, cluster)| !is_blank(cluster));
+    part.last().map_or(0, |(start, _)| start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys as a text: `<C-a>` is a with Ctrl, `<M-b>` b with Alt, and other keys have their names.
+    fn keys(text: &str) -> Vec<Key> {
+        let mut keys = Vec::new();
+        let mut rest = text;
+        while let Some(char) = rest.chars().next() {
+            let named = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+            let (key, after) = match named {
+                Some((name, after)) => (named_key(name), after),
+                None => (Key::Char(char), &rest[char.len_utf8()..]),
+            };
+            keys.push(key);
+            rest = after;
+        }
+        keys
+    }
+
+    fn named_key(name: &str) -> Key {
+        let last = name.chars().next_back().expect("a name");
+        match name {
+            "Enter" => Key::Enter,
+            "Tab" => Key::Tab,
+            "BackTab" => Key::BackTab,
+            "Bs" => Key::Backspace,
+            "M-Bs" => Key::WordBackspace,
+            "Del" => Key::Delete,
+            "Left" => Key::Left,
+            "Right" => Key::Right,
+            "C-Left" => Key::WordLeft,
+            "C-Right" => Key::WordRight,
+            "Up" => Key::Up,
+            "Down" => Key::Down,
+            "Home" => Key::Home,
+            "End" => Key::End,
+            _ if name.starts_with("C-") => Key::Ctrl(last),
+            _ if name.starts_with("M-") => Key::Alt(last),
+            _ => panic!("no key {name}"),
+        }
+    }
+
+    fn press_all(editor: &mut Editor, text: &str) -> Answer {
+        keys(text).into_iter().fold(Answer::Nothing, |_, key| editor.press(key))
+    }
+
+    fn shown(editor: &Editor) -> String {
+        let (text, cursor) = (editor.text(), editor.cursor());
+        format!("{}|{}", &text[..cursor], &text[cursor..])
+    }
+
+    /// `|` is the cursor.
+    #[track_caller]
+    fn check(pressed: &str, expected: &str) {
+        let mut editor = Editor::default();
+        press_all(&mut editor, pressed);
+        assert_eq!(shown(&editor), expected, "after {pressed}");
+    }
+
+    #[track_caller]
+    fn check_answer(pressed: &str, expected: Answer) {
+        assert_eq!(press_all(&mut Editor::default(), pressed), expected, "after {pressed}");
+    }
+
+    #[test]
+    fn the_cursor_moves() {
+        check("abc", "abc|");
+        check("abc<Left>", "ab|c");
+        check("abc<Left><Left><C-f>", "ab|c");
+        check("abc<C-a>", "|abc");
+        check("abc<Home><End>", "abc|");
+        check("abc<Home><Left>", "|abc");
+        check("one two  three<M-b>", "one two  |three");
+        check("one two  three<C-Left><C-Left>", "one |two  three");
+        check("one two  three<Home><M-f><M-f>", "one two|  three");
+        check("one, two<Home><C-Right><C-Right>", "one, two|");
+    }
+
+    #[test]
+    fn characters_go_as_they_look() {
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        check(&format!("a{family}b<Left><Left>"), &format!("a|{family}b"));
+        check(&format!("a{family}<Bs>"), "a|");
+        check("e\u{301}<Bs>", "|");
+        check("ae\u{301}<Left><Del>", "a|");
+        // What is typed may join what is beside it.
+        check("\u{1f1e9}\u{1f1ea}<Home>\u{1f1eb}", "\u{1f1eb}\u{1f1e9}|\u{1f1ea}");
+        check("x<Home>e<Home>\u{301}", "\u{301}|ex");
+    }
+
+    #[test]
+    fn words_and_lines_are_removed_and_come_back() {
+        check("one two three<C-w>", "one two |");
+        check("one two three <C-w><C-w>", "one |");
+        check("one two three<C-w><C-w><C-y>", "one two three|");
+        check("one two<C-u>", "|");
+        check("one two<M-b><C-u>", "|two");
+        check("one two<M-b><C-k><C-y><C-y>", "one twotwo|");
+        check("one-two<M-Bs>", "one-|");
+        check("one two<Home><M-d><M-d><C-e><C-y>", "one two|");
+        check("one<C-w>x<C-w><C-y>", "x|");
+        check("abc<Home><C-d><Del>", "|c");
+        check("abc<C-h>", "ab|");
+    }
+
+    #[test]
+    fn characters_change_places() {
+        check("abc<C-t>", "acb|");
+        check("abc<Left><C-t>", "acb|");
+        check("abc<Left><Left><C-t>", "ba|c");
+        check_answer("a<C-t>", Answer::Bell);
+        check_answer("abc<Home><C-t>", Answer::Bell);
+    }
+
+    #[test]
+    fn steps_are_undone() {
+        check("one<C-w><C-_>", "one|");
+        check("one two<C-w><C-w><C-_>", "one |");
+        check("one two<C-w><C-w><C-_><C-_>", "one two|");
+        check("abc<Left>x<C-_>", "ab|c");
+        check("abc<Left>x<C-_><C-_>", "|");
+        check("abc<Bs><Bs><C-_>", "abc|");
+        check("abc<C-c><C-_>", "abc|");
+        check_answer("<C-_>", Answer::Bell);
+    }
+
+    #[test]
+    fn lines_come_back() {
+        check("one<Enter>two<Enter><Up>", "two|");
+        check("one<Enter>two<Enter>dra<Up><Up><Down><Down>", "dra|");
+        check("one<Enter>two<Enter><Up>x<Up>y<Down>", "twox|");
+        check("one<Enter>two<Enter><Up>x<Enter><Up><Up>", "two|");
+        check("one<Enter>one<Enter><Up><Up>", "one|");
+        check("<Enter>dra<Up>", "dra|");
+        check_answer("one<Enter><Up>!<Enter>", Answer::Say("one!".into()));
+        check_answer("one<Enter><Down>", Answer::Bell);
+        check_answer("one<Enter><Up><Up>", Answer::Bell);
+    }
+
+    #[test]
+    fn lines_are_searched_for() {
+        let before = "first line<Enter>second line<Enter>third<Enter>dra";
+        check(&format!("{before}<C-r>line"), "second |line");
+        check(&format!("{before}<C-r>line<C-r>"), "first |line");
+        check(&format!("{before}<C-r>linex"), "second |line");
+        check(&format!("{before}<C-r>linex<Bs><Bs>"), "second |line");
+        check(&format!("{before}<C-r>line<C-g>"), "dra|");
+        check(&format!("{before}<C-r>line<C-c>"), "dra|");
+        check(&format!("{before}<C-r>line<C-e>!"), "second line!|");
+        check(&format!("{before}<C-r>line<Left><Down><Down>"), "dra|");
+        check(&format!("{before}<C-r>line<C-_>"), "dra|");
+        check_answer(&format!("{before}<C-r>fir<Enter>"), Answer::Say("first line".into()));
+        check_answer(&format!("{before}<C-r>linex"), Answer::Bell);
+        check_answer(&format!("{before}<C-r>line<C-r><C-r>"), Answer::Bell);
+    }
+
+    #[test]
+    fn the_search_says_what_it_looks_for() {
+        let mut editor = Editor::default();
+        press_all(&mut editor, "one<Enter><C-r>on");
+        assert_eq!(editor.mode(), Mode::Search { pattern: "on", is_found: true });
+        press_all(&mut editor, "x");
+        assert_eq!(editor.mode(), Mode::Search { pattern: "onx", is_found: false });
+        press_all(&mut editor, "<C-g>");
+        assert_eq!(editor.mode(), Mode::Ordinary);
+    }
+
+    #[test]
+    fn keys_have_answers() {
+        check_answer("hello<Enter>", Answer::Say("hello".into()));
+        check_answer("<Enter>", Answer::Say(String::new()));
+        check_answer("<C-d>", Answer::Leave);
+        check_answer("x<C-d>", Answer::Bell);
+        check_answer("x<C-c>", Answer::Cleared);
+        check_answer("x<C-c>y<C-c>", Answer::Nothing);
+        check_answer("x<C-c><C-c>", Answer::Leave);
+        check_answer("<C-z>", Answer::Suspend);
+        check_answer("<C-l>", Answer::Redraw);
+        check_answer("<Tab>", Answer::Complete);
+        check("x<C-c>", "|");
+    }
+
+    #[test]
+    fn a_paste_of_several_lines_is_one_text() {
+        let mut editor = Editor::default();
+        press_all(&mut editor, "ab<Left>");
+        editor.press(Key::Paste("1\n2\t3\n".into()));
+        assert_eq!(shown(&editor), "a1\n2\t3|b");
+        press_all(&mut editor, "<C-_>");
+        assert_eq!(shown(&editor), "a|b");
+    }
+
+    #[test]
+    fn a_long_paste_asks_first() {
+        let lines = |count: usize| vec!["x"; count].join("\n");
+        let mut editor = Editor::default();
+        press_all(&mut editor, "ab");
+        assert_eq!(editor.press(Key::Paste(lines(PASTE_LINES_ASK - 1) + "\n")), Answer::Nothing);
+        assert_eq!(editor.mode(), Mode::Ordinary);
+        press_all(&mut editor, "<C-_>");
+        editor.press(Key::Paste(lines(PASTE_LINES_ASK)));
+        assert_eq!(editor.mode(), Mode::Confirm { lines: PASTE_LINES_ASK });
+        assert_eq!(press_all(&mut editor, "x"), Answer::Bell);
+        assert_eq!(press_all(&mut editor, "n"), Answer::Nothing);
+        assert_eq!((shown(&editor).as_str(), editor.mode()), ("ab|", Mode::Ordinary));
+        editor.press(Key::Paste(lines(PASTE_LINES_ASK)));
+        press_all(&mut editor, "y");
+        assert_eq!(editor.text(), format!("ab{}", lines(PASTE_LINES_ASK)));
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_whole() {
+        let mut editor = Editor::default();
+        press_all(&mut editor, "ab");
+        let answer = editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 1)));
+        assert!(matches!(&answer, Answer::Refused(why) if why.contains("65535")), "{answer:?}");
+        assert!(matches!(editor.press(Key::PasteTooLong(70_000)), Answer::Refused(_)));
+        assert_eq!(shown(&editor), "ab|");
+        editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 2)));
+        assert_eq!(editor.press(Key::Char('x')), Answer::Bell);
+        assert_eq!(editor.text().len(), LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn candidates_go_round() {
+        let mut editor = Editor::default();
+        press_all(&mut editor, "hi b, x<Left><Left><Left>");
+        let candidates = vec!["bob ".to_owned(), "bert ".to_owned()];
+        editor.offer(Completion { from: 3, candidates });
+        assert_eq!(shown(&editor), "hi bob |, x");
+        press_all(&mut editor, "<Tab>");
+        assert_eq!(shown(&editor), "hi bert |, x");
+        press_all(&mut editor, "<Tab><BackTab>");
+        assert_eq!(shown(&editor), "hi bert |, x");
+        press_all(&mut editor, "y");
+        assert_eq!(shown(&editor), "hi bert y|, x");
+        assert_eq!(press_all(&mut editor, "<Tab>"), Answer::Complete);
+        press_all(&mut editor, "<C-_><C-_>");
+        assert_eq!(shown(&editor), "hi b|, x");
+    }
+}

@@ -1,0 +1,73 @@
+//! Searching the lines that were typed before, backwards, while the pattern is being typed.
+
+use super::recall::Recall;
+
+/// A search.
+#[derive(Debug)]
+pub(super) struct Search {
+    pattern: String,
+    /// Lines from this one on are not looked at.
+    before: usize,
+    /// The line that was found last, and where in it.
+    found: Option<(usize, usize)>,
+    is_found: bool,
+}
+
+impl Search {
+    /// A search among the lines before this place, for nothing yet.
+    pub fn new(before: usize) -> Self {
+        Self { pattern: String::new(), before, found: None, is_found: true }
+    }
+
+    pub fn pattern(&self) -> &str {
+        &self.pattern
+    }
+
+    /// Whether what was found holds the pattern.
+    pub fn is_found(&self) -> bool {
+        self.is_found
+    }
+
+    /// The place of the line that was found last.
+    pub fn found(&self) -> Option<usize> {
+        Some(self.found?.0)
+    }
+
+    /// Where in that line it was found, in bytes.
+    pub fn cursor(&self) -> usize {
+        self.found.map_or(0, |(_, at)| at)
+    }
+
+    /// One more character is searched for. Returns whether it is found.
+    pub fn push(&mut self, char: char, recall: &Recall) -> bool {
+        self.pattern.push(char);
+        self.find(self.found.map_or(self.before, |(line, _)| line + 1), recall)
+    }
+
+    /// One less.
+    pub fn pop(&mut self, recall: &Recall) -> bool {
+        if self.pattern.pop().is_none() {
+            return false;
+        }
+        if self.pattern.is_empty() {
+            (self.found, self.is_found) = (None, true);
+            return true;
+        }
+        self.find(self.before, recall)
+    }
+
+    /// The same in an older line.
+    pub fn older(&mut self, recall: &Recall) -> bool {
+        self.find(self.found.map_or(self.before, |(line, _)| line), recall)
+    }
+
+    fn find(&mut self, before: usize, recall: &Recall) -> bool {
+        let found = (0..before.min(recall.newest())).rev().find_map(|index| {
+            let at = recall.line(index)?.rfind(&self.pattern)?;
+            Some((index, at))
+        });
+        self.is_found = found.is_some() || self.pattern.is_empty();
+        self.found = found.filter(|_| !self.pattern.is_empty()).or(self.found);
+        self.is_found
+    }
+}

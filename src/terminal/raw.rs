@@ -1,0 +1,135 @@
+//! The terminal's own line editing, turned off while ours is at work, and on again however that ends.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::getpgrp;
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcgetwinsize,
+    tcsetattr,
+};
+
+use super::layout::Size;
+
+/// A terminal that sends every key at once, and marks what is pasted; until it is released, dropped, or
+/// the program panics.
+#[derive(Debug)]
+pub struct Claim {
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    input: File,
+    output: File,
+    /// What to go back to; `None` while the terminal is as it was.
+    original: Option<Termios>,
+}
+
+/// Marks what is pasted, and no longer (xterm's private modes).
+const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
+const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
+
+impl Claim {
+    /// A claim on the terminal that is read from `input` and written to `output`; not yet made.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn new(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<Self> {
+        let [input, output] = [input, output].map(|descriptor| descriptor.try_clone_to_owned());
+        let held = Held { input: input?.into(), output: output?.into(), original: None };
+        let held = Arc::new(Mutex::new(held));
+        let in_panic = Arc::clone(&held);
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            // What the hook prints is to be read.
+            lock(&in_panic, Held::release);
+            hook(panic);
+        }));
+        Ok(Self { held })
+    }
+
+    /// Makes the claim. Returns whether it is made: not in the background, where the terminal is
+    /// somebody else's.
+    pub fn take(&self) -> bool {
+        lock(&self.held, Held::take)
+    }
+
+    /// Whether it is made.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        lock(&self.held, |held| held.original.is_some())
+    }
+
+    /// Gives the terminal back as it was.
+    pub fn release(&self) {
+        lock(&self.held, Held::release);
+    }
+
+    /// How large the terminal is.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        let size = lock(&self.held, |held| tcgetwinsize(&held.output));
+        size.map_or(Size::new(0, 0), |size| Size::new(size.ws_col.into(), size.ws_row.into()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+fn lock<T>(held: &Mutex<Held>, act: impl FnOnce(&mut Held) -> T) -> T {
+    // A panic leaves nothing half done here.
+    act(&mut held.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Held {
+    fn take(&mut self) -> bool {
+        if self.original.is_some() {
+            return true;
+        }
+        if !self.is_in_foreground() {
+            return false;
+        }
+        let Ok(original) = tcgetattr(&self.input) else { return false };
+        let mut raw = original.clone();
+        raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
+        raw.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::ISTRIP;
+        raw.special_codes[SpecialCodeIndex::VMIN] = 1;
+        raw.special_codes[SpecialCodeIndex::VTIME] = 0;
+        if tcsetattr(&self.input, OptionalActions::Now, &raw).is_err() {
+            return false;
+        }
+        self.original = Some(original);
+        self.write(PASTE_MARKS_ON);
+        true
+    }
+
+    fn release(&mut self) {
+        let Some(original) = self.original.take() else { return };
+        // Whoever is in the foreground instead has made the terminal its own; and touching it would
+        // stop us.
+        if self.is_in_foreground() {
+            self.write(PASTE_MARKS_OFF);
+            // There is nobody to tell.
+            let _ = tcsetattr(&self.input, OptionalActions::Now, &original);
+        }
+    }
+
+    fn is_in_foreground(&self) -> bool {
+        // One that does not control us knows no background.
+        tcgetpgrp(&self.input).map_or(true, |foreground| foreground == getpgrp())
+    }
+
+    fn write(&mut self, code: &[u8]) {
+        if super::descriptor::is_writable(self.output.as_fd()) {
+            // A terminal that takes nothing can do without.
+            let _ = self.output.write_all(code);
+        }
+    }
+}
