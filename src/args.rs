@@ -1,26 +1,39 @@
 //! From the command line to a [`Config`]. One that comes from here is valid: names are resolved, and
 //! every error is one sentence that names the argument.
 
+mod peer;
+
+use std::env;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use chrono::Local;
+use chrono::format::{Item, StrftimeItems};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
+use clap_complete::Shell;
 
-use crate::error::{Error, reason};
+use crate::command::COMMANDS;
+use crate::error::Error;
 use crate::event_loop::Config;
 use crate::limits::{HISTORY_DEFAULT, NAME_BYTES_MAX};
 use crate::protocol::Peer;
 use crate::protocol::frame::Framing;
+use crate::terminal::View;
 use crate::terminal::visible::is_visible;
+pub use peer::{PeerArgument, parse as parse_peer};
 
 /// What the user wants to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// To chat.
-    Run(Config),
-    /// To read this: the help or the version.
+    Run(Box<Config>),
+    /// To know where this peer is: on standard output, an address a line.
+    LookUp(PeerArgument),
+    /// To read this: the help, the version, completions for a shell or the manual.
     Text(String),
 }
 
@@ -29,11 +42,11 @@ pub enum Asked {
 #[command(version, after_help = "Type a line and press Enter to say it. Leave with Ctrl+D or Ctrl+C.")]
 struct Arguments {
     /// TCP port to listen on; 0 takes a free one
-    #[arg(value_name = "PORT", value_parser = parse_port)]
-    port: u16,
+    #[arg(value_name = "PORT", value_parser = parse_port, required_unless_present_any = ["completions", "man", "look_up"])]
+    port: Option<u16>,
 
     /// Peers to connect to: HOST:PORT, [IPV6]:PORT, or a bare PORT on this machine
-    #[arg(value_name = "PEER", value_parser = parse_peer)]
+    #[arg(value_name = "PEER", value_parser = peer::parse)]
     peers: Vec<PeerArgument>,
 
     /// How the others see you [default: the login name]
@@ -60,21 +73,44 @@ struct Arguments {
     /// Keep running when standard input ends
     #[arg(long)]
     stay: bool,
-}
 
-/// A peer as it was written, before its name is looked up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct PeerArgument {
-    text: String,
-    host: Host,
-    port: u16,
-}
+    /// Say this, wait until each peer has it, and leave; can be given again
+    #[arg(long, value_name = "TEXT", value_parser = parse_text, requires = "peers", conflicts_with = "stay")]
+    send: Vec<String>,
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Host {
-    ThisMachine,
-    Address(IpAddr),
-    Name(String),
+    /// Write one JSON object a line to standard output, for scripts
+    #[arg(long)]
+    json: bool,
+
+    /// Append the conversation to a file
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+
+    /// Colours; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "auto|always|never", default_value = "auto", hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(["auto", "always", "never"]))]
+    color: String,
+
+    /// How times are shown, as in strftime [default: %H:%M on a terminal]
+    #[arg(long, value_name = "FORMAT", value_parser = parse_time_format)]
+    time_format: Option<String>,
+
+    /// Do not ring the bell when somebody mentions you
+    #[arg(long)]
+    no_bell: bool,
+
+    /// Print completions for a shell
+    #[arg(long, value_name = "bash|zsh|fish", exclusive = true, hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(["bash", "zsh", "fish"]))]
+    completions: Option<String>,
+
+    /// Print the manual page
+    #[arg(long, exclusive = true)]
+    man: bool,
+
+    /// Print where a peer is, an address a line
+    #[arg(long, value_name = "PEER", value_parser = peer::parse, exclusive = true, hide = true)]
+    look_up: Option<PeerArgument>,
 }
 
 /// Reads the command line, the program's own name first. Looks up names, which may take as long as
@@ -96,9 +132,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
         }
         Err(error) => return Err(Error::Argument(one_sentence(&error))),
     };
+    if let Some(shell) = &arguments.completions {
+        return Ok(Asked::Text(completions(shell)));
+    }
+    if arguments.man {
+        return manual().map(Asked::Text);
+    }
+    if let Some(peer) = arguments.look_up {
+        return Ok(Asked::LookUp(peer));
+    }
     let mut peers: Vec<Peer> = Vec::new();
     for argument in arguments.peers {
-        let peer = argument.resolve()?;
+        let peer = argument.resolve().map_err(|why| Error::Argument(format!("{why} (for '[PEER]...')")))?;
         // Named twice, if under two names, it would be told everything twice.
         let is_known = |address: &SocketAddr| peers.iter().any(|known| known.addresses.contains(address));
         if !peer.addresses.iter().any(is_known) {
@@ -109,8 +154,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
         Some(name) => name,
         None => login_name()?,
     };
-    let Arguments { port, bind, framing, history, plain, stay, .. } = arguments;
-    Ok(Asked::Run(Config { port, bind, name, framing, stay, plain, history, peers }))
+    let Arguments { port, bind, framing, history, plain, stay, send, json, log, time_format, .. } = arguments;
+    let port = port.expect("clap requires it where nothing else is asked for");
+    let has_colors = match arguments.color.as_str() {
+        "always" => Some(true),
+        "never" => Some(false),
+        // As on no-color.org: whatever it holds, if it is not empty.
+        _ => env::var_os("NO_COLOR").filter(|value| !value.is_empty()).map(|_| false),
+    };
+    let view = View { has_colors, has_bell: !arguments.no_bell, time_format, is_json: json };
+    let config = Config { port, bind, name, framing, stay, plain, history, peers, send, view, log };
+    Ok(Asked::Run(config.into()))
 }
 
 /// What clap says, without the paragraphs behind the error, on one line.
@@ -141,7 +195,12 @@ fn parse_history(text: &str) -> Result<u64, String> {
     count.map_err(|_| "it takes a number of messages, 0 for none".to_owned())
 }
 
-fn parse_name(text: &str) -> Result<String, String> {
+/// Whether a name can be somebody's; then it is returned.
+///
+/// # Errors
+///
+/// A sentence that tells why not.
+pub fn parse_name(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("a name must not be empty".to_owned());
     }
@@ -159,93 +218,54 @@ fn parse_bind(text: &str) -> Result<IpAddr, String> {
     bare.parse().map_err(|_| "it takes an IP address of this machine, such as 127.0.0.1 or ::1".to_owned())
 }
 
+fn parse_text(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("there is nothing to say".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn parse_time_format(text: &str) -> Result<String, String> {
+    let items: Vec<_> = StrftimeItems::new(text).collect();
+    if items.contains(&Item::Error) {
+        return Err(
+            "it holds a '%' that strftime does not know, such as %H:%M has two that it knows".to_owned()
+        );
+    }
+    let shown = Local::now().format_with_items(items.iter()).to_string();
+    if shown.trim().is_empty() || !is_visible(&shown) {
+        return Err("times written so cannot be seen".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// What a shell reads to complete our arguments.
+fn completions(shell: &str) -> String {
+    let mut command = Arguments::command();
+    let shell = match shell {
+        "zsh" => Shell::Zsh,
+        "fish" => Shell::Fish,
+        _ => Shell::Bash,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "groupchat", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// The manual page, in roff.
+fn manual() -> Result<String, Error> {
+    let mut page = Vec::new();
+    let manual = clap_mangen::Man::new(Arguments::command());
+    let failed = |error| Error::Failure(format!("cannot write the manual: {error}"));
+    manual.render(&mut page).map_err(failed)?;
+    let mut page = String::from_utf8_lossy(&page).into_owned();
+    page += ".SH COMMANDS\nWhat is typed is said, but for these:\n";
+    for entry in COMMANDS {
+        page += &format!(".TP\n\\fB{}\\fR {}\n{}\n", entry.name, entry.arguments, entry.help);
+    }
+    page += ".SH EXIT STATUS\n.TP\n0\nleft, and what was said reached somebody\n";
+    page += ".TP\n1\ncould not run, or nobody was reached\n.TP\n2\nan argument is wrong\n";
+    Ok(page)
+}
+
 fn framing_parser() -> impl TypedValueParser<Value = Framing> {
     PossibleValuesParser::new(["text", "lab"])
         .map(|word| if word == "lab" { Framing::Lab } else { Framing::Text })
-}
-
-fn parse_peer(text: &str) -> Result<PeerArgument, String> {
-    if is_ipv6_without_port(text) {
-        return Err(format!("it has no port; write [{}]:PORT", text.trim_matches(['[', ']'])));
-    }
-    let (host, port) = match text.rsplit_once(':') {
-        None if text.bytes().all(|byte| byte.is_ascii_digit()) => (Host::ThisMachine, text),
-        None => return Err(format!("it has no port; write {text}:PORT")),
-        Some((host, port)) => (parse_host(host, port)?, port),
-    };
-    let port = parse_port(port).ok().filter(|&port| port != 0);
-    let port = port.ok_or("a peer's port is a number from 1 to 65535")?;
-    Ok(PeerArgument { text: text.to_owned(), host, port })
-}
-
-/// Whether all of `text` is an address, and nothing in it can be meant as a port.
-fn is_ipv6_without_port(text: &str) -> bool {
-    let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
-    match text.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').is_some_and(is_ipv6),
-        None => is_ipv6(text) && !text.rsplit_once(':').is_some_and(|(host, _)| is_ipv6(host)),
-    }
-}
-
-fn parse_host(host: &str, port: &str) -> Result<Host, String> {
-    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        let address: Result<Ipv6Addr, _> = address.parse();
-        return address
-            .map(|address| Host::Address(address.into()))
-            .map_err(|_| "what stands in brackets must be an IPv6 address".to_owned());
-    }
-    if host.parse::<Ipv6Addr>().is_ok() {
-        return Err(format!("an IPv6 address needs brackets; write [{host}]:{port}"));
-    }
-    if host.contains(':') {
-        return Err(
-            "a host holds no ':'; write HOST:PORT, or an IPv6 address in brackets, such as [::1]:PORT"
-                .to_owned(),
-        );
-    }
-    if host.is_empty() {
-        return Err(format!("it has no host; write HOST:{port}, or {port} for this machine"));
-    }
-    Ok(host.parse().map_or_else(|_| Host::Name(host.to_owned()), Host::Address))
-}
-
-impl PeerArgument {
-    fn resolve(self) -> Result<Peer, Error> {
-        let port = self.port;
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        match &self.host {
-            Host::ThisMachine => {
-                addresses.push((Ipv4Addr::LOCALHOST, port).into());
-                addresses.push((Ipv6Addr::LOCALHOST, port).into());
-            }
-            Host::Address(address) => addresses.push((this_machine(*address), port).into()),
-            Host::Name(name) => {
-                let found = (name.as_str(), port).to_socket_addrs().map_err(|error| {
-                    let why = reason(&error);
-                    let why = why.rsplit(": ").next().unwrap_or_default().to_owned();
-                    Error::Argument(format!("cannot find the host of '{}' for '[PEER]...': {why}", self.text))
-                })?;
-                for mut address in found {
-                    address.set_ip(this_machine(address.ip()));
-                    if !addresses.contains(&address) {
-                        addresses.push(address);
-                    }
-                }
-            }
-        }
-        if addresses.is_empty() {
-            let text = &self.text;
-            return Err(Error::Argument(format!("the host of '{text}' for '[PEER]...' has no address")));
-        }
-        Ok(Peer { name: self.text.into(), addresses })
-    }
-}
-
-/// Systems take the address of nowhere for that of this machine; so it is called by its name.
-fn this_machine(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        _ => address,
-    }
 }

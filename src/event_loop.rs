@@ -1,28 +1,35 @@
 //! The loop: one `mio::Poll`, its tokens, the turn, signals and deadlines. The only place that waits.
 
+mod commands;
+
 use std::io::ErrorKind;
 use std::mem;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chrono::Local;
 use mio::{Events, Interest, Poll, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH, SIGXFSZ};
+use signal_hook::low_level::emulate_default_handler;
 use signal_hook_mio::v1_0::Signals;
 
 use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
-use crate::limits::{EVENTS, SAY_TURN_BYTES};
+use crate::limits::{EVENTS, SAY_TURN_BYTES, SEND};
+use crate::look_up::LookUps;
 use crate::protocol::frame::Framing;
 use crate::protocol::{Peer, Setup};
 use crate::server::Server;
-use crate::terminal::{Terminal, Tokens};
+use crate::terminal::record::Record;
+use crate::terminal::{Terminal, Tokens, Typed, View};
 
 /// Clients are registered under their ids, which are small; all else stands at the other end.
 const SERVER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
 const TERMINAL: Tokens =
     Tokens { input: Token(usize::MAX - 2), output: Token(usize::MAX - 3), error: Token(usize::MAX - 4) };
+const LOOK_UPS: Token = Token(usize::MAX - 5);
 
 /// How to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +50,12 @@ pub struct Config {
     pub history: u64,
     /// The peers to connect to, each once.
     pub peers: Vec<Peer>,
+    /// What is said instead of what is typed; then everything ends when the peers have it.
+    pub send: Vec<String>,
+    /// How the user is talked with.
+    pub view: View,
+    /// The file to which the conversation is appended.
+    pub log: Option<PathBuf>,
 }
 
 /// Chats until the user leaves.
@@ -78,30 +91,61 @@ struct EventLoop {
     signals: Signals,
     peer: GroupPeer,
     terminal: Terminal,
+    look_ups: LookUps,
     phase: Phase,
     stay: bool,
+    /// Everything is said, and the peers are to have it before we leave.
+    is_sending: bool,
+    /// What those have not who were to have it, when we left.
+    unsent: Option<String>,
     /// What the last turn asked for: `None` is until something happens.
     next_wait: Option<Duration>,
 }
 
 impl EventLoop {
     fn new(config: Config) -> Result<Self, Error> {
-        let Config { port, bind, name, framing, stay, plain, history, peers } = config;
+        let Config { port, bind, name, framing, stay, plain, history, peers, send, view, log } = config;
+        let record = log.map(|path| {
+            let record = Record::open(&path);
+            record.map_err(|error| {
+                Error::Argument(format!("cannot record to '{}': {}", path.display(), reason(&error)))
+            })
+        });
+        let record = record.transpose()?;
         let mut server = Server::listen(bind, port)?;
         let address = server.address();
         let failed = |error| Error::Failure(format!("cannot start: {}", reason(&error)));
         let poll = Poll::new().map_err(failed)?;
         server.register(poll.registry(), SERVER).map_err(failed)?;
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ]).map_err(failed)?;
+        let signals = [SIGINT, SIGTERM, SIGHUP, SIGXFSZ, SIGWINCH, SIGCONT];
+        let mut signals = Signals::new(signals).map_err(failed)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
-        let mut terminal = Terminal::new(poll.registry(), TERMINAL).map_err(failed)?;
-        terminal.tell(&format!("listening on {address}"));
+        let takes_input = send.is_empty();
+        let terminal = Terminal::new(poll.registry(), TERMINAL, name.clone(), view, record, takes_input);
+        let terminal = terminal.map_err(failed)?;
+        if terminal.is_interactive() {
+            // A terminal that we have changed is given back before these do what they do.
+            [SIGTSTP, SIGQUIT].iter().try_for_each(|signal| signals.add_signal(*signal)).map_err(failed)?;
+        }
         let setup = Setup { name, port: address.port(), silent: framing, is_plain: plain, history, peers };
-        let peer = GroupPeer::new(server, setup, Instant::now());
-        let events = Events::with_capacity(EVENTS);
-        // The first turn does all that needs no event.
-        let next_wait = Some(Duration::ZERO);
-        Ok(Self { poll, events, signals, peer, terminal, phase: Phase::Talking, stay, next_wait })
+        let now = Instant::now();
+        let mut event_loop = Self {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            signals,
+            peer: GroupPeer::new(server, setup, now),
+            terminal,
+            look_ups: LookUps::new(LOOK_UPS, None),
+            phase: if takes_input { Phase::Talking } else { Phase::InputEnded { at: now } },
+            stay,
+            is_sending: !takes_input,
+            unsent: None,
+            // The first turn does all that needs no event.
+            next_wait: Some(Duration::ZERO),
+        };
+        event_loop.terminal.tell_listening(event_loop.peer.id(), address);
+        send.iter().for_each(|text| event_loop.say(text));
+        Ok(event_loop)
     }
 
     /// Wait, take in, flush, ask, reap.
@@ -136,6 +180,7 @@ impl EventLoop {
             match event.token() {
                 SERVER => self.peer.handle_server_event(),
                 SIGNALS => has_signals = true,
+                LOOK_UPS => self.look_ups.handle_event(now, self.poll.registry()),
                 token if token >= TERMINAL.error => self.terminal.handle_event(event),
                 _ => self.peer.handle_client_event(event, now),
             }
@@ -144,13 +189,20 @@ impl EventLoop {
             self.take_signals(now)?;
         }
         self.peer.handle_time(now, self.poll.registry());
+        self.take_look_ups(now);
         self.take_from_peers(now);
         self.take_lines(now);
-        let is_done = matches!(self.phase, Phase::InputEnded { at } if !self.peer.is_reaching_out(now, at));
-        if self.nobody_reads() || is_done {
+        if self.nobody_reads() || self.is_done(now) {
             self.leave(now);
         }
         Ok(())
+    }
+
+    /// Whether there is no more to say, and nothing to wait for.
+    fn is_done(&self, now: Instant) -> bool {
+        let Phase::InputEnded { at } = self.phase else { return false };
+        let is_waiting = self.is_sending && now < at + SEND && !self.peer.still_owed().is_empty();
+        !is_waiting && !self.peer.is_reaching_out(now, at)
     }
 
     /// Whether the conversation has lost its reader, who will miss nothing if we leave.
@@ -163,9 +215,20 @@ impl EventLoop {
     fn take_signals(&mut self, now: Instant) -> Result<(), Error> {
         let signals: Vec<_> = self.signals.pending().collect();
         for signal in signals {
-            if signal == SIGXFSZ {
+            match signal {
                 // A file at its limit: writing to it fails as well, and that is where it is handled.
-                continue;
+                SIGXFSZ => continue,
+                // It tells that something has changed, and not what.
+                SIGWINCH | SIGCONT => {
+                    self.terminal.resume();
+                    self.terminal.resize();
+                    continue;
+                }
+                SIGTSTP | SIGQUIT => {
+                    self.do_as_usual(signal, now);
+                    continue;
+                }
+                _ => (),
             }
             if self.phase < Phase::Leaving {
                 self.leave(now);
@@ -175,6 +238,14 @@ impl EventLoop {
             }
         }
         Ok(())
+    }
+
+    /// Does what a signal does by itself, with the terminal as it was.
+    fn do_as_usual(&mut self, signal: i32, now: Instant) {
+        self.terminal.stop(now);
+        // It fails for signals that do not exist.
+        let _ = emulate_default_handler(signal);
+        self.terminal.resume();
     }
 
     /// While the conversation cannot be shown, it is left with those who say it. Once we leave it is
@@ -198,18 +269,31 @@ impl EventLoop {
     /// One read of lines, and as many of them as the log has room for.
     fn take_lines(&mut self, now: Instant) {
         let limit = self.peer.say_limit(now).min(self.peer.said() + SAY_TURN_BYTES as u64);
+        let shows_own = self.terminal.shows_own();
         let (mut at, mut may_read) = (None, true);
         while self.phase == Phase::Talking && self.peer.said() <= limit {
-            if let Some(line) = self.terminal.next_line() {
-                if !line.is_empty() {
-                    // All that was read at once was said at once.
-                    let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
-                    self.peer.say(&line, at);
+            match self.terminal.next_typed() {
+                // Most of what a script says is neither a command nor seen here.
+                Some(Typed::Line(line)) if !shows_own && !line.starts_with('/') => {
+                    if !line.is_empty() {
+                        // All that was read at once was said at once.
+                        let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
+                        self.peer.say(&line, at);
+                    }
                 }
-            } else if mem::take(&mut may_read) {
-                self.terminal.read_input(self.poll.registry());
-            } else {
-                break;
+                Some(Typed::Line(line)) => {
+                    let line = line.into_owned();
+                    self.take_line(&line, now);
+                }
+                Some(Typed::Complete) => self.complete(),
+                Some(Typed::Suspend) => self.suspend(),
+                Some(Typed::Leave) => {
+                    // From now on, Ctrl+C ends it at once.
+                    self.terminal.give_back();
+                    self.phase = Phase::InputEnded { at: now };
+                }
+                None if mem::take(&mut may_read) => self.terminal.read_input(self.poll.registry()),
+                None => break,
             }
         }
         if self.phase == Phase::Talking && self.terminal.is_input_over() && !self.stay {
@@ -219,6 +303,10 @@ impl EventLoop {
 
     fn leave(&mut self, now: Instant) {
         self.phase = Phase::Leaving;
+        if self.is_sending {
+            let names = self.peer.still_owed().iter().map(|who| who.name.to_string()).collect::<Vec<_>>();
+            self.unsent = (!names.is_empty()).then(|| names.join(", "));
+        }
         self.terminal.leave(now);
         self.peer.leave(now, Local::now().fixed_offset());
     }
@@ -237,6 +325,7 @@ impl EventLoop {
         let can_say = self.phase == Phase::Talking && self.peer.said() <= self.peer.say_limit(now);
         let has_work = self.nobody_reads()
             || self.peer.has_more_to_write()
+            || self.terminal.has_more_to_show()
             || can_take && self.peer.has_more_to_take()
             || can_say && self.terminal.has_input();
         if has_work {
@@ -245,7 +334,12 @@ impl EventLoop {
         let leave = self.terminal.leave_deadline().filter(|_| self.peer.has_left());
         let input_ended = matches!(self.phase, Phase::InputEnded { .. });
         let silence = self.peer.silence_ends(now).filter(|_| input_ended);
-        let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave, silence];
+        let send = match self.phase {
+            Phase::InputEnded { at } if self.is_sending => Some(at + SEND),
+            _ => None,
+        };
+        let look_up = self.look_ups.deadline();
+        let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave, silence, send, look_up];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(deadline.saturating_duration_since(now))
     }
@@ -258,7 +352,8 @@ impl EventLoop {
         });
         let unshown = (self.peer.discarded_bytes() > 0)
             .then(|| "standard output took too little: what others said last is not shown".to_owned());
-        match unheard.or_else(|| self.terminal.failure()).or(unshown) {
+        let unsent = self.unsent.map(|names| format!("not everybody has it, as far as is known: {names}"));
+        match unheard.or(unsent).or_else(|| self.terminal.failure()).or(unshown) {
             Some(sentence) => Err(Error::Failure(sentence)),
             None => Ok(()),
         }

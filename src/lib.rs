@@ -30,10 +30,12 @@
 #![warn(missing_docs)]
 
 pub mod args;
+pub mod command;
 pub mod error;
 pub mod event_loop;
 pub mod group_peer;
 pub mod limits;
+pub mod look_up;
 pub mod protocol;
 pub mod server;
 pub mod terminal;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use groupchat::args::{self, Asked};
 use groupchat::error::Error;
-use groupchat::{event_loop, terminal};
+use groupchat::{event_loop, look_up, terminal};
 
 fn main() -> ExitCode {
     let result = args::parse(std::env::args_os()).and_then(|asked| match asked {
@@ -13,7 +13,11 @@ fn main() -> ExitCode {
             terminal::print(&text);
             Ok(())
         }
-        Asked::Run(config) => event_loop::run(config),
+        Asked::LookUp(peer) => {
+            terminal::print(&look_up::answer(&peer));
+            Ok(())
+        }
+        Asked::Run(config) => event_loop::run(*config),
     });
     let Err(error) = result else { return ExitCode::SUCCESS };
     terminal::complain(&error.to_string());

@@ -1,30 +1,48 @@
 //! The user: lines typed, and what they are shown. The only place that reads standard input or
 //! prints. Nothing that came from a peer is printed as it is.
 
+pub mod backlog;
+pub mod completion;
 pub mod descriptor;
+pub mod editor;
 pub mod input;
+pub mod interactive;
+pub mod json;
+pub mod keys;
 pub mod layout;
+pub mod mention;
 pub mod output;
+pub mod raw;
+pub mod record;
 pub mod screen;
+pub mod sentence;
+pub mod style;
 pub mod visible;
 pub mod words;
 
-use std::borrow::Cow;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::mem;
+use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
-use chrono::Local;
+use chrono::{DateTime, FixedOffset, Local};
 use mio::event::Event;
 use mio::{Registry, Token};
 
 use crate::limits::{LEAVE_STALL, NOTICE_BYTES, OUTPUT_BYTES};
-use crate::protocol::Notice;
+use crate::protocol::{MemberId, Notice, Who};
+use completion::Known;
 use input::Input;
+use interactive::{Interactive, Manner};
 use output::Output;
+use raw::Claim;
+use record::Record;
+use sentence::Channel;
 use visible::push_visible;
-use words::{Channel, Words};
+use words::{Look, Words};
+
+pub use interactive::Typed;
 
 /// The poll's names for the three standard streams.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +55,19 @@ pub struct Tokens {
     pub error: Token,
 }
 
+/// How the user is talked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Whether there are colours; `None` is where a terminal shows them.
+    pub has_colors: Option<bool>,
+    /// Whether the bell rings when the user is spoken to.
+    pub has_bell: bool,
+    /// How times are written; `None` is as it suits the output.
+    pub time_format: Option<String>,
+    /// Standard output is for scripts.
+    pub is_json: bool,
+}
+
 /// Standard input, output and error.
 #[derive(Debug)]
 pub struct Terminal {
@@ -44,7 +75,12 @@ pub struct Terminal {
     conversation: Output,
     /// `None` where both lead to the same place: then lines keep their order in one queue.
     notices: Option<Output>,
+    face: Face,
     words: Words,
+    record: Option<Record>,
+    /// How it is recorded.
+    recorded: Words,
+    ignored: Vec<Who>,
     tokens: Tokens,
     /// Notices that found no room.
     unshown_notices: u64,
@@ -53,25 +89,68 @@ pub struct Terminal {
     stalled_since: Option<Instant>,
 }
 
+/// What standard output is.
+#[derive(Debug)]
+enum Face {
+    /// Lines, one after the other.
+    Lines,
+    /// Events for scripts.
+    Json,
+    /// A terminal with somebody at it.
+    Interactive(Box<Interactive>),
+}
+
 impl Terminal {
     /// Takes over the three standard streams.
     ///
     /// # Errors
     ///
     /// What the system says.
-    pub fn new(registry: &Registry, tokens: Tokens) -> io::Result<Self> {
-        let (stdout, stderr) = (io::stdout(), io::stderr());
+    pub fn new(
+        registry: &Registry,
+        tokens: Tokens,
+        name: String,
+        view: View,
+        record: Option<Record>,
+        takes_input: bool,
+    ) -> io::Result<Self> {
+        let View { has_colors, has_bell, time_format, is_json } = view;
+        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let conversation = Output::new(stdout.as_fd(), registry, tokens.output)?;
-        let notices = if descriptor::is_same_place(stdout.as_fd(), stderr.as_fd()) {
+        let notices = if is_json || descriptor::is_same_place(stdout.as_fd(), stderr.as_fd()) {
             None
         } else {
             Some(Output::new(stderr.as_fd(), registry, tokens.error)?)
         };
+        let input = Input::new(registry, tokens.input)?;
+        let is_screen = descriptor::can_draw(stdout.as_fd());
+        let has_colors = has_colors.unwrap_or(is_screen);
+        let is_interactive = takes_input && !is_json && is_screen && stdin.is_terminal();
+        let look = Look {
+            has_colors,
+            tells_days: is_interactive && time_format.is_none(),
+            finds_mentions: has_colors || is_interactive,
+            time_format: time_format.unwrap_or_else(|| Look::time_format(is_interactive).to_owned()),
+        };
+        let face = if is_interactive {
+            let claim = Claim::new(stdin.as_fd(), stdout.as_fd())?;
+            let manner = Manner { has_colors, has_bell, reflows: descriptor::reflows() };
+            Face::Interactive(Interactive::new(claim, name.clone(), manner).into())
+        } else if is_json {
+            Face::Json
+        } else {
+            Face::Lines
+        };
+        let now = Local::now();
         Ok(Self {
-            input: Input::new(registry, tokens.input)?,
+            input,
             conversation,
             notices,
-            words: Words::new(Local::now()),
+            face,
+            words: Words::new(look, name.clone(), now),
+            record,
+            recorded: Words::new(Look::default(), name, now),
+            ignored: Vec::new(),
             tokens,
             unshown_notices: 0,
             full_is_told: false,
@@ -93,29 +172,144 @@ impl Terminal {
 
     /// Shows a notice where it belongs.
     pub fn show(&mut self, notice: &Notice) {
-        match Words::channel(notice) {
-            Channel::Conversation if self.conversation.closed().is_some() => (),
-            Channel::Conversation => self.words.push(notice, self.conversation.queue()),
-            Channel::Notices => {
-                let mut line = Vec::new();
-                self.words.push(notice, &mut line);
+        if self.is_ignored(notice) {
+            return;
+        }
+        if let Some(record) = &mut self.record {
+            self.recorded.push_record(notice, record.queue());
+        }
+        match (&mut self.face, sentence::channel(notice)) {
+            _ if self.conversation.closed().is_some() => (),
+            (Face::Json, _) => json::push(notice, self.conversation.queue()),
+            (Face::Lines, Channel::Conversation) => {
+                self.words.push(notice, self.conversation.queue());
+            }
+            (Face::Interactive(user), Channel::Conversation) => {
+                let mut lines = Vec::new();
+                let concerns_user = self.words.push(notice, &mut lines);
+                user.push(&lines);
+                if concerns_user {
+                    user.ring();
+                }
+            }
+            (_, Channel::Notices) => self.tell(&sentence::sentence(notice)),
+        }
+    }
+
+    /// Shows what the user said, where it is not seen already: to everybody, or `to` one alone.
+    pub fn show_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
+        if let Some(record) = &mut self.record {
+            self.recorded.push_own_record(at, to, text, record.queue());
+        }
+        if let Face::Interactive(user) = &mut self.face {
+            let mut lines = Vec::new();
+            self.words.push_own(at, to, text, &mut lines);
+            user.push(&lines);
+        }
+    }
+
+    /// Tells the user something: on standard error, if it leads elsewhere.
+    pub fn tell(&mut self, sentence: &str) {
+        let mut line = Vec::new();
+        match (&mut self.face, &self.notices) {
+            (Face::Json, _) => {
+                json::push_told(sentence, &mut line);
+                self.push_notice(&line);
+            }
+            (Face::Interactive(user), None) => {
+                self.words.push_told(sentence, &mut line);
+                user.push(&line);
+            }
+            _ => {
+                push_visible(sentence, &mut line);
+                line.push(b'\n');
                 self.push_notice(&line);
             }
         }
     }
 
-    /// Tells the user something on standard error.
-    pub fn tell(&mut self, sentence: &str) {
-        let mut line = Vec::new();
-        push_visible(sentence, &mut line);
-        line.push(b'\n');
-        self.push_notice(&line);
+    /// Tells that the chat has begun.
+    pub fn tell_listening(&mut self, id: MemberId, address: SocketAddr) {
+        match self.face {
+            Face::Json => json::push_listening(self.words.own_name(), id, address, self.conversation.queue()),
+            _ => self.tell(&format!("listening on {address}")),
+        }
+    }
+
+    /// Tells of somebody who is there: to scripts in their way.
+    pub fn tell_member(&mut self, who: &Who, member: &json::Member, sentence: &str) {
+        match self.face {
+            Face::Json => json::push_member(who, member, self.conversation.queue()),
+            _ => self.answer(sentence),
+        }
+    }
+
+    /// Answers the user: where it was asked, or on standard error.
+    pub fn answer(&mut self, sentence: &str) {
+        if let Face::Interactive(user) = &mut self.face {
+            let mut line = Vec::new();
+            self.words.push_told(sentence, &mut line);
+            user.push(&line);
+        } else {
+            self.tell(sentence);
+        }
+    }
+
+    /// From now on, what `who` says is not shown. Returns whether it was until now.
+    pub fn ignore(&mut self, who: Who) -> bool {
+        let is_new = !self.ignored.iter().any(|ignored| is_same(ignored, &who));
+        if is_new {
+            self.ignored.push(who);
+        }
+        is_new
+    }
+
+    /// From now on, what `who` says is shown again. Returns whether it was not until now.
+    pub fn unignore(&mut self, who: &Who) -> bool {
+        let count = self.ignored.len();
+        self.ignored.retain(|ignored| !is_same(ignored, who));
+        self.ignored.len() < count
+    }
+
+    /// Those of whom nothing is shown.
+    #[must_use]
+    pub fn ignored(&self) -> &[Who] {
+        &self.ignored
+    }
+
+    fn is_ignored(&self, notice: &Notice) -> bool {
+        match notice {
+            Notice::Message { from, .. } => self.ignored.iter().any(|ignored| is_same(ignored, from)),
+            _ => false,
+        }
+    }
+
+    /// Whether what the user says is shown or recorded.
+    #[must_use]
+    pub fn shows_own(&self) -> bool {
+        self.is_interactive() || self.record.is_some()
+    }
+
+    /// The user has another name.
+    pub fn set_name(&mut self, name: &str) {
+        self.words.set_own_name(name.to_owned());
+        self.recorded.set_own_name(name.to_owned());
+        if let Face::Interactive(user) = &mut self.face {
+            user.set_name(name.to_owned());
+        }
+    }
+
+    /// Whether somebody sits at a terminal and types.
+    #[must_use]
+    pub fn is_interactive(&self) -> bool {
+        matches!(self.face, Face::Interactive(_))
     }
 
     /// Whether so much conversation waits that no more should be taken in.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.conversation.waiting_bytes() >= OUTPUT_BYTES
+        // Of what a terminal is too slow for, some is skipped.
+        !self.is_interactive() && self.conversation.waiting_bytes() >= OUTPUT_BYTES
     }
 
     /// Whether nobody will read the conversation any more.
@@ -124,15 +318,28 @@ impl Terminal {
         self.conversation.closed().is_some()
     }
 
-    /// The next line that was read, if there is one.
-    pub fn next_line(&mut self) -> Option<Cow<'_, str>> {
-        self.input.next_line()
+    /// The next thing that the user wants, if there is one.
+    pub fn next_typed(&mut self) -> Option<Typed<'_>> {
+        match &mut self.face {
+            Face::Interactive(user) => user.poll(),
+            _ => self.input.next_line().map(Typed::Line),
+        }
+    }
+
+    /// Completes the word that the user has begun.
+    pub fn complete(&mut self, known: Known<'_>) {
+        if let Face::Interactive(user) = &mut self.face {
+            user.complete(known);
+        }
     }
 
     /// Whether there may be a line, or something to read, that no event will tell of.
     #[must_use]
     pub fn has_input(&self) -> bool {
-        self.input.is_ready()
+        match &self.face {
+            Face::Interactive(user) => user.has_typed() || user.is_here() && self.input.is_ready(),
+            _ => self.input.is_ready(),
+        }
     }
 
     /// Whether there is no more input and every line was taken.
@@ -143,17 +350,65 @@ impl Terminal {
 
     /// Reads what was typed, once.
     pub fn read_input(&mut self, registry: &Registry) {
+        if let Face::Interactive(user) = &self.face
+            && !user.is_here()
+        {
+            // It would be somebody else's, and the system would stop us for it.
+            return;
+        }
         if let Some(trouble) = self.input.read(registry) {
             self.tell(&trouble);
         }
+        if let Face::Interactive(user) = &mut self.face {
+            user.handle_bytes(self.input.take_bytes());
+        }
+    }
+
+    /// The terminal may have another size.
+    pub fn resize(&mut self) {
+        if let Face::Interactive(user) = &mut self.face {
+            user.resize(self.conversation.queue());
+        }
+    }
+
+    /// Gives the terminal to somebody else, since we are about to be stopped.
+    pub fn stop(&mut self, now: Instant) {
+        if let Face::Interactive(user) = &mut self.face {
+            user.erase(self.conversation.queue());
+            self.conversation.flush(now);
+            user.stop();
+        }
+    }
+
+    /// Takes the terminal back, since we go on.
+    pub fn resume(&mut self) {
+        if let Face::Interactive(user) = &mut self.face {
+            user.resume();
+        }
+    }
+
+    /// Whether there is something to show that no event will tell of.
+    #[must_use]
+    pub fn has_more_to_show(&self) -> bool {
+        let Face::Interactive(user) = &self.face else { return false };
+        user.has_more() && self.conversation.waiting_bytes() == 0 && !self.is_closed()
     }
 
     /// Writes what is queued, as far as it is taken.
     pub fn flush(&mut self, now: Instant) {
         self.tell_unshown();
+        if let Face::Interactive(user) = &mut self.face
+            && self.conversation.waiting_bytes() == 0
+            && self.conversation.closed().is_none()
+        {
+            user.draw(self.conversation.queue());
+        }
         let mut took = self.conversation.flush(now);
         self.tell_full();
         took += self.notices.as_mut().map_or(0, |notices| notices.flush(now));
+        if let Some(trouble) = self.record.as_mut().and_then(|record| record.flush(now)) {
+            self.tell(&trouble);
+        }
         if self.waiting_bytes() == 0 {
             self.stalled_since = None;
         } else if took > 0 || self.stalled_since.is_none() {
@@ -168,8 +423,16 @@ impl Terminal {
         self.conversation.deadline().into_iter().chain(notices).min()
     }
 
+    /// The user types nothing more: the terminal is as it was.
+    pub fn give_back(&mut self) {
+        if let Face::Interactive(user) = &mut self.face {
+            user.leave(self.conversation.queue());
+        }
+    }
+
     /// The user leaves: from now on, patience has an end.
     pub fn leave(&mut self, now: Instant) {
+        self.give_back();
         self.stalled_since = self.stalled_since.map(|_| now);
     }
 
@@ -188,7 +451,7 @@ impl Terminal {
     /// What was never shown, at the end: a sentence, if there is anything to say.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        let bytes = self.conversation.waiting_bytes();
+        let bytes = self.conversation_bytes();
         match (self.conversation.closed(), self.conversation.full()) {
             (Some(why), _) => why.map(|why| format!("cannot write standard output: {why}")),
             (None, _) if bytes == 0 => None,
@@ -197,8 +460,13 @@ impl Terminal {
         }
     }
 
+    fn conversation_bytes(&self) -> usize {
+        let backlog = if let Face::Interactive(user) = &self.face { user.waiting_bytes() } else { 0 };
+        self.conversation.waiting_bytes() + backlog
+    }
+
     fn waiting_bytes(&self) -> usize {
-        self.conversation.waiting_bytes() + self.notices.as_ref().map_or(0, Output::waiting_bytes)
+        self.conversation_bytes() + self.notices.as_ref().map_or(0, Output::waiting_bytes)
     }
 
     /// Says once that there is no room behind standard output.
@@ -238,6 +506,15 @@ impl Terminal {
             self.unshown_notices = 0;
             self.tell(&sentence);
         }
+    }
+}
+
+/// Whether both are the same participant, under whatever name.
+fn is_same(one: &Who, other: &Who) -> bool {
+    match (one.id, other.id) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => one.name == other.name,
+        _ => false,
     }
 }
 

@@ -92,12 +92,12 @@ impl World {
                 }
                 self.text.insert_str(self.cursor, &text);
                 self.cursor += text.len();
-                self.to_boundary();
+                self.settle();
                 self.draw("");
             }
             Step::Move(part) => {
                 self.cursor = self.text.len() * part / 1000;
-                self.to_boundary();
+                self.settle();
                 self.draw("");
             }
             Step::Say(count) => {
@@ -129,7 +129,7 @@ impl World {
     }
 
     /// Editors keep the cursor between clusters.
-    fn to_boundary(&mut self) {
+    fn settle(&mut self) {
         let mut boundaries = self.text.grapheme_indices(true).map(|(at, _)| at);
         self.cursor = boundaries.find(|at| *at >= self.cursor).unwrap_or(self.text.len());
     }
@@ -205,9 +205,9 @@ fn resized(parser: &Parser, before: Size, after: Size, reflows: bool) -> Parser 
                 let is_wide =
                     screen.cell(cursor_row as u16, cursor_column as u16).is_some_and(vt100::Cell::is_wide);
                 place = (row, column - 1 - usize::from(is_wide));
-                whole.process(all[before.len() + next.len()..].as_bytes());
+                whole.process(&all.as_bytes()[before.len() + next.len()..]);
             } else {
-                whole.process(all[before.len()..].as_bytes());
+                whole.process(&all.as_bytes()[before.len()..]);
             }
         } else {
             whole.process(all.as_bytes());

@@ -4,8 +4,9 @@
 //! `O_NONBLOCK` belongs to the open file description, which the shell and every program started from
 //! it share. So it is set only on descriptions of our own.
 
+use std::env;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IsTerminal as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -130,6 +131,21 @@ pub fn is_closed(descriptor: BorrowedFd<'_>) -> bool {
 pub fn is_same_place(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     let (Ok(one), Ok(other)) = (rustix::fs::fstat(one), rustix::fs::fstat(other)) else { return false };
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+/// Whether it is a terminal that can do more than print lines.
+#[must_use]
+pub fn can_draw(descriptor: BorrowedFd<'_>) -> bool {
+    let kind = env::var_os("TERM").unwrap_or_default();
+    descriptor.is_terminal() && !kind.is_empty() && kind != "dumb"
+}
+
+/// Whether the terminal, when it becomes narrower, breaks rows anew, as nearly all do; these two cut
+/// them off.
+#[must_use]
+pub fn reflows() -> bool {
+    let is_set = |name| env::var_os(name).is_some();
+    !is_set("XTERM_VERSION") && !is_set("STY")
 }
 
 fn state(descriptor: BorrowedFd<'_>, asked: PollFlags, patience: Duration) -> PollFlags {

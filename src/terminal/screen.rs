@@ -173,10 +173,12 @@ fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
     if equal == from.row && is_last(drawn, equal) && is_last(layout, equal) {
         let (before, after) = (&drawn.rows[equal].text, &layout.rows[equal].text);
         // The usual case: something was typed at the end.
-        if from.bytes == before.len() && to.row == equal && to.bytes == after.len() {
-            if let Some(more) = after.strip_prefix(before.as_str()) {
-                return out.extend_from_slice(more.as_bytes());
-            }
+        if from.bytes == before.len()
+            && to.row == equal
+            && to.bytes == after.len()
+            && let Some(more) = after.strip_prefix(before.as_str())
+        {
+            return out.extend_from_slice(more.as_bytes());
         }
     }
     // At least one row is drawn: where rows are only gone, the last of those that stay, since

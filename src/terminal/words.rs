@@ -2,27 +2,64 @@
 //!
 //! Everything that came from a peer, or quotes one, goes through [`push_visible`].
 
-use std::fmt::Display;
+use std::mem;
 
-use chrono::{DateTime, FixedOffset, Local};
+use chrono::{DateTime, FixedOffset, Local, NaiveDate};
 
+use super::mention;
+use super::sentence::{self, Channel, sentence};
+use super::style::{Paint, Style};
 use super::visible::push_visible;
-use crate::limits::FORGET;
-use crate::protocol::Notice;
 use crate::protocol::message::Timestamp;
+use crate::protocol::{Notice, Who};
 
-/// Where a line belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Channel {
-    /// What the group says: standard output.
-    Conversation,
-    /// Everything else: standard error.
-    Notices,
+/// How notices are put into words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// With colours.
+    pub has_colors: bool,
+    /// How times are written, in chrono's terms of strftime.
+    pub time_format: String,
+    /// A line tells when the day changes.
+    pub tells_days: bool,
+    /// The user's name is looked for in what others say.
+    pub finds_mentions: bool,
 }
+
+impl Default for Look {
+    /// Without colours, and with the date in every time.
+    fn default() -> Self {
+        Self {
+            has_colors: false,
+            time_format: DATE_AND_TIME.to_owned(),
+            tells_days: false,
+            finds_mentions: false,
+        }
+    }
+}
+
+impl Look {
+    /// How times are written, unless the user says otherwise: where somebody reads along, the day is
+    /// known.
+    #[must_use]
+    pub fn time_format(is_interactive: bool) -> &'static str {
+        if is_interactive { "%H:%M" } else { DATE_AND_TIME }
+    }
+}
+
+/// How times are written where every line has to stand for itself.
+const DATE_AND_TIME: &str = "%Y-%m-%d %H:%M:%S";
 
 /// Puts notices into words, and times into local time.
 #[derive(Debug)]
 pub struct Words {
+    paint: Paint,
+    /// The name that others mention.
+    own_name: String,
+    finds_mentions: bool,
+    time_format: String,
+    /// The day of which the last line was, where its change is told.
+    day: Option<NaiveDate>,
     /// The second that was put into words last, as a Unix time, since many messages share one.
     second: i64,
     time: String,
@@ -31,136 +68,181 @@ pub struct Words {
 /// Before the further lines of a message.
 const INDENT: &[u8] = b"    ";
 
+/// What a message begins with that tells what its sender does (as in XEP-0245).
+const ACTION: &str = "/me ";
+
 impl Words {
     /// Learns the local time zone with the first time that it puts into words: reading the zone takes
     /// a descriptor, and later there may be none.
     #[must_use]
-    pub fn new(now: DateTime<Local>) -> Self {
-        Self { second: now.timestamp(), time: local(now.fixed_offset()) }
+    pub fn new(look: Look, own_name: String, now: DateTime<Local>) -> Self {
+        let Look { has_colors, time_format, tells_days, finds_mentions } = look;
+        let day = tells_days.then(|| now.date_naive());
+        let paint = Paint::new(has_colors);
+        let (second, time) = (0, String::new());
+        let mut words = Self { paint, own_name, finds_mentions, time_format, day, second, time };
+        words.set_time(now.fixed_offset());
+        words
     }
 
-    /// Where `notice` is to be shown.
+    /// What the user is called.
     #[must_use]
-    pub fn channel(notice: &Notice) -> Channel {
+    pub fn own_name(&self) -> &str {
+        &self.own_name
+    }
+
+    /// What others mention from now on.
+    pub fn set_own_name(&mut self, name: String) {
+        self.own_name = name;
+    }
+
+    /// Appends `notice` to `out`: one line, or more for a message of several. Returns whether it
+    /// concerns the user in person: it was said to nobody else, or mentions the user's name.
+    pub fn push(&mut self, notice: &Notice, out: &mut Vec<u8>) -> bool {
+        if let Notice::Message { at, from, text, is_past, is_private } = notice {
+            let mark = if *is_private { " private" } else { "" };
+            let style = self.paint.name(from);
+            self.push_start(*at, mark, out);
+            let text = self.push_speaker(&from.name, style, text, out);
+            let is_mentioned = self.push_text(text, self.finds_mentions, out);
+            return (*is_private || is_mentioned) && !is_past;
+        }
+        self.paint.begin(Style::Dim, out);
+        push_visible(&sentence(notice), out);
+        self.paint.end(out);
+        out.push(b'\n');
+        false
+    }
+
+    /// Appends what the user said, to everybody or `to` one alone.
+    pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str, out: &mut Vec<u8>) {
+        let mark = to.map_or(String::new(), |to| format!(" private to {to}"));
+        let name = self.own_name.clone();
+        self.push_start(Some(Timestamp::Zoned(at)), &mark, out);
+        let text = self.push_speaker(&name, Style::Own, text, out);
+        self.push_text(text, false, out);
+    }
+
+    /// Appends `notice` as one line that stands for itself, if it belongs to the conversation.
+    pub fn push_record(&mut self, notice: &Notice, out: &mut Vec<u8>) {
         match notice {
-            Notice::Message { .. }
-            | Notice::Joined { .. }
-            | Notice::Back { .. }
-            | Notice::Renamed { .. }
-            | Notice::Missed { .. }
-            | Notice::Present
-            | Notice::Left { .. }
-            | Notice::Lost { .. } => Channel::Conversation,
-            _ => Channel::Notices,
+            Notice::Message { at, from, text, is_private, .. } => {
+                let mark = if *is_private { " private" } else { "" };
+                self.push_start(*at, mark, out);
+                self.push_one_line(&from.name, text, out);
+            }
+            _ if sentence::channel(notice) == Channel::Conversation => {
+                self.push_start(None, "", out);
+                push_visible(&sentence(notice), out);
+                out.push(b'\n');
+            }
+            _ => (),
         }
     }
 
-    /// Appends `notice` to `out`: one line, or more for a message of several.
-    pub fn push(&mut self, notice: &Notice, out: &mut Vec<u8>) {
-        match notice {
-            Notice::Message { at, from, text, .. } => {
-                out.push(b'[');
-                out.extend_from_slice(self.time(*at).as_bytes());
-                out.extend_from_slice(b"] ");
-                push_visible(&from.name, out);
-                out.extend_from_slice(b": ");
-                return push_text(text, out);
-            }
-            Notice::Joined { who } => push_words(out, &[who, &" has joined"]),
-            Notice::Back { who } => push_words(out, &[who, &" is back"]),
-            Notice::Renamed { who, before } => push_words(out, &[before, &" is now ", who]),
-            Notice::Missed { who, count: 1 } => {
-                push_words(out, &[&"1 message of ", who, &" is missing here"])
-            }
-            Notice::Missed { who, count } => {
-                push_words(out, &[count, &" messages of ", who, &" are missing here"]);
-            }
-            Notice::Present => push_words(out, &[&"--- the above was said before you came ---"]),
-            Notice::Left { who } => push_words(out, &[who, &" has left the chat..."]),
-            Notice::Lost { who, why } => push_words(out, &[who, &" is lost: ", why]),
-            Notice::Accepted { address } => push_words(out, &[address, &" connected"]),
-            Notice::Connected { peer, address, missed } => {
-                push_words(out, &[&"connected to ", peer]);
-                if **peer != *address.to_string() {
-                    push_words(out, &[&" at ", address]);
-                }
-                if *missed > 0 {
-                    push_words(out, &[&"; too late for the first ", missed, &" messages typed before"]);
-                }
-            }
-            Notice::Unreachable { peer, why } => {
-                push_words(out, &[&"cannot reach ", peer, &": ", why, &"; trying again"]);
-            }
-            Notice::Oneself { peer } => push_words(out, &[peer, &" is this peer itself: not connected"]),
-            Notice::Undelivered { who, count: 1 } => {
-                push_words(out, &[who, &" did not get 1 of your messages, as far as is known"]);
-            }
-            Notice::Undelivered { who, count } => {
-                push_words(out, &[who, &" did not get ", count, &" of your messages, as far as is known"]);
-            }
-            Notice::Forgotten { who } => {
-                push_words(
-                    out,
-                    &[who, &" was gone for ", &(FORGET.as_secs() / 60), &" minutes and is forgotten"],
-                );
-            }
-            Notice::Impostor { address, who } => {
-                push_words(out, &[address, &" says that it is ", who, &" and cannot show it: closed"]);
-            }
-            Notice::Unheard { is_kept: true } => {
-                push_words(out, &[&"nobody is connected: this waits for those who are lost"]);
-            }
-            Notice::Unheard { is_kept: false } => {
-                push_words(out, &[&"no peer is connected: only who joins later may still read this"]);
-            }
-            Notice::CannotAccept(why) => {
-                push_words(
-                    out,
-                    &[&"cannot accept more connections: ", why, &"; new ones wait for a free place"],
-                );
-            }
-        }
+    /// Appends what the user said as one line that stands for itself.
+    pub fn push_own_record(
+        &mut self,
+        at: DateTime<FixedOffset>,
+        to: Option<&Who>,
+        text: &str,
+        out: &mut Vec<u8>,
+    ) {
+        let mark = to.map_or(String::new(), |to| format!(" private to {to}"));
+        let name = self.own_name.clone();
+        self.push_start(Some(Timestamp::Zoned(at)), &mark, out);
+        self.push_one_line(&name, text, out);
+    }
+
+    /// Who speaks and what it says, with line breaks made visible as all else.
+    fn push_one_line(&self, name: &str, text: &str, out: &mut Vec<u8>) {
+        let text = self.push_speaker(name, Style::Own, text, out);
+        push_visible(text.trim_end_matches(['\r', '\n']), out);
         out.push(b'\n');
     }
 
-    /// The time to show: what the sender wrote, in local time, or now.
-    fn time(&mut self, at: Option<Timestamp>) -> &str {
-        let zoned = match at {
-            Some(Timestamp::Zoned(at)) => at,
+    /// Appends a sentence that tells the user something, as one line.
+    pub fn push_told(&self, sentence: &str, out: &mut Vec<u8>) {
+        self.paint.begin(Style::Dim, out);
+        push_visible(sentence, out);
+        self.paint.end(out);
+        out.push(b'\n');
+    }
+
+    /// The time, and how a message was said.
+    fn push_start(&mut self, at: Option<Timestamp>, mark: &str, out: &mut Vec<u8>) {
+        let date = self.set_time_of(at);
+        if let Some(day) = &mut self.day
+            && mem::replace(day, date) != date
+        {
+            self.push_told(&date.format("--- %A, %-d %B %Y ---").to_string(), out);
+        }
+        self.paint.begin(Style::Dim, out);
+        out.push(b'[');
+        push_visible(&self.time, out);
+        push_visible(mark, out);
+        out.push(b']');
+        self.paint.end(out);
+        out.push(b' ');
+    }
+
+    /// Who speaks. Returns what is said, without what only says how it is meant.
+    fn push_speaker<'a>(&self, name: &str, style: Style, text: &'a str, out: &mut Vec<u8>) -> &'a str {
+        let action = text.strip_prefix(ACTION);
+        if action.is_some() {
+            out.extend_from_slice(b"* ");
+        }
+        self.paint.begin(style, out);
+        push_visible(name, out);
+        self.paint.end(out);
+        out.extend_from_slice(if action.is_some() { b" " } else { b": " });
+        action.unwrap_or(text)
+    }
+
+    /// Appends what was said. Returns whether the user's name is in it.
+    fn push_text(&self, text: &str, marks_mentions: bool, out: &mut Vec<u8>) -> bool {
+        let mut is_mentioned = false;
+        for (index, line) in text.trim_end_matches(['\r', '\n']).split('\n').enumerate() {
+            if index > 0 {
+                out.extend_from_slice(INDENT);
+            }
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            let mut shown = 0;
+            while marks_mentions && let Some((start, end)) = mention::find(line, &self.own_name, shown) {
+                is_mentioned = true;
+                push_visible(&line[shown..start], out);
+                self.paint.begin(Style::Mention, out);
+                push_visible(&line[start..end], out);
+                self.paint.end(out);
+                shown = end;
+            }
+            push_visible(&line[shown..], out);
+            out.push(b'\n');
+        }
+        is_mentioned
+    }
+
+    /// Takes over the time to show: what the sender wrote, in local time, or now. Returns its day.
+    fn set_time_of(&mut self, at: Option<Timestamp>) -> NaiveDate {
+        match at {
+            Some(Timestamp::Zoned(at)) => self.set_time(at),
             Some(Timestamp::Local(at)) => {
                 self.second = i64::MIN;
-                self.time = at.format(FORMAT).to_string();
-                return &self.time;
+                self.time = at.format(&self.time_format).to_string();
+                at.date()
             }
-            None => Local::now().fixed_offset(),
-        };
-        if self.second != zoned.timestamp() {
-            self.second = zoned.timestamp();
-            self.time = local(zoned);
+            None => self.set_time(Local::now().fixed_offset()),
         }
-        &self.time
     }
-}
 
-const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
-
-fn local(at: DateTime<FixedOffset>) -> String {
-    at.with_timezone(&Local).format(FORMAT).to_string()
-}
-
-fn push_words(out: &mut Vec<u8>, words: &[&dyn Display]) {
-    for word in words {
-        push_visible(&word.to_string(), out);
-    }
-}
-
-fn push_text(text: &str, out: &mut Vec<u8>) {
-    for (index, line) in text.trim_end_matches(['\r', '\n']).split('\n').enumerate() {
-        if index > 0 {
-            out.extend_from_slice(INDENT);
+    fn set_time(&mut self, at: DateTime<FixedOffset>) -> NaiveDate {
+        let local = at.with_timezone(&Local);
+        // Some formats tell parts of a second.
+        if self.second != at.timestamp() || self.time_format.contains('f') {
+            self.second = at.timestamp();
+            self.time = local.format(&self.time_format).to_string();
         }
-        push_visible(line.strip_suffix('\r').unwrap_or(line), out);
-        out.push(b'\n');
+        local.date_naive()
     }
 }
 
@@ -172,7 +254,7 @@ mod tests {
     #[track_caller]
     fn check(notice: Notice, expected: &str) {
         let mut shown = Vec::new();
-        Words::new(Local::now()).push(&notice, &mut shown);
+        Words::new(Look::default(), "al".to_owned(), Local::now()).push(&notice, &mut shown);
         assert_eq!(String::from_utf8(shown).expect("characters"), expected);
     }
 
@@ -196,14 +278,16 @@ mod tests {
 
     #[test]
     fn the_time_follows_the_message() {
-        let mut words = Words::new(Local::now());
+        let mut words = Words::new(Look::default(), "al".to_owned(), Local::now());
         for second in [22, 22, 23, 22] {
             let zoned =
                 DateTime::parse_from_rfc3339(&format!("2026-11-22T06:55:{second}.5+05:30")).expect("a time");
             let expected = zoned.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string();
-            assert_eq!(words.time(Some(Timestamp::Zoned(zoned))), expected);
+            words.set_time_of(Some(Timestamp::Zoned(zoned)));
+            assert_eq!(words.time, expected);
             let naive = zoned.naive_local();
-            assert_eq!(words.time(Some(Timestamp::Local(naive))), format!("2026-11-22 06:55:{second}"));
+            words.set_time_of(Some(Timestamp::Local(naive)));
+            assert_eq!(words.time, format!("2026-11-22 06:55:{second}"));
         }
     }
 

@@ -1,0 +1,135 @@
+//! How a peer is written, and where it is.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+
+use crate::error::reason;
+use crate::protocol::Peer;
+
+/// A peer as it was written, before its name is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerArgument {
+    text: String,
+    host: Host,
+    port: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    ThisMachine,
+    Address(IpAddr),
+    Name(String),
+}
+
+/// Reads how a peer is written: `HOST:PORT`, `[IPV6]:PORT`, or a bare `PORT` on this machine.
+///
+/// # Errors
+///
+/// A sentence that tells how to write it.
+pub fn parse(text: &str) -> Result<PeerArgument, String> {
+    if is_ipv6_without_port(text) {
+        return Err(format!("it has no port; write [{}]:PORT", text.trim_matches(['[', ']'])));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        None if text.bytes().all(|byte| byte.is_ascii_digit()) => (Host::ThisMachine, text),
+        None => return Err(format!("it has no port; write {text}:PORT")),
+        Some((host, port)) => (parse_host(host, port)?, port),
+    };
+    let port = super::parse_port(port).ok().filter(|&port| port != 0);
+    let port = port.ok_or("a peer's port is a number from 1 to 65535")?;
+    Ok(PeerArgument { text: text.to_owned(), host, port })
+}
+
+/// Whether all of `text` is an address, and nothing in it can be meant as a port.
+fn is_ipv6_without_port(text: &str) -> bool {
+    let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    match text.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(is_ipv6),
+        None => is_ipv6(text) && !text.rsplit_once(':').is_some_and(|(host, _)| is_ipv6(host)),
+    }
+}
+
+fn parse_host(host: &str, port: &str) -> Result<Host, String> {
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        let address: Result<Ipv6Addr, _> = address.parse();
+        return address
+            .map(|address| Host::Address(address.into()))
+            .map_err(|_| "what stands in brackets must be an IPv6 address".to_owned());
+    }
+    if host.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!("an IPv6 address needs brackets; write [{host}]:{port}"));
+    }
+    if host.contains(':') {
+        return Err(
+            "a host holds no ':'; write HOST:PORT, or an IPv6 address in brackets, such as [::1]:PORT"
+                .to_owned(),
+        );
+    }
+    if host.is_empty() {
+        return Err(format!("it has no host; write HOST:{port}, or {port} for this machine"));
+    }
+    Ok(host.parse().map_or_else(|_| Host::Name(host.to_owned()), Host::Address))
+}
+
+impl PeerArgument {
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the peer is, if that needs no look-up.
+    #[must_use]
+    pub fn known(&self) -> Option<Peer> {
+        let addresses = match &self.host {
+            Host::ThisMachine => {
+                vec![(Ipv4Addr::LOCALHOST, self.port).into(), (Ipv6Addr::LOCALHOST, self.port).into()]
+            }
+            Host::Address(address) => vec![(this_machine(*address), self.port).into()],
+            Host::Name(_) => return None,
+        };
+        Some(self.at(addresses))
+    }
+
+    /// The peer at these addresses.
+    #[must_use]
+    pub fn at(&self, addresses: Vec<SocketAddr>) -> Peer {
+        Peer { name: self.text.as_str().into(), addresses }
+    }
+
+    /// Looks up where the peer is, which may take as long as the system's resolver does.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that tells why it is not known.
+    pub fn resolve(&self) -> Result<Peer, String> {
+        let Host::Name(name) = &self.host else {
+            return Ok(self.known().expect("only a name needs to be looked up"));
+        };
+        let text = &self.text;
+        let found = (name.as_str(), self.port).to_socket_addrs().map_err(|error| {
+            let why = reason(&error);
+            let why = why.rsplit(": ").next().unwrap_or_default().to_owned();
+            format!("cannot find the host of '{text}': {why}")
+        })?;
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        for mut address in found {
+            address.set_ip(this_machine(address.ip()));
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        if addresses.is_empty() {
+            return Err(format!("the host of '{text}' has no address"));
+        }
+        Ok(self.at(addresses))
+    }
+}
+
+/// Systems take the address of nowhere for that of this machine; so it is called by its name.
+fn this_machine(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        _ => address,
+    }
+}

@@ -1,0 +1,252 @@
+//! Doing what the user types: saying it, or obeying it.
+
+use std::time::{Duration, Instant};
+
+use chrono::Local;
+use rustix::process::{Signal, getpid, getsid, kill_current_process_group};
+
+use super::{EventLoop, Phase};
+use crate::args::{parse_name, parse_peer};
+use crate::command::{self, COMMANDS, Command, nearest};
+use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Retry, Standing};
+use crate::protocol::{Peer, Who};
+use crate::terminal::completion::Known;
+use crate::terminal::json;
+
+impl EventLoop {
+    /// A line was typed.
+    pub(super) fn take_line(&mut self, line: &str, now: Instant) {
+        match command::read(line) {
+            Ok(Command::Say(text)) => self.say(&text),
+            Ok(Command::Help) => command::help().for_each(|line| self.terminal.answer(&line)),
+            Ok(Command::Who) => self.tell_who(now),
+            Ok(Command::Connect(address)) => self.connect_to(address, now),
+            Ok(Command::Name(name)) => self.rename(name),
+            Ok(Command::Private(words)) => self.say_privately(words),
+            Ok(Command::Ignore(name)) => self.ignore(name),
+            Ok(Command::Unignore(name)) => self.unignore(name),
+            Ok(Command::Quit(words)) => {
+                words.into_iter().for_each(|words| self.say(words));
+                self.terminal.give_back();
+                self.phase = Phase::InputEnded { at: now };
+            }
+            Err(why) => self.terminal.answer(&why),
+        }
+    }
+
+    /// Says something to everybody.
+    pub(super) fn say(&mut self, text: &str) {
+        if !text.is_empty() {
+            let at = Local::now().fixed_offset();
+            self.peer.say(text, at);
+            self.terminal.show_own(at, None, text);
+        }
+    }
+
+    /// Completes what is before the cursor.
+    pub(super) fn complete(&mut self) {
+        let roster = self.peer.roster();
+        let names: Vec<&str> = roster.iter().filter(|one| one.is_met()).map(|one| &*one.who.name).collect();
+        self.terminal.complete(Known { commands: &COMMANDS.map(|entry| entry.name), names: &names });
+    }
+
+    /// Stops, if there is somebody who can make us go on.
+    pub(super) fn suspend(&mut self) {
+        if getsid(None).is_ok_and(|session| session == getpid()) {
+            return self.terminal.answer("there is no shell that could bring this back: not stopped");
+        }
+        // It comes back to us as a signal, too.
+        let _ = kill_current_process_group(Signal::TSTP);
+    }
+
+    /// Tells what has become of names that were looked up.
+    pub(super) fn take_look_ups(&mut self, now: Instant) {
+        self.look_ups.handle_time(now, self.poll.registry());
+        while let Some(found) = self.look_ups.poll_output() {
+            match found {
+                Ok(peer) => self.connect(peer, now),
+                Err(why) => self.terminal.answer(&why),
+            }
+        }
+    }
+
+    fn connect_to(&mut self, address: &str, now: Instant) {
+        let peer = match parse_peer(address) {
+            Ok(peer) => peer,
+            Err(why) => return self.terminal.answer(&format!("cannot connect to '{address}': {why}")),
+        };
+        match peer.known() {
+            Some(peer) => self.connect(peer, now),
+            None => {
+                if let Err(why) = self.look_ups.ask(peer, now, self.poll.registry()) {
+                    self.terminal.answer(&why);
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, peer: Peer, now: Instant) {
+        let name = peer.name.clone();
+        let sentence = match self.peer.connect(peer, now) {
+            Connecting::Begun => format!("connecting to {name}"),
+            Connecting::Connected(who) => format!("{name} is connected already: {who}"),
+            Connecting::Dialling => format!("connecting to {name} again"),
+            Connecting::Full => format!("not connected to {name}: too many peers are named already"),
+        };
+        self.terminal.answer(&sentence);
+    }
+
+    fn rename(&mut self, name: &str) {
+        match parse_name(name) {
+            Ok(name) => {
+                self.terminal.set_name(&name);
+                self.terminal.answer(&format!("you are now {name}"));
+                self.peer.rename(name);
+            }
+            Err(why) => self.terminal.answer(&format!("you are not called '{name}': {why}")),
+        }
+    }
+
+    fn say_privately(&mut self, words: &str) {
+        let Some((who, text)) = self.find(words) else { return };
+        if text.is_empty() {
+            return self.terminal.answer(&format!("there is nothing to say to {who}"));
+        }
+        let at = Local::now().fixed_offset();
+        match self.peer.whisper(&who, text, at) {
+            Ok(()) => self.terminal.show_own(at, Some(&who), text),
+            Err(why) => self.terminal.answer(&format!("not said: {why}")),
+        }
+    }
+
+    fn ignore(&mut self, name: &str) {
+        let Some((who, rest)) = self.find(name) else { return };
+        let sentence = match rest {
+            "" if self.terminal.ignore(who.clone()) => format!("{who} is ignored"),
+            "" => format!("{who} is ignored already"),
+            _ => format!("nobody is called {name}"),
+        };
+        self.terminal.answer(&sentence);
+    }
+
+    fn unignore(&mut self, name: &str) {
+        let sentence = match self.terminal.ignored().iter().find(|who| *who.name == *name).cloned() {
+            Some(who) => {
+                self.terminal.unignore(&who);
+                format!("{who} is not ignored any more")
+            }
+            None => match self.terminal.ignored() {
+                [] => "nobody is ignored".to_owned(),
+                ignored => {
+                    let names: Vec<String> = ignored.iter().map(Who::to_string).collect();
+                    format!("{name} is not ignored; ignored: {}", names.join(", "))
+                }
+            },
+        };
+        self.terminal.answer(&sentence);
+    }
+
+    /// Who is meant by the name with which `words` begin, and what stands behind it. Otherwise the user
+    /// is told.
+    fn find<'a>(&mut self, words: &'a str) -> Option<(Who, &'a str)> {
+        let why = match self.peer.find(words) {
+            Ok(found) => return Some(found),
+            Err(NotFound::Ambiguous(names)) => format!("that may be any of {}", names.join(", ")),
+            Err(NotFound::Nobody) => {
+                let name = words.split_whitespace().next().unwrap_or(words);
+                let roster = self.peer.roster();
+                let names = roster.iter().filter(|one| one.is_met()).map(|one| &*one.who.name);
+                match nearest(name, names) {
+                    Some(near) => format!("nobody is called {name}: did you mean {near}?"),
+                    None => format!("nobody is called {name}: /who tells who is there"),
+                }
+            }
+        };
+        self.terminal.answer(&why);
+        None
+    }
+
+    fn tell_who(&mut self, now: Instant) {
+        let roster = self.peer.roster();
+        if roster.is_empty() {
+            return self.terminal.answer("nobody else is there");
+        }
+        let width =
+            roster.iter().map(|one| one.who.name.chars().count()).max().unwrap_or(0).min(NAME_COLUMNS);
+        for one in &roster {
+            let mut sentence = described(one, width, now);
+            if self.terminal.ignored().iter().any(|who| who.id.is_some() && who.id == one.who.id) {
+                sentence += ", ignored";
+            }
+            self.terminal.tell_member(&one.who, &for_scripts(one, now), &sentence);
+        }
+    }
+}
+
+/// A longer name moves what stands behind it.
+const NAME_COLUMNS: usize = 16;
+
+/// One line of what `/who` answers.
+fn described(one: &Participant, width: usize, now: Instant) -> String {
+    let Participant { who, standing, dialled, since, behind, retry } = one;
+    let address = who.address.map_or("at no known address".to_owned(), |address| address.to_string());
+    let mut line = format!("{:width$}  {address}, ", who.name);
+    let time = since.map_or(String::new(), |since| duration(now.saturating_duration_since(since)));
+    let dialled = match dialled {
+        Some(Dialler::We) => "dialled by us ",
+        Some(Dialler::It) => "dialled us ",
+        None => "",
+    };
+    line += &match standing {
+        Standing::Here => format!("{dialled}{time} ago"),
+        Standing::Plain => format!("a plain peer, {dialled}{time} ago"),
+        Standing::Lost => format!("lost {time} ago"),
+        Standing::Unmet => "only told of".to_owned(),
+        Standing::Named => "not reached yet".to_owned(),
+    };
+    line += &match (standing, behind) {
+        (Standing::Here | Standing::Plain, 0) => ", has everything".to_owned(),
+        (_, 0) => String::new(),
+        (_, 1) => ", 1 message behind".to_owned(),
+        (_, behind) => format!(", {behind} messages behind"),
+    };
+    line += &match retry {
+        Some(Retry::Now) => ": being dialled".to_owned(),
+        Some(Retry::At(at)) => format!(": again in {} s", seconds_until(*at, now)),
+        None => String::new(),
+    };
+    line
+}
+
+fn for_scripts(one: &Participant, now: Instant) -> json::Member {
+    let standing = match one.standing {
+        Standing::Here => "here",
+        Standing::Plain => "plain",
+        Standing::Lost => "lost",
+        Standing::Unmet => "told of",
+        Standing::Named => "named",
+    };
+    let dialled_by = one.dialled.as_ref().map(|dialler| match dialler {
+        Dialler::We => "us",
+        Dialler::It => "them",
+    });
+    let retry_seconds = one.retry.as_ref().map(|retry| match retry {
+        Retry::Now => 0,
+        Retry::At(at) => seconds_until(*at, now),
+    });
+    let seconds = one.since.map(|since| now.saturating_duration_since(since).as_secs());
+    json::Member { standing, dialled_by, seconds, behind: one.behind, retry_seconds }
+}
+
+/// Rounded up: what is still to come is not over.
+fn seconds_until(at: Instant, now: Instant) -> u64 {
+    at.saturating_duration_since(now).as_millis().div_ceil(1000) as u64
+}
+
+fn duration(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}

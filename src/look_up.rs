@@ -1,0 +1,271 @@
+//! Looking up where a peer is while the chat goes on.
+//!
+//! The system's resolver makes its caller wait, for many seconds where no name server answers. So this
+//! very program is started once more to ask it, and its answer is read like any other stream.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Read as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use mio::unix::pipe::Receiver;
+use mio::{Interest, Registry, Token};
+
+use crate::args::PeerArgument;
+use crate::error::reason;
+use crate::limits::{LOOK_UP, LOOK_UP_BYTES_MAX, LOOK_UPS_MAX};
+use crate::protocol::Peer;
+
+/// What a look-up prints before it tells why nothing was found.
+const FAILED: &str = "failed: ";
+
+/// Peers that are being looked up, one after the other.
+#[derive(Debug)]
+pub struct LookUps {
+    /// The program to start, and its arguments before the peer.
+    program: Vec<OsString>,
+    token: Token,
+    waiting: VecDeque<PeerArgument>,
+    running: Option<Running>,
+    found: VecDeque<Result<Peer, String>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    peer: PeerArgument,
+    child: Child,
+    output: Receiver,
+    heard: Vec<u8>,
+    until: Instant,
+}
+
+impl LookUps {
+    /// None yet. Answers come under `token`, from `program`, or from this program itself.
+    #[must_use]
+    pub fn new(token: Token, program: Option<Vec<OsString>>) -> Self {
+        let program = program.unwrap_or_else(|| vec![this_program(), "--look-up".into()]);
+        Self { program, token, waiting: VecDeque::new(), running: None, found: VecDeque::new() }
+    }
+
+    /// Looks up a peer, behind those that wait already.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if too many wait.
+    pub fn ask(&mut self, peer: PeerArgument, now: Instant, registry: &Registry) -> Result<(), String> {
+        if self.waiting.len() >= LOOK_UPS_MAX {
+            return Err(format!("{LOOK_UPS_MAX} names are waiting to be looked up: try again later"));
+        }
+        self.waiting.push_back(peer);
+        self.start_next(now, registry);
+        Ok(())
+    }
+
+    /// The poll says that there is an answer.
+    pub fn handle_event(&mut self, now: Instant, registry: &Registry) {
+        let Some(mut running) = self.running.take() else { return };
+        match running.read() {
+            Ok(false) => self.running = Some(running),
+            Ok(true) => self.end(running, None),
+            Err(error) => self.end(running, Some(reason(&error))),
+        }
+        self.start_next(now, registry);
+    }
+
+    /// Ends what has taken too long.
+    pub fn handle_time(&mut self, now: Instant, registry: &Registry) {
+        if let Some(running) = self.running.take_if(|running| now >= running.until) {
+            self.end(running, Some(format!("no answer in {} s", LOOK_UP.as_secs())));
+            self.start_next(now, registry);
+        }
+    }
+
+    /// When [`handle_time`](Self::handle_time) has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        Some(self.running.as_ref()?.until)
+    }
+
+    /// The next peer that was found, or a sentence that tells why one was not, until `None`.
+    pub fn poll_output(&mut self) -> Option<Result<Peer, String>> {
+        self.found.pop_front()
+    }
+
+    fn start_next(&mut self, now: Instant, registry: &Registry) {
+        while self.running.is_none()
+            && let Some(peer) = self.waiting.pop_front()
+        {
+            match self.start(&peer, registry) {
+                Ok((child, output)) => {
+                    let until = now + LOOK_UP;
+                    self.running = Some(Running { peer, child, output, heard: Vec::new(), until });
+                }
+                Err(error) => self.found.push_back(Err(failure(&peer, &reason(&error)))),
+            }
+        }
+    }
+
+    fn start(&self, peer: &PeerArgument, registry: &Registry) -> io::Result<(Child, Receiver)> {
+        let (program, arguments) = self.program.split_first().expect("there is a program");
+        let mut command = Command::new(program);
+        command.args(arguments).arg(peer.text());
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let output = child.stdout.take().expect("it was asked for");
+        let mut output = Receiver::from(output);
+        let ready = output.set_nonblocking(true);
+        let ready = ready.and_then(|()| registry.register(&mut output, self.token, Interest::READABLE));
+        match ready {
+            Ok(()) => Ok((child, output)),
+            Err(error) => {
+                end(&mut child);
+                Err(error)
+            }
+        }
+    }
+
+    fn end(&mut self, mut running: Running, failed: Option<String>) {
+        end(&mut running.child);
+        let Running { peer, heard, .. } = running;
+        let heard = String::from_utf8_lossy(&heard);
+        let addresses: Vec<SocketAddr> = heard.lines().filter_map(|line| line.parse().ok()).collect();
+        let why = heard.lines().find_map(|line| line.strip_prefix(FAILED)).map(str::to_owned);
+        self.found.push_back(match failed {
+            Some(why) => Err(failure(&peer, &why)),
+            None if !addresses.is_empty() => Ok(peer.at(addresses)),
+            None => Err(why.unwrap_or_else(|| failure(&peer, "the look-up gave no answer"))),
+        });
+    }
+}
+
+impl Drop for LookUps {
+    fn drop(&mut self) {
+        if let Some(running) = &mut self.running {
+            end(&mut running.child);
+        }
+    }
+}
+
+impl Running {
+    /// Reads what there is. Returns whether that was all.
+    fn read(&mut self) -> io::Result<bool> {
+        let mut buffer = [0; LOOK_UP_BYTES_MAX];
+        loop {
+            match self.output.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(count) => self.heard.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => (),
+                Err(error) => return Err(error),
+            }
+            if self.heard.len() > LOOK_UP_BYTES_MAX {
+                return Err(io::Error::other("the look-up does not end"));
+            }
+        }
+    }
+}
+
+/// What the look-up itself prints: where a peer is, an address a line, or why that is not known.
+#[must_use]
+pub fn answer(peer: &PeerArgument) -> String {
+    match peer.resolve() {
+        Ok(peer) => peer.addresses.iter().map(|address| format!("{address}\n")).collect(),
+        Err(why) => format!("{FAILED}{why}\n"),
+    }
+}
+
+fn failure(peer: &PeerArgument, why: &str) -> String {
+    format!("cannot find the host of '{}': {why}", peer.text())
+}
+
+/// Ends a process. It does not wait for long: whoever is killed goes.
+fn end(child: &mut Child) {
+    // It may have gone by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// As it was started, even if its file has been replaced since.
+fn this_program() -> OsString {
+    if cfg!(target_os = "linux") {
+        return "/proc/self/exe".into();
+    }
+    std::env::current_exe().map_or_else(|_| "groupchat".into(), Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    const TOKEN: Token = Token(7);
+
+    /// Looks up a host with a shell's command instead of ourselves.
+    fn look_up(command: &str, wait: impl Fn(&mut LookUps, &mut Poll)) -> Result<Peer, String> {
+        let mut poll = Poll::new().expect("a poll");
+        let program = ["sh", "-c", command].map(OsString::from).to_vec();
+        let mut look_ups = LookUps::new(TOKEN, Some(program));
+        let peer = crate::args::parse_peer("nosuchhost.invalid:5000").expect("a peer");
+        look_ups.ask(peer, Instant::now(), poll.registry()).expect("room");
+        wait(&mut look_ups, &mut poll);
+        assert!(look_ups.running.is_none());
+        look_ups.poll_output().expect("an answer")
+    }
+
+    fn wait(look_ups: &mut LookUps, poll: &mut Poll) {
+        let mut events = Events::with_capacity(8);
+        while look_ups.running.is_some() {
+            poll.poll(&mut events, Some(Duration::from_secs(60))).expect("events");
+            assert!(!events.is_empty(), "no answer");
+            look_ups.handle_event(Instant::now(), poll.registry());
+        }
+    }
+
+    #[test]
+    fn an_answer_is_a_list_of_addresses() {
+        let peer = look_up("printf '127.0.0.1:5000\\n[::1]:5000\\n'", wait).expect("found");
+        assert_eq!(*peer.name, *"nosuchhost.invalid:5000");
+        assert_eq!(peer.addresses.len(), 2);
+    }
+
+    #[test]
+    fn a_failure_is_told() {
+        #[track_caller]
+        fn check(command: &str, expected: &str) {
+            let why = look_up(command, wait).expect_err("nothing is found");
+            assert!(why.contains(expected), "{why}");
+        }
+        check("echo 'failed: cannot find it'", "cannot find it");
+        check("echo rubbish", "no answer");
+        check("exit 1", "no answer");
+        check("while echo 127.0.0.1:1; do :; done", "does not end");
+    }
+
+    #[test]
+    fn one_that_does_not_answer_is_ended() {
+        let why = look_up("exec sleep 1000", |look_ups, poll| {
+            let id = look_ups.running.as_ref().expect("it runs").child.id();
+            let until = look_ups.deadline().expect("a deadline");
+            look_ups.handle_time(until, poll.registry());
+            assert!(!std::path::Path::new(&format!("/proc/{id}")).exists(), "it is gone");
+        });
+        assert!(why.expect_err("nothing is found").ends_with("no answer in 10 s"));
+    }
+
+    #[test]
+    fn more_than_a_few_are_refused() {
+        let poll = Poll::new().expect("a poll");
+        let program = ["sh", "-c", "exec sleep 1000"].map(OsString::from).to_vec();
+        let mut look_ups = LookUps::new(TOKEN, Some(program));
+        let peer = crate::args::parse_peer("nosuchhost.invalid:5000").expect("a peer");
+        let mut ask = || look_ups.ask(peer.clone(), Instant::now(), poll.registry());
+        for _ in 0..=LOOK_UPS_MAX {
+            ask().expect("room");
+        }
+        ask().expect_err("no more");
+    }
+}

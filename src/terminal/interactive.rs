@@ -1,0 +1,252 @@
+//! The user at a terminal: keys in, and out what is seen, with the typed line whole below the
+//! conversation. It reads and writes nothing itself.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::mem;
+
+use super::backlog::Backlog;
+use super::completion::{self, Known};
+use super::editor::{Answer, Editor, Mode};
+use super::keys::{Key, Keys};
+use super::layout::{Line, columns_at_most, cut_to_columns};
+use super::raw::Claim;
+use super::screen::Screen;
+use super::style::{OFF, OWN};
+use crate::limits::DRAW_TURN_BYTES;
+
+/// What the user wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Typed<'a> {
+    /// This line, said or obeyed.
+    Line(Cow<'a, str>),
+    /// The word before the cursor completed.
+    Complete,
+    /// To do something else in this terminal for a while.
+    Suspend,
+    /// To leave.
+    Leave,
+}
+
+/// A terminal with somebody at it.
+#[derive(Debug)]
+pub struct Interactive {
+    claim: Claim,
+    state: State,
+    keys: Keys,
+    /// What was typed and not yet taken.
+    pressed: VecDeque<Key>,
+    editor: Editor,
+    screen: Screen,
+    backlog: Backlog,
+    name: String,
+    has_colors: bool,
+    has_bell: bool,
+    /// The bell is to ring.
+    rings: bool,
+    /// What is typed may not be what is seen.
+    is_stale: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The terminal is ours.
+    Here,
+    /// Stopped or in the background: it is somebody else's.
+    Away,
+    /// The user has left: what is still to be shown stands for itself.
+    Over,
+}
+
+/// How it looks and sounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// With colours.
+    pub has_colors: bool,
+    /// With a bell.
+    pub has_bell: bool,
+    /// The terminal breaks rows anew when it becomes narrower.
+    pub reflows: bool,
+}
+
+impl Interactive {
+    /// Takes the terminal over, if it is not somebody else's at the moment.
+    #[must_use]
+    pub fn new(claim: Claim, name: String, manner: Manner) -> Self {
+        let Manner { has_colors, has_bell, reflows } = manner;
+        let state = if claim.take() { State::Here } else { State::Away };
+        let screen = Screen::new(claim.size(), reflows);
+        Self {
+            claim,
+            state,
+            keys: Keys::default(),
+            pressed: VecDeque::new(),
+            editor: Editor::default(),
+            screen,
+            backlog: Backlog::default(),
+            name,
+            has_colors,
+            has_bell,
+            rings: false,
+            is_stale: true,
+        }
+    }
+
+    /// Whether what is typed is for us.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.state == State::Here
+    }
+
+    /// Whether something was typed that nobody has taken.
+    #[must_use]
+    pub fn has_typed(&self) -> bool {
+        !self.pressed.is_empty()
+    }
+
+    /// Takes in what the terminal sent.
+    pub fn handle_bytes(&mut self, bytes: &[u8]) {
+        let pressed = &mut self.pressed;
+        self.keys.receive(bytes, |key| pressed.push_back(key));
+    }
+
+    /// The next thing that the user wants, until `None`.
+    pub fn poll(&mut self) -> Option<Typed<'static>> {
+        while let Some(key) = self.pressed.pop_front() {
+            self.is_stale = true;
+            match self.editor.press(key) {
+                Answer::Nothing => (),
+                Answer::Say(text) => return Some(Typed::Line(text.into())),
+                Answer::Complete => return Some(Typed::Complete),
+                Answer::Suspend => return Some(Typed::Suspend),
+                Answer::Leave => return Some(Typed::Leave),
+                Answer::Cleared => self.push(b"(Ctrl+C on an empty line leaves)\n"),
+                Answer::Redraw => self.screen.clear(),
+                Answer::Bell => self.ring(),
+                Answer::Refused(why) => self.push(format!("{why}\n").as_bytes()),
+            }
+        }
+        None
+    }
+
+    /// Completes what is before the cursor.
+    pub fn complete(&mut self, known: Known<'_>) {
+        let completion = completion::complete(self.editor.text(), self.editor.cursor(), known);
+        let answer = completion.map_or(Answer::Bell, |completion| self.editor.offer(completion));
+        if answer == Answer::Bell {
+            self.ring();
+        }
+    }
+
+    /// Has whole lines shown, above the one that is typed.
+    pub fn push(&mut self, lines: &[u8]) {
+        self.backlog.push(lines);
+    }
+
+    /// Rings the bell, if there is to be one.
+    pub fn ring(&mut self) {
+        self.rings |= self.has_bell;
+    }
+
+    /// The user has another name.
+    pub fn set_name(&mut self, name: String) {
+        self.name = name;
+        self.is_stale = true;
+    }
+
+    /// How many bytes are still to be drawn.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.backlog.bytes()
+    }
+
+    /// Whether there is something to draw.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        let is_new = !self.backlog.is_empty() || self.is_stale || self.rings;
+        is_new && self.state == State::Here || !self.backlog.is_empty() && self.state == State::Over
+    }
+
+    /// Draws what is new, up to a turn's budget.
+    pub fn draw(&mut self, out: &mut Vec<u8>) {
+        if !self.has_more() {
+            return;
+        }
+        let mut above = Vec::new();
+        let skipped = self.backlog.take(DRAW_TURN_BYTES, &mut above);
+        if skipped > 0 {
+            let sentence = format!("--- {skipped} lines were skipped: the terminal took too little ---\n");
+            above.splice(..0, sentence.into_bytes());
+        }
+        if self.state == State::Over {
+            return out.append(&mut above);
+        }
+        let prompt = self.prompt();
+        let style = if self.has_colors { (OWN, OFF) } else { ("", "") };
+        let (text, cursor) = (self.editor.text(), self.editor.cursor());
+        self.screen.draw(&above, &Line { prompt: &prompt, style, text, cursor }, out);
+        self.is_stale = false;
+        if mem::take(&mut self.rings) {
+            out.push(b'\x07');
+        }
+    }
+
+    /// The terminal may have another size.
+    pub fn resize(&mut self, out: &mut Vec<u8>) {
+        let size = self.claim.size();
+        if self.state == State::Here && size != self.screen.size() {
+            self.screen.resize(size, out);
+            self.is_stale = true;
+        }
+    }
+
+    /// Takes the line away, before [`stop`](Self::stop).
+    pub fn erase(&mut self, out: &mut Vec<u8>) {
+        if self.state == State::Here {
+            self.screen.erase(out);
+        }
+    }
+
+    /// Gives the terminal to somebody else for a while.
+    pub fn stop(&mut self) {
+        if self.state == State::Here {
+            self.state = State::Away;
+            self.claim.release();
+        }
+    }
+
+    /// Takes the terminal back, if it is ours again.
+    pub fn resume(&mut self) {
+        if self.state == State::Away && self.claim.take() {
+            self.state = State::Here;
+            self.screen.begin_anew(self.claim.size());
+            self.is_stale = true;
+        }
+    }
+
+    /// The user leaves: the terminal is as it was before, and a line that was begun stays to be seen.
+    pub fn leave(&mut self, out: &mut Vec<u8>) {
+        if self.state == State::Here {
+            match self.editor.text() {
+                "" => self.screen.erase(out),
+                _ => self.screen.leave_behind(out),
+            }
+        }
+        self.claim.release();
+        self.state = State::Over;
+    }
+
+    /// What stands before the line: who speaks, or what is asked.
+    fn prompt(&self) -> String {
+        let columns_max = (self.screen.size().columns / 2).max(1);
+        match self.editor.mode() {
+            Mode::Ordinary if columns_at_most(&self.name) + 2 > columns_max => {
+                format!("{}~> ", cut_to_columns(&self.name, columns_max.saturating_sub(3)))
+            }
+            Mode::Ordinary => format!("{}> ", self.name),
+            Mode::Search { pattern, is_found: true } => format!("(search) {pattern}: "),
+            Mode::Search { pattern, is_found: false } => format!("(not found) {pattern}: "),
+            Mode::Confirm { lines } => format!("Take these {lines} lines as one message? (y/n) "),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Standard output for scripts: one JSON object a line, and nothing else.
+//!
+//! | `event` | what happened | fields, beside `time` |
+//! | --- | --- | --- |
+//! | `listening` | the chat has begun | `name`, `id`, `address` |
+//! | `message` | somebody said something | who, `text`, `private`, `past` |
+//! | `joined`, `back`, `left` | a member has come, come back, said goodbye | who |
+//! | `lost` | a member is gone without a goodbye | who, `why` |
+//! | `renamed` | a member has another name | who, `before` |
+//! | `missed` | messages of a member will never come | who, `count` |
+//! | `member` | the answer to `/who`, one for each | who, `standing`, and what [`Member`] says |
+//! | `notice` | what is else told on standard error | `text` |
+//!
+//! Who is `name`, as it is shown here; `id`, if it introduced itself; and `address`, if one is known.
+//! Fields that have no value are left out. `time` is when it was said, by the sender's clock, or when it
+//! happened, by ours. Texts are as they were sent: nothing is made safe to show.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use chrono::{DateTime, FixedOffset, Local, SecondsFormat, TimeZone as _};
+use serde::Serialize;
+
+use super::sentence::sentence;
+use crate::protocol::message::Timestamp;
+use crate::protocol::{MemberId, Notice, Who};
+
+/// One line.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    event: &'a str,
+    time: String,
+    #[serde(flatten)]
+    who: Option<Person<'a>>,
+    #[serde(flatten)]
+    what: What<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Person<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<SocketAddr>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum What<'a> {
+    Nothing {},
+    Message { text: &'a str, private: bool, past: bool },
+    Lost { why: String },
+    Renamed { before: &'a str },
+    Missed { count: u64 },
+    Notice { text: Cow<'a, str> },
+    Member(&'a Member),
+}
+
+/// What is told of somebody beside who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// `here`, `plain`, `lost`, `told of` or `named`.
+    pub standing: &'static str,
+    /// Who dialled: `us` or `them`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialled_by: Option<&'static str>,
+    /// For how many seconds it has been so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    /// How many of our messages it does not have, as far as is known.
+    pub behind: u64,
+    /// In how many seconds it is dialled again; 0 while it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_seconds: Option<u64>,
+}
+
+/// Appends a notice, if scripts are told of it.
+pub fn push(notice: &Notice, out: &mut Vec<u8>) {
+    let (event, who, what) = match notice {
+        Notice::Message { at, from, text, is_past, is_private } => {
+            let what = What::Message { text, private: *is_private, past: *is_past };
+            return push_line("message", written(*at), Some(from), what, out);
+        }
+        Notice::Joined { who } => ("joined", who, What::Nothing {}),
+        Notice::Back { who } => ("back", who, What::Nothing {}),
+        Notice::Left { who } => ("left", who, What::Nothing {}),
+        Notice::Lost { who, why } => ("lost", who, What::Lost { why: why.to_string() }),
+        Notice::Renamed { who, before } => ("renamed", who, What::Renamed { before }),
+        Notice::Missed { who, count } => ("missed", who, What::Missed { count: *count }),
+        // Each message says so itself.
+        Notice::Present => return,
+        _ => return push_told(&sentence(notice), out),
+    };
+    push_line(event, now(), Some(who), what, out);
+}
+
+/// Appends what is told on standard error otherwise.
+pub fn push_told(sentence: &str, out: &mut Vec<u8>) {
+    push_line("notice", now(), None, What::Notice { text: sentence.into() }, out);
+}
+
+/// Appends that the chat has begun.
+pub fn push_listening(name: &str, id: MemberId, address: SocketAddr, out: &mut Vec<u8>) {
+    let who = Who { name: name.into(), id: Some(id), address: Some(address) };
+    push_line("listening", now(), Some(&who), What::Nothing {}, out);
+}
+
+/// Appends what is known of somebody.
+pub fn push_member(who: &Who, member: &Member, out: &mut Vec<u8>) {
+    push_line("member", now(), Some(who), What::Member(member), out);
+}
+
+fn push_line(event: &str, time: String, who: Option<&Who>, what: What<'_>, out: &mut Vec<u8>) {
+    let who =
+        who.map(|who| Person { name: &who.name, id: who.id.map(|id| id.to_string()), address: who.address });
+    // A vector takes everything, and the keys are strings.
+    let _ = serde_json::to_writer(&mut *out, &Line { event, time, who, what });
+    out.push(b'\n');
+}
+
+fn now() -> String {
+    rfc3339(Local::now().fixed_offset())
+}
+
+/// As its sender wrote it; a time without an offset is local.
+fn written(at: Option<Timestamp>) -> String {
+    match at {
+        Some(Timestamp::Zoned(at)) => rfc3339(at),
+        Some(Timestamp::Local(at)) => match Local.from_local_datetime(&at).earliest() {
+            Some(at) => rfc3339(at.fixed_offset()),
+            // The hour that is left out in spring.
+            None => rfc3339(at.and_utc().fixed_offset()),
+        },
+        None => now(),
+    }
+}
+
+fn rfc3339(at: DateTime<FixedOffset>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::protocol::LostReason;
+    use crate::protocol::peer_frame::Word;
+
+    #[track_caller]
+    fn check(notice: &Notice, mut expected: Value) {
+        let mut out = Vec::new();
+        push(notice, &mut out);
+        let line = String::from_utf8(out).expect("characters");
+        assert_eq!(line.matches('\n').count(), 1, "one line: {line}");
+        let mut event: Value = serde_json::from_str(&line).expect("JSON");
+        let time = event.as_object_mut().expect("an object").remove("time").expect("a time");
+        let time = DateTime::parse_from_rfc3339(time.as_str().expect("a text")).expect("RFC 3339");
+        if let Some(written) = expected.as_object_mut().expect("an object").remove("time") {
+            assert_eq!(rfc3339(time), written.as_str().expect("a text"));
+        }
+        assert_eq!(event, expected);
+    }
+
+    fn bob() -> Who {
+        let address = "127.0.0.1:5000".parse().expect("an address");
+        Who { name: "bob\x1b\u{2028}\"".into(), id: Some(Word(255)), address: Some(address) }
+    }
+
+    #[test]
+    fn each_notice_is_one_object_on_one_line() {
+        let (name, id, address) = ("bob\x1b\u{2028}\"", format!("{:032x}", 255), "127.0.0.1:5000");
+        let who = |event: &str, more: Value| {
+            let mut object = json!({ "event": event, "name": name, "id": id, "address": address });
+            object.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            object
+        };
+        for (event, notice) in [
+            ("joined", Notice::Joined { who: bob() }),
+            ("back", Notice::Back { who: bob() }),
+            ("left", Notice::Left { who: bob() }),
+        ] {
+            check(&notice, who(event, json!({})));
+        }
+        let why = LostReason::FrameTooLong;
+        check(
+            &Notice::Lost { who: bob(), why },
+            who("lost", json!({ "why": "sent more than 65535 bytes without a code" })),
+        );
+        check(&Notice::Missed { who: bob(), count: 3 }, who("missed", json!({ "count": 3 })));
+        check(&Notice::Renamed { who: bob(), before: "b".into() }, who("renamed", json!({ "before": "b" })));
+        check(
+            &Notice::Forgotten { who: bob() },
+            json!({ "event": "notice", "text": format!("{name} was gone for 10 minutes and is forgotten") }),
+        );
+        let mut out = Vec::new();
+        push(&Notice::Present, &mut out);
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn texts_and_times_are_as_they_were_sent() {
+        let zoned = DateTime::parse_from_rfc3339("2026-11-22T06:55:22.756724+05:30").expect("a time");
+        let from = Who { name: "x".into(), id: None, address: None };
+        let text = "a\nb\x1b[31m\u{202e}\\\"\u{0}".to_owned();
+        let expected = json!({
+            "event": "message", "time": "2026-11-22T06:55:22.756724+05:30", "name": "x", "text": text,
+            "private": true, "past": false,
+        });
+        let at = Some(Timestamp::Zoned(zoned));
+        check(&Notice::Message { at, from: from.clone(), text, is_past: false, is_private: true }, expected);
+        let expected = json!({ "event": "message", "name": "x", "text": "", "private": false, "past": true });
+        let (at, text) = (None, String::new());
+        check(&Notice::Message { at, from, text, is_past: true, is_private: false }, expected);
+    }
+}
