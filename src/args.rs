@@ -1,8 +1,6 @@
 //! From the command line to a [`Config`]. One that comes from here is valid: names are resolved, and
 //! every error is one sentence that names the argument.
 
-mod peer;
-
 use std::env;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
@@ -13,18 +11,19 @@ use chrono::format::{Item, StrftimeItems};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use clap_complete::Shell;
 
-use crate::command::COMMANDS;
+use crate::address::{self, PeerAddress};
+use crate::command::{COMMANDS, Entry};
 use crate::error::Error;
 use crate::event_loop::Config;
-use crate::limits::{HISTORY_DEFAULT, NAME_BYTES_MAX};
+use crate::limits::HISTORY_DEFAULT;
+use crate::name;
 use crate::protocol::Peer;
 use crate::protocol::frame::Framing;
 use crate::terminal::View;
 use crate::terminal::visible::is_visible;
-pub use peer::{PeerArgument, parse as parse_peer};
 
 /// What the user wants to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub enum Asked {
     /// To chat.
     Run(Box<Config>),
     /// To know where this peer is: on standard output, an address a line.
-    LookUp(PeerArgument),
+    LookUp(PeerAddress),
     /// To read this: the help, the version, completions for a shell or the manual.
     Text(String),
 }
@@ -42,15 +41,15 @@ pub enum Asked {
 #[command(version, after_help = "Type a line and press Enter to say it. Leave with Ctrl+D or Ctrl+C.")]
 struct Arguments {
     /// TCP port to listen on; 0 takes a free one
-    #[arg(value_name = "PORT", value_parser = parse_port, required_unless_present_any = ["completions", "man", "look_up"])]
-    port: Option<u16>,
+    #[arg(value_name = "PORT", value_parser = address::parse_port)]
+    port: u16,
 
     /// Peers to connect to: HOST:PORT, [IPV6]:PORT, or a bare PORT on this machine
-    #[arg(value_name = "PEER", value_parser = peer::parse)]
-    peers: Vec<PeerArgument>,
+    #[arg(value_name = "PEER", value_parser = address::parse)]
+    peers: Vec<PeerAddress>,
 
     /// How the others see you [default: the login name]
-    #[arg(short, long, value_name = "NAME", env = "GROUPCHAT_NAME", hide_env_values = true, value_parser = parse_name)]
+    #[arg(short, long, value_name = "NAME", env = "GROUPCHAT_NAME", hide_env_values = true, value_parser = name::parse)]
     name: Option<String>,
 
     /// Address to listen on [default: all, IPv6 and IPv4]
@@ -109,8 +108,8 @@ struct Arguments {
     man: bool,
 
     /// Print where a peer is, an address a line
-    #[arg(long, value_name = "PEER", value_parser = peer::parse, exclusive = true, hide = true)]
-    look_up: Option<PeerArgument>,
+    #[arg(long, value_name = "PEER", value_parser = address::parse, exclusive = true, hide = true)]
+    look_up: Option<PeerAddress>,
 }
 
 /// Reads the command line, the program's own name first. Looks up names, which may take as long as
@@ -124,26 +123,23 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
     if let Some(argument) = arguments.iter().find(|argument| argument.to_str().is_none()) {
         return Err(Error::Argument(format!("argument '{}' is not UTF-8", argument.to_string_lossy())));
     }
-    let parsed = Arguments::command().try_get_matches_from(arguments);
-    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
-        Ok(arguments) => arguments,
+    let parsed = Arguments::command().try_get_matches_from(arguments).and_then(|matches| {
+        let alone = asked_alone(&matches);
+        alone.map_or_else(|| Arguments::from_arg_matches(&matches).map(Err), |asked| Ok(Ok(asked)))
+    });
+    let arguments = match parsed {
+        Ok(Err(arguments)) => arguments,
+        Ok(Ok(asked)) => return Ok(asked),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Asked::Text(error.render().to_string()));
         }
         Err(error) => return Err(Error::Argument(one_sentence(&error))),
     };
-    if let Some(shell) = &arguments.completions {
-        return Ok(Asked::Text(completions(shell)));
-    }
-    if arguments.man {
-        return manual().map(Asked::Text);
-    }
-    if let Some(peer) = arguments.look_up {
-        return Ok(Asked::LookUp(peer));
-    }
     let mut peers: Vec<Peer> = Vec::new();
     for argument in arguments.peers {
-        let peer = argument.resolve().map_err(|why| Error::Argument(format!("{why} (for '[PEER]...')")))?;
+        let peer = argument.resolve().map_err(|why| {
+            Error::Argument(format!("invalid value '{}' for '[PEER]...': {why}", argument.text()))
+        })?;
         // Named twice, if under two names, it would be told everything twice.
         let is_known = |address: &SocketAddr| peers.iter().any(|known| known.addresses.contains(address));
         if !peer.addresses.iter().any(is_known) {
@@ -155,7 +151,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
         None => login_name()?,
     };
     let Arguments { port, bind, framing, history, plain, stay, send, json, log, time_format, .. } = arguments;
-    let port = port.expect("clap requires it where nothing else is asked for");
     let has_colors = match arguments.color.as_str() {
         "always" => Some(true),
         "never" => Some(false),
@@ -165,6 +160,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
     let view = View { has_colors, has_bell: !arguments.no_bell, time_format, is_json: json };
     let config = Config { port, bind, name, framing, stay, plain, history, peers, send, view, log };
     Ok(Asked::Run(config.into()))
+}
+
+/// What some options ask for, which stand alone.
+fn asked_alone(matches: &ArgMatches) -> Option<Asked> {
+    if let Some(shell) = matches.get_one::<String>("completions") {
+        return Some(Asked::Text(completions(shell)));
+    }
+    if matches.get_flag("man") {
+        return Some(Asked::Text(manual()));
+    }
+    matches.get_one::<PeerAddress>("look_up").cloned().map(Asked::LookUp)
 }
 
 /// What clap says, without the paragraphs behind the error, on one line.
@@ -180,37 +186,13 @@ fn one_sentence(error: &clap::Error) -> String {
 
 fn login_name() -> Result<String, Error> {
     let name = whoami::username().map_err(|_| "your login name is not known".to_owned());
-    let name = name.and_then(|name| parse_name(&name));
+    let name = name.and_then(|name| name::parse(&name));
     name.map_err(|why| Error::Argument(format!("say who you are with --name <NAME>: {why}")))
-}
-
-fn parse_port(text: &str) -> Result<u16, String> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    let port = text.parse().ok().filter(|_| is_number);
-    port.ok_or_else(|| "a port is a number from 0 to 65535".to_owned())
 }
 
 fn parse_history(text: &str) -> Result<u64, String> {
     let count = text.parse::<u32>().map(u64::from);
     count.map_err(|_| "it takes a number of messages, 0 for none".to_owned())
-}
-
-/// Whether a name can be somebody's; then it is returned.
-///
-/// # Errors
-///
-/// A sentence that tells why not.
-pub fn parse_name(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err("a name must not be empty".to_owned());
-    }
-    if text.len() > NAME_BYTES_MAX {
-        return Err(format!("a name has at most {NAME_BYTES_MAX} bytes"));
-    }
-    if !is_visible(text) {
-        return Err("a name must not hold control characters or other invisible ones".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 fn parse_bind(text: &str) -> Result<IpAddr, String> {
@@ -250,20 +232,28 @@ fn completions(shell: &str) -> String {
 }
 
 /// The manual page, in roff.
-fn manual() -> Result<String, Error> {
+fn manual() -> String {
     let mut page = Vec::new();
-    let manual = clap_mangen::Man::new(Arguments::command());
-    let failed = |error| Error::Failure(format!("cannot write the manual: {error}"));
-    manual.render(&mut page).map_err(failed)?;
+    // A vector takes everything.
+    let _ = clap_mangen::Man::new(Arguments::command()).render(&mut page);
     let mut page = String::from_utf8_lossy(&page).into_owned();
-    page += ".SH COMMANDS\nWhat is typed is said, but for these:\n";
-    for entry in COMMANDS {
-        page += &format!(".TP\n\\fB{}\\fR {}\n{}\n", entry.name, entry.arguments, entry.help);
+    page += ".SH COMMANDS\nWhat is typed is said, but for lines that begin with a slash:\n";
+    for Entry { name, arguments, help } in COMMANDS {
+        page += &format!(".TP\n\\fB{name}\\fR {arguments}\n{help}\n");
     }
-    page += ".SH EXIT STATUS\n.TP\n0\nleft, and what was said reached somebody\n";
-    page += ".TP\n1\ncould not run, or nobody was reached\n.TP\n2\nan argument is wrong\n";
-    Ok(page)
+    page += ".SH EXIT STATUS\n";
+    for (code, meaning) in EXIT_CODES {
+        page += &format!(".TP\n\\fB{code}\\fR\n{meaning}\n");
+    }
+    page
 }
+
+/// What `main` makes of how it went.
+const EXIT_CODES: [(u8, &str); 3] = [
+    (0, "left; standard error tells who did not get what, if anybody"),
+    (1, "could not run, reached nobody, could not show the conversation, or not everybody has what was sent"),
+    (2, "wrong arguments, which includes a port that is in use and a host that is not found"),
+];
 
 fn framing_parser() -> impl TypedValueParser<Value = Framing> {
     PossibleValuesParser::new(["text", "lab"])

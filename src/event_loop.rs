@@ -285,6 +285,10 @@ impl EventLoop {
                     let line = line.into_owned();
                     self.take_line(&line, now);
                 }
+                Some(Typed::Hint(sentence)) => {
+                    let sentence = sentence.into_owned();
+                    self.terminal.answer(&sentence);
+                }
                 Some(Typed::Complete) => self.complete(),
                 Some(Typed::Suspend) => self.suspend(),
                 Some(Typed::Leave) => {

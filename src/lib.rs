@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod args;
 pub mod command;
 pub mod error;
@@ -36,6 +37,7 @@ pub mod event_loop;
 pub mod group_peer;
 pub mod limits;
 pub mod look_up;
+pub mod name;
 pub mod protocol;
 pub mod server;
 pub mod terminal;

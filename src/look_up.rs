@@ -13,7 +13,7 @@ use std::time::Instant;
 use mio::unix::pipe::Receiver;
 use mio::{Interest, Registry, Token};
 
-use crate::args::PeerArgument;
+use crate::address::PeerAddress;
 use crate::error::reason;
 use crate::limits::{LOOK_UP, LOOK_UP_BYTES_MAX, LOOK_UPS_MAX};
 use crate::protocol::Peer;
@@ -27,14 +27,14 @@ pub struct LookUps {
     /// The program to start, and its arguments before the peer.
     program: Vec<OsString>,
     token: Token,
-    waiting: VecDeque<PeerArgument>,
+    waiting: VecDeque<PeerAddress>,
     running: Option<Running>,
     found: VecDeque<Result<Peer, String>>,
 }
 
 #[derive(Debug)]
 struct Running {
-    peer: PeerArgument,
+    peer: PeerAddress,
     child: Child,
     output: Receiver,
     heard: Vec<u8>,
@@ -54,7 +54,7 @@ impl LookUps {
     /// # Errors
     ///
     /// A sentence, if too many wait.
-    pub fn ask(&mut self, peer: PeerArgument, now: Instant, registry: &Registry) -> Result<(), String> {
+    pub fn ask(&mut self, peer: PeerAddress, now: Instant, registry: &Registry) -> Result<(), String> {
         if self.waiting.len() >= LOOK_UPS_MAX {
             return Err(format!("{LOOK_UPS_MAX} names are waiting to be looked up: try again later"));
         }
@@ -107,7 +107,7 @@ impl LookUps {
         }
     }
 
-    fn start(&self, peer: &PeerArgument, registry: &Registry) -> io::Result<(Child, Receiver)> {
+    fn start(&self, peer: &PeerAddress, registry: &Registry) -> io::Result<(Child, Receiver)> {
         let (program, arguments) = self.program.split_first().expect("there is a program");
         let mut command = Command::new(program);
         command.args(arguments).arg(peer.text());
@@ -134,7 +134,7 @@ impl LookUps {
         self.found.push_back(match failed {
             Some(why) => Err(failure(&peer, &why)),
             None if !addresses.is_empty() => Ok(peer.at(addresses)),
-            None => Err(why.unwrap_or_else(|| failure(&peer, "the look-up gave no answer"))),
+            None => Err(failure(&peer, &why.unwrap_or_else(|| "the look-up gave no answer".to_owned()))),
         });
     }
 }
@@ -168,15 +168,15 @@ impl Running {
 
 /// What the look-up itself prints: where a peer is, an address a line, or why that is not known.
 #[must_use]
-pub fn answer(peer: &PeerArgument) -> String {
+pub fn answer(peer: &PeerAddress) -> String {
     match peer.resolve() {
         Ok(peer) => peer.addresses.iter().map(|address| format!("{address}\n")).collect(),
         Err(why) => format!("{FAILED}{why}\n"),
     }
 }
 
-fn failure(peer: &PeerArgument, why: &str) -> String {
-    format!("cannot find the host of '{}': {why}", peer.text())
+fn failure(peer: &PeerAddress, why: &str) -> String {
+    format!("cannot connect to '{}': {why}", peer.text())
 }
 
 /// Ends a process. It does not wait for long: whoever is killed goes.
@@ -209,7 +209,7 @@ mod tests {
         let mut poll = Poll::new().expect("a poll");
         let program = ["sh", "-c", command].map(OsString::from).to_vec();
         let mut look_ups = LookUps::new(TOKEN, Some(program));
-        let peer = crate::args::parse_peer("nosuchhost.invalid:5000").expect("a peer");
+        let peer = crate::address::parse("nosuchhost.invalid:5000").expect("a peer");
         look_ups.ask(peer, Instant::now(), poll.registry()).expect("room");
         wait(&mut look_ups, &mut poll);
         assert!(look_ups.running.is_none());
@@ -261,7 +261,7 @@ mod tests {
         let poll = Poll::new().expect("a poll");
         let program = ["sh", "-c", "exec sleep 1000"].map(OsString::from).to_vec();
         let mut look_ups = LookUps::new(TOKEN, Some(program));
-        let peer = crate::args::parse_peer("nosuchhost.invalid:5000").expect("a peer");
+        let peer = crate::address::parse("nosuchhost.invalid:5000").expect("a peer");
         let mut ask = || look_ups.ask(peer.clone(), Instant::now(), poll.registry());
         for _ in 0..=LOOK_UPS_MAX {
             ask().expect("room");

@@ -5,44 +5,48 @@ pub mod backlog;
 pub mod completion;
 pub mod descriptor;
 pub mod editor;
+pub mod ignored;
 pub mod input;
 pub mod interactive;
 pub mod json;
 pub mod keys;
 pub mod layout;
 pub mod mention;
+pub mod notices;
 pub mod output;
+mod outside;
 pub mod raw;
 pub mod record;
+pub mod recorder;
 pub mod screen;
 pub mod sentence;
+mod start;
 pub mod style;
 pub mod visible;
 pub mod words;
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::mem;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
 use std::time::Instant;
 
-use chrono::{DateTime, FixedOffset, Local};
+use chrono::{DateTime, FixedOffset};
 use mio::event::Event;
 use mio::{Registry, Token};
 
-use crate::limits::{LEAVE_STALL, NOTICE_BYTES, OUTPUT_BYTES};
+use crate::limits::{LEAVE_STALL, OUTPUT_BYTES};
 use crate::protocol::{MemberId, Notice, Who};
 use completion::Known;
+use ignored::Ignored;
 use input::Input;
-use interactive::{Interactive, Manner};
+use interactive::Interactive;
+use notices::Notices;
 use output::Output;
-use raw::Claim;
-use record::Record;
+use recorder::Recorder;
 use sentence::Channel;
 use visible::push_visible;
-use words::{Look, Words};
+use words::Words;
 
 pub use interactive::Typed;
+pub use outside::{complain, print};
 
 /// The poll's names for the three standard streams.
 #[derive(Clone, Copy, Debug)]
@@ -73,18 +77,12 @@ pub struct View {
 pub struct Terminal {
     input: Input,
     conversation: Output,
-    /// `None` where both lead to the same place: then lines keep their order in one queue.
-    notices: Option<Output>,
+    notices: Notices,
     face: Face,
     words: Words,
-    record: Option<Record>,
-    /// How it is recorded.
-    recorded: Words,
-    ignored: Vec<Who>,
+    recorder: Option<Recorder>,
+    ignored: Ignored,
     tokens: Tokens,
-    /// Notices that found no room.
-    unshown_notices: u64,
-    full_is_told: bool,
     /// Since when nothing of the conversation was taken, while some waits.
     stalled_since: Option<Instant>,
 }
@@ -101,63 +99,6 @@ enum Face {
 }
 
 impl Terminal {
-    /// Takes over the three standard streams.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn new(
-        registry: &Registry,
-        tokens: Tokens,
-        name: String,
-        view: View,
-        record: Option<Record>,
-        takes_input: bool,
-    ) -> io::Result<Self> {
-        let View { has_colors, has_bell, time_format, is_json } = view;
-        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        let conversation = Output::new(stdout.as_fd(), registry, tokens.output)?;
-        let notices = if is_json || descriptor::is_same_place(stdout.as_fd(), stderr.as_fd()) {
-            None
-        } else {
-            Some(Output::new(stderr.as_fd(), registry, tokens.error)?)
-        };
-        let input = Input::new(registry, tokens.input)?;
-        let is_screen = descriptor::can_draw(stdout.as_fd());
-        let has_colors = has_colors.unwrap_or(is_screen);
-        let is_interactive = takes_input && !is_json && is_screen && stdin.is_terminal();
-        let look = Look {
-            has_colors,
-            tells_days: is_interactive && time_format.is_none(),
-            finds_mentions: has_colors || is_interactive,
-            time_format: time_format.unwrap_or_else(|| Look::time_format(is_interactive).to_owned()),
-        };
-        let face = if is_interactive {
-            let claim = Claim::new(stdin.as_fd(), stdout.as_fd())?;
-            let manner = Manner { has_colors, has_bell, reflows: descriptor::reflows() };
-            Face::Interactive(Interactive::new(claim, name.clone(), manner).into())
-        } else if is_json {
-            Face::Json
-        } else {
-            Face::Lines
-        };
-        let now = Local::now();
-        Ok(Self {
-            input,
-            conversation,
-            notices,
-            face,
-            words: Words::new(look, name.clone(), now),
-            record,
-            recorded: Words::new(Look::default(), name, now),
-            ignored: Vec::new(),
-            tokens,
-            unshown_notices: 0,
-            full_is_told: false,
-            stalled_since: None,
-        })
-    }
-
     /// The poll says something of one of the streams.
     pub fn handle_event(&mut self, event: &Event) {
         let token = event.token();
@@ -165,18 +106,18 @@ impl Terminal {
             self.input.handle_event();
         } else if token == self.tokens.output {
             self.conversation.handle_event(event);
-        } else if let Some(notices) = &mut self.notices {
+        } else if let Some(notices) = self.notices.own() {
             notices.handle_event(event);
         }
     }
 
     /// Shows a notice where it belongs.
     pub fn show(&mut self, notice: &Notice) {
-        if self.is_ignored(notice) {
+        if self.ignored.is_theirs(notice) {
             return;
         }
-        if let Some(record) = &mut self.record {
-            self.recorded.push_record(notice, record.queue());
+        if let Some(recorder) = &mut self.recorder {
+            recorder.push(notice);
         }
         match (&mut self.face, sentence::channel(notice)) {
             _ if self.conversation.closed().is_some() => (),
@@ -198,8 +139,8 @@ impl Terminal {
 
     /// Shows what the user said, where it is not seen already: to everybody, or `to` one alone.
     pub fn show_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
-        if let Some(record) = &mut self.record {
-            self.recorded.push_own_record(at, to, text, record.queue());
+        if let Some(recorder) = &mut self.recorder {
+            recorder.push_own(at, to, text);
         }
         if let Face::Interactive(user) = &mut self.face {
             let mut lines = Vec::new();
@@ -211,19 +152,19 @@ impl Terminal {
     /// Tells the user something: on standard error, if it leads elsewhere.
     pub fn tell(&mut self, sentence: &str) {
         let mut line = Vec::new();
-        match (&mut self.face, &self.notices) {
+        match (&mut self.face, self.notices.is_apart()) {
             (Face::Json, _) => {
                 json::push_told(sentence, &mut line);
-                self.push_notice(&line);
+                self.notices.push(&line, &mut self.conversation);
             }
-            (Face::Interactive(user), None) => {
+            (Face::Interactive(user), false) => {
                 self.words.push_told(sentence, &mut line);
                 user.push(&line);
             }
             _ => {
                 push_visible(sentence, &mut line);
                 line.push(b'\n');
-                self.push_notice(&line);
+                self.notices.push(&line, &mut self.conversation);
             }
         }
     }
@@ -255,45 +196,23 @@ impl Terminal {
         }
     }
 
-    /// From now on, what `who` says is not shown. Returns whether it was until now.
-    pub fn ignore(&mut self, who: Who) -> bool {
-        let is_new = !self.ignored.iter().any(|ignored| is_same(ignored, &who));
-        if is_new {
-            self.ignored.push(who);
-        }
-        is_new
-    }
-
-    /// From now on, what `who` says is shown again. Returns whether it was not until now.
-    pub fn unignore(&mut self, who: &Who) -> bool {
-        let count = self.ignored.len();
-        self.ignored.retain(|ignored| !is_same(ignored, who));
-        self.ignored.len() < count
-    }
-
     /// Those of whom nothing is shown.
-    #[must_use]
-    pub fn ignored(&self) -> &[Who] {
-        &self.ignored
-    }
-
-    fn is_ignored(&self, notice: &Notice) -> bool {
-        match notice {
-            Notice::Message { from, .. } => self.ignored.iter().any(|ignored| is_same(ignored, from)),
-            _ => false,
-        }
+    pub fn ignored(&mut self) -> &mut Ignored {
+        &mut self.ignored
     }
 
     /// Whether what the user says is shown or recorded.
     #[must_use]
     pub fn shows_own(&self) -> bool {
-        self.is_interactive() || self.record.is_some()
+        self.is_interactive() || self.recorder.is_some()
     }
 
     /// The user has another name.
     pub fn set_name(&mut self, name: &str) {
         self.words.set_own_name(name.to_owned());
-        self.recorded.set_own_name(name.to_owned());
+        if let Some(recorder) = &mut self.recorder {
+            recorder.set_own_name(name.to_owned());
+        }
         if let Face::Interactive(user) = &mut self.face {
             user.set_name(name.to_owned());
         }
@@ -396,7 +315,9 @@ impl Terminal {
 
     /// Writes what is queued, as far as it is taken.
     pub fn flush(&mut self, now: Instant) {
-        self.tell_unshown();
+        if let Some(sentence) = self.notices.poll_unshown(&self.conversation) {
+            self.tell(&sentence);
+        }
         if let Face::Interactive(user) = &mut self.face
             && self.conversation.waiting_bytes() == 0
             && self.conversation.closed().is_none()
@@ -404,9 +325,11 @@ impl Terminal {
             user.draw(self.conversation.queue());
         }
         let mut took = self.conversation.flush(now);
-        self.tell_full();
-        took += self.notices.as_mut().map_or(0, |notices| notices.flush(now));
-        if let Some(trouble) = self.record.as_mut().and_then(|record| record.flush(now)) {
+        if let Some(sentence) = self.notices.poll_full(&self.conversation) {
+            self.tell(&sentence);
+        }
+        took += self.notices.own().map_or(0, |notices| notices.flush(now));
+        if let Some(trouble) = self.recorder.as_mut().and_then(|recorder| recorder.flush(now)) {
             self.tell(&trouble);
         }
         if self.waiting_bytes() == 0 {
@@ -419,8 +342,9 @@ impl Terminal {
     /// When something is to be done without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let notices = self.notices.as_ref().and_then(Output::deadline);
-        self.conversation.deadline().into_iter().chain(notices).min()
+        let notices = self.notices.output().and_then(Output::deadline);
+        let record = self.recorder.as_ref().and_then(Recorder::deadline);
+        self.conversation.deadline().into_iter().chain(notices).chain(record).min()
     }
 
     /// The user types nothing more: the terminal is as it was.
@@ -466,72 +390,6 @@ impl Terminal {
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.conversation_bytes() + self.notices.as_ref().map_or(0, Output::waiting_bytes)
-    }
-
-    /// Says once that there is no room behind standard output.
-    fn tell_full(&mut self) {
-        let Some(why) = self.conversation.full() else {
-            self.full_is_told &= self.conversation.waiting_bytes() > 0;
-            return;
-        };
-        let sentence = format!("cannot write standard output: {why}; the conversation waits until it can be");
-        // Where both lead to the same place, it would only wait with the rest.
-        if !mem::replace(&mut self.full_is_told, true) && self.notices.is_some() {
-            self.tell(&sentence);
-        }
-    }
-
-    /// Notices have a limit of their own: nobody may wait for standard error.
-    fn push_notice(&mut self, line: &[u8]) {
-        let (out, limit) = match &mut self.notices {
-            Some(notices) => (notices, NOTICE_BYTES),
-            None => (&mut self.conversation, OUTPUT_BYTES + NOTICE_BYTES),
-        };
-        if out.closed().is_some() {
-            return;
-        }
-        if out.waiting_bytes() + line.len() > limit {
-            self.unshown_notices += 1;
-        } else {
-            out.queue().extend_from_slice(line);
-        }
-    }
-
-    fn tell_unshown(&mut self) {
-        let out = self.notices.as_ref().unwrap_or(&self.conversation);
-        if self.unshown_notices > 0 && out.waiting_bytes() < NOTICE_BYTES / 2 {
-            let sentence =
-                format!("{} notices were left out: nobody read them in time", self.unshown_notices);
-            self.unshown_notices = 0;
-            self.tell(&sentence);
-        }
-    }
-}
-
-/// Whether both are the same participant, under whatever name.
-fn is_same(one: &Who, other: &Who) -> bool {
-    match (one.id, other.id) {
-        (Some(one), Some(other)) => one == other,
-        (None, None) => one.name == other.name,
-        _ => false,
-    }
-}
-
-/// Prints `text` to standard output, before or without a chat.
-pub fn print(text: &str) {
-    // Who closed it does not want it.
-    let _ = io::stdout().write_all(text.as_bytes());
-}
-
-/// Prints why the program ends to standard error, if it takes that while we have patience.
-pub fn complain(sentence: &str) {
-    let mut line = b"groupchat: ".to_vec();
-    push_visible(sentence, &mut line);
-    line.push(b'\n');
-    let mut stderr = io::stderr();
-    if descriptor::is_writable_within(stderr.as_fd(), LEAVE_STALL) {
-        // There is nobody else to tell.
-        let _ = stderr.write_all(&line);
+        self.conversation_bytes() + self.notices.output().map_or(0, Output::waiting_bytes)
     }
 }

@@ -8,19 +8,21 @@ use std::process::Command;
 const LAYERS: [&[&str]; 5] = [
     &["main", "args"],
     &["event_loop"],
-    &["group_peer", "server", "terminal"],
-    &["protocol"],
+    &["group_peer", "server", "terminal", "look_up", "address", "name"],
+    &["protocol", "command"],
     &["limits", "error"],
 ];
 
 /// What only some files may say.
-const RESERVED: [(&str, &[&str]); 8] = [
+const RESERVED: [(&str, &[&str]); 10] = [
     ("ENCD>\"", &["protocol/frame.rs"]),
     ("Poll::new", &["event_loop.rs"]),
     (".accept()", &["server.rs"]),
     ("ExitCode::from", &["main.rs"]),
-    ("io::stdin", &["terminal/input.rs"]),
-    ("io::stdout", &["terminal.rs"]),
+    ("io::stdin", &["terminal/start.rs", "terminal/input.rs"]),
+    ("io::stdout", &["terminal/start.rs", "terminal/outside.rs"]),
+    ("tcsetattr(", &["terminal/raw.rs"]),
+    (".spawn(", &["look_up.rs"]),
     ("tcp.read(", &["group_peer.rs"]),
     ("Instant::now", &["event_loop.rs"]),
 ];

@@ -6,8 +6,9 @@ use chrono::Local;
 use rustix::process::{Signal, getpid, getsid, kill_current_process_group};
 
 use super::{EventLoop, Phase};
-use crate::args::{parse_name, parse_peer};
+use crate::address;
 use crate::command::{self, COMMANDS, Command, nearest};
+use crate::name;
 use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Retry, Standing};
 use crate::protocol::{Peer, Who};
 use crate::terminal::completion::Known;
@@ -20,7 +21,7 @@ impl EventLoop {
             Ok(Command::Say(text)) => self.say(&text),
             Ok(Command::Help) => command::help().for_each(|line| self.terminal.answer(&line)),
             Ok(Command::Who) => self.tell_who(now),
-            Ok(Command::Connect(address)) => self.connect_to(address, now),
+            Ok(Command::Connect(text)) => self.connect_to(text, now),
             Ok(Command::Name(name)) => self.rename(name),
             Ok(Command::Private(words)) => self.say_privately(words),
             Ok(Command::Ignore(name)) => self.ignore(name),
@@ -70,10 +71,10 @@ impl EventLoop {
         }
     }
 
-    fn connect_to(&mut self, address: &str, now: Instant) {
-        let peer = match parse_peer(address) {
+    fn connect_to(&mut self, text: &str, now: Instant) {
+        let peer = match address::parse(text) {
             Ok(peer) => peer,
-            Err(why) => return self.terminal.answer(&format!("cannot connect to '{address}': {why}")),
+            Err(why) => return self.terminal.answer(&format!("cannot connect to '{text}': {why}")),
         };
         match peer.known() {
             Some(peer) => self.connect(peer, now),
@@ -96,14 +97,14 @@ impl EventLoop {
         self.terminal.answer(&sentence);
     }
 
-    fn rename(&mut self, name: &str) {
-        match parse_name(name) {
+    fn rename(&mut self, text: &str) {
+        match name::parse(text) {
             Ok(name) => {
                 self.terminal.set_name(&name);
                 self.terminal.answer(&format!("you are now {name}"));
                 self.peer.rename(name);
             }
-            Err(why) => self.terminal.answer(&format!("you are not called '{name}': {why}")),
+            Err(why) => self.terminal.answer(&format!("you are not called '{text}': {why}")),
         }
     }
 
@@ -122,7 +123,7 @@ impl EventLoop {
     fn ignore(&mut self, name: &str) {
         let Some((who, rest)) = self.find(name) else { return };
         let sentence = match rest {
-            "" if self.terminal.ignore(who.clone()) => format!("{who} is ignored"),
+            "" if self.terminal.ignored().add(who.clone()) => format!("{who} is ignored"),
             "" => format!("{who} is ignored already"),
             _ => format!("nobody is called {name}"),
         };
@@ -130,17 +131,11 @@ impl EventLoop {
     }
 
     fn unignore(&mut self, name: &str) {
-        let sentence = match self.terminal.ignored().iter().find(|who| *who.name == *name).cloned() {
-            Some(who) => {
-                self.terminal.unignore(&who);
-                format!("{who} is not ignored any more")
-            }
-            None => match self.terminal.ignored() {
+        let sentence = match self.terminal.ignored().remove(name) {
+            Some(who) => format!("{who} is not ignored any more"),
+            None => match self.terminal.ignored().names().as_slice() {
                 [] => "nobody is ignored".to_owned(),
-                ignored => {
-                    let names: Vec<String> = ignored.iter().map(Who::to_string).collect();
-                    format!("{name} is not ignored; ignored: {}", names.join(", "))
-                }
+                names => format!("{name} is not ignored; ignored: {}", names.join(", ")),
             },
         };
         self.terminal.answer(&sentence);
@@ -175,7 +170,7 @@ impl EventLoop {
             roster.iter().map(|one| one.who.name.chars().count()).max().unwrap_or(0).min(NAME_COLUMNS);
         for one in &roster {
             let mut sentence = described(one, width, now);
-            if self.terminal.ignored().iter().any(|who| who.id.is_some() && who.id == one.who.id) {
+            if self.terminal.ignored().holds(&one.who) {
                 sentence += ", ignored";
             }
             self.terminal.tell_member(&one.who, &for_scripts(one, now), &sentence);

@@ -20,6 +20,8 @@ use crate::limits::DRAW_TURN_BYTES;
 pub enum Typed<'a> {
     /// This line, said or obeyed.
     Line(Cow<'a, str>),
+    /// Nothing, but is to be told this.
+    Hint(Cow<'a, str>),
     /// The word before the cursor completed.
     Complete,
     /// To do something else in this terminal for a while.
@@ -120,10 +122,10 @@ impl Interactive {
                 Answer::Complete => return Some(Typed::Complete),
                 Answer::Suspend => return Some(Typed::Suspend),
                 Answer::Leave => return Some(Typed::Leave),
-                Answer::Cleared => self.push(b"(Ctrl+C on an empty line leaves)\n"),
+                Answer::Cleared => return Some(Typed::Hint("Ctrl+C leaves when the line is empty".into())),
                 Answer::Redraw => self.screen.clear(),
                 Answer::Bell => self.ring(),
-                Answer::Refused(why) => self.push(format!("{why}\n").as_bytes()),
+                Answer::Refused(why) => return Some(Typed::Hint(why.into())),
             }
         }
         None

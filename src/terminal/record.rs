@@ -44,6 +44,12 @@ impl Record {
         &mut self.queue
     }
 
+    /// When it is tried again, if it failed and something waits.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.retry_at.filter(|_| !self.queue.is_empty())
+    }
+
     /// Writes what was queued. Returns what the user should know: that it does not work any more, or
     /// works again. While it does not, lines are kept within [`RECORD_BYTES`].
     pub fn flush(&mut self, now: Instant) -> Option<String> {

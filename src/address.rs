@@ -1,4 +1,4 @@
-//! How a peer is written, and where it is.
+//! How a peer's address is written, and where that is.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
@@ -7,7 +7,7 @@ use crate::protocol::Peer;
 
 /// A peer as it was written, before its name is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerArgument {
+pub struct PeerAddress {
     text: String,
     host: Host,
     port: u16,
@@ -25,7 +25,7 @@ enum Host {
 /// # Errors
 ///
 /// A sentence that tells how to write it.
-pub fn parse(text: &str) -> Result<PeerArgument, String> {
+pub fn parse(text: &str) -> Result<PeerAddress, String> {
     if is_ipv6_without_port(text) {
         return Err(format!("it has no port; write [{}]:PORT", text.trim_matches(['[', ']'])));
     }
@@ -34,9 +34,9 @@ pub fn parse(text: &str) -> Result<PeerArgument, String> {
         None => return Err(format!("it has no port; write {text}:PORT")),
         Some((host, port)) => (parse_host(host, port)?, port),
     };
-    let port = super::parse_port(port).ok().filter(|&port| port != 0);
+    let port = parse_port(port).ok().filter(|&port| port != 0);
     let port = port.ok_or("a peer's port is a number from 1 to 65535")?;
-    Ok(PeerArgument { text: text.to_owned(), host, port })
+    Ok(PeerAddress { text: text.to_owned(), host, port })
 }
 
 /// Whether all of `text` is an address, and nothing in it can be meant as a port.
@@ -70,7 +70,18 @@ fn parse_host(host: &str, port: &str) -> Result<Host, String> {
     Ok(host.parse().map_or_else(|_| Host::Name(host.to_owned()), Host::Address))
 }
 
-impl PeerArgument {
+/// Reads a port.
+///
+/// # Errors
+///
+/// A sentence that tells what a port is.
+pub fn parse_port(text: &str) -> Result<u16, String> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|_| is_number);
+    port.ok_or_else(|| "a port is a number from 0 to 65535".to_owned())
+}
+
+impl PeerAddress {
     /// As it was written.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -105,11 +116,10 @@ impl PeerArgument {
         let Host::Name(name) = &self.host else {
             return Ok(self.known().expect("only a name needs to be looked up"));
         };
-        let text = &self.text;
         let found = (name.as_str(), self.port).to_socket_addrs().map_err(|error| {
             let why = reason(&error);
             let why = why.rsplit(": ").next().unwrap_or_default().to_owned();
-            format!("cannot find the host of '{text}': {why}")
+            format!("cannot find its host: {why}")
         })?;
         let mut addresses: Vec<SocketAddr> = Vec::new();
         for mut address in found {
@@ -119,7 +129,7 @@ impl PeerArgument {
             }
         }
         if addresses.is_empty() {
-            return Err(format!("the host of '{text}' has no address"));
+            return Err("its host has no address".to_owned());
         }
         Ok(self.at(addresses))
     }

@@ -1,0 +1,22 @@
+//! What the user may be called.
+
+use crate::limits::NAME_BYTES_MAX;
+use crate::terminal::visible::is_visible;
+
+/// Whether a name can be somebody's; then it is returned.
+///
+/// # Errors
+///
+/// A sentence that tells why not.
+pub fn parse(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("a name must not be empty".to_owned());
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return Err(format!("a name has at most {NAME_BYTES_MAX} bytes"));
+    }
+    if !is_visible(text) {
+        return Err("a name must not hold control characters or other invisible ones".to_owned());
+    }
+    Ok(text.to_owned())
+}
