@@ -3,6 +3,7 @@
 //! Commands say what the user or the program wants, `handle_*` what happened, `poll_*` what is to be
 //! done. It writes to nobody: [`flush`](Group::flush) hands bytes to whoever can.
 
+mod completion;
 mod delivery;
 mod dialling;
 mod ending;
