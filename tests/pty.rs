@@ -1,5 +1,5 @@
-//! The real program in a pseudo-terminal: typing, the keys that end it, and a terminal that is the
-//! same afterwards.
+//! The real program in a pseudo-terminal that can only print lines: typing, the keys that end it, and a
+//! terminal that is the same afterwards.
 
 mod support;
 
@@ -46,6 +46,7 @@ impl Terminal {
         let settings_before = settings(&device);
         let mut command = CommandBuilder::from_argv(words.iter().map(Into::into).collect());
         command.env("TZ", "UTC");
+        command.env("TERM", "dumb");
         command.env_remove("GROUPCHAT_NAME");
         let child = pair.slave.spawn_command(command).expect("it starts");
         Self { child, master: Some(pair.master), device, settings_before }

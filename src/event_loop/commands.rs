@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::Local;
-use rustix::process::{Signal, getpid, getsid, kill_current_process_group};
+use rustix::process::{Signal, getpgid, getpgrp, getsid, kill_current_process_group};
 
 use super::{EventLoop, Phase};
 use crate::address;
@@ -53,7 +53,8 @@ impl EventLoop {
 
     /// Stops, if there is somebody who can make us go on.
     pub(super) fn suspend(&mut self) {
-        if getsid(None).is_ok_and(|session| session == getpid()) {
+        // The group of whoever leads the session has nobody above it.
+        if getsid(None).and_then(|session| getpgid(Some(session))).is_ok_and(|group| group == getpgrp()) {
             return self.terminal.answer("there is no shell that could bring this back: not stopped");
         }
         // It comes back to us as a signal, too.

@@ -3,18 +3,21 @@
 //! It goes by grapheme clusters, so that what looks like one character is one. The keys are those of
 //! Emacs, as in every shell.
 
+mod candidates;
 mod recall;
 mod search;
+mod steps;
 
 use std::mem;
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::completion::Completion;
 use super::keys::Key;
 use crate::limits::{LINE_BYTES_MAX, PASTE_LINES_ASK, UNDO_MAX};
+use candidates::Candidates;
 use recall::Recall;
 use search::Search;
+use steps::{blank_before, cluster_after, cluster_before, count_lines, word_after, word_before};
 
 /// What is to be done after a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +79,7 @@ pub struct Editor {
     search: Option<Search>,
     /// A paste that waits for a yes or no.
     pasted: Option<String>,
-    completing: Option<Completing>,
+    candidates: Option<Candidates>,
     clearing_is_told: bool,
 }
 
@@ -94,16 +97,6 @@ enum Step {
     Type,
     Delete,
     Kill,
-}
-
-/// Candidates that Tab goes round.
-#[derive(Debug)]
-struct Completing {
-    completion: Completion,
-    /// Which one stands in the line.
-    index: usize,
-    /// Where in the line it ends.
-    to: usize,
 }
 
 impl Editor {
@@ -144,8 +137,8 @@ impl Editor {
         {
             return answer;
         }
-        if let Some(completing) = self.completing.take()
-            && let Some(answer) = self.complete_on(completing, &key)
+        if let Some(candidates) = self.candidates.take()
+            && let Some(answer) = self.go_round(candidates, &key)
         {
             return answer;
         }
@@ -362,87 +355,12 @@ impl Editor {
         self.search = Some(search);
         Some(if is_found { Answer::Nothing } else { Answer::Bell })
     }
-
-    /// Puts the first candidate into the line; Tab and Shift+Tab go round them all.
-    pub fn offer(&mut self, completion: Completion) -> Answer {
-        let bytes_max = completion.candidates.iter().map(String::len).max().unwrap_or(0);
-        if bytes_max == 0 || self.text.len() + bytes_max > LINE_BYTES_MAX {
-            return Answer::Bell;
-        }
-        self.last = Step::Other;
-        self.begin(Step::Other);
-        self.put(Completing { completion, index: 0, to: self.cursor });
-        Answer::Nothing
-    }
-
-    fn put(&mut self, mut completing: Completing) {
-        let Completing { completion, index, to } = &mut completing;
-        let candidate = &completion.candidates[*index];
-        self.text.replace_range(completion.from..*to, candidate);
-        *to = completion.from + candidate.len();
-        self.cursor = *to;
-        self.move_to(self.cursor);
-        self.completing = (completion.candidates.len() > 1).then_some(completing);
-    }
-
-    fn complete_on(&mut self, mut completing: Completing, key: &Key) -> Option<Answer> {
-        let count = completing.completion.candidates.len();
-        completing.index = match key {
-            Key::Tab => (completing.index + 1) % count,
-            Key::BackTab => (completing.index + count - 1) % count,
-            _ => return None,
-        };
-        self.put(completing);
-        Some(Answer::Nothing)
-    }
-}
-
-fn count_lines(text: &str) -> usize {
-    text.split('\n').count()
-}
-
-/// Where the cluster before `at` begins.
-fn cluster_before(text: &str, at: usize) -> usize {
-    text[..at].grapheme_indices(true).next_back().map_or(0, |(start, _)| start)
-}
-
-/// Where the cluster at `at` ends.
-fn cluster_after(text: &str, at: usize) -> usize {
-    text[at..].graphemes(true).next().map_or(at, |cluster| at + cluster.len())
-}
-
-fn is_word(cluster: &str) -> bool {
-    cluster.chars().next().is_some_and(|char| char.is_alphanumeric() || char == '_')
-}
-
-/// Where the word before `at` begins.
-fn word_before(text: &str, at: usize) -> usize {
-    let clusters = text[..at].grapheme_indices(true).rev();
-    let word =
-        clusters.skip_while(|(_, cluster)| !is_word(cluster)).take_while(|(_, cluster)| is_word(cluster));
-    word.last().map_or(0, |(start, _)| start)
-}
-
-/// Where the word at `at`, or the next one, ends.
-fn word_after(text: &str, at: usize) -> usize {
-    let clusters = text[at..].grapheme_indices(true);
-    let word =
-        clusters.skip_while(|(_, cluster)| !is_word(cluster)).take_while(|(_, cluster)| is_word(cluster));
-    word.last().map_or(text.len(), |(start, cluster)| at + start + cluster.len())
-}
-
-/// Where what stands before `at` begins, up to the white space before it.
-fn blank_before(text: &str, at: usize) -> usize {
-    let is_blank = |cluster: &str| cluster.trim().is_empty();
-    let clusters = text[..at].grapheme_indices(true).rev();
-    let part =
-        clusters.skip_while(|(_, cluster)| is_blank(cluster)).take_while(|(_, cluster)| !is_blank(cluster));
-    part.last().map_or(0, |(start, _)| start)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::completion::Completion;
 
     /// Keys as a text: `<C-a>` is a with Ctrl, `<M-b>` b with Alt, and other keys have their names.
     fn keys(text: &str) -> Vec<Key> {

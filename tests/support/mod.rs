@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 pub mod descriptors;
+pub mod emulator;
 pub mod links;
 pub mod sockets;
+pub mod window;
 
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -1,0 +1,565 @@
+//! The real program at a terminal, seen as a person sees it.
+
+mod support;
+
+use std::io::Write as _;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd as _;
+use std::{env, io};
+
+use groupchat::terminal::layout::Size;
+use groupchat::terminal::raw::Claim;
+use rustix::process::Signal;
+use support::sockets::{EXIT, MESSAGE, accept, listen, message, messages, wait_until};
+use support::window::Window;
+use support::{PROGRAM, read_to_end, read_until};
+
+const ALICE: &str = "alice> ";
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+const CTRL_Z: &str = "\x1a";
+const UP: &str = "\x1b[A";
+const LEFT: &str = "\x1b[D";
+
+/// A peer called alice in a window, and the plain peer that it dialled, of which nothing is known.
+fn connected(size: Size) -> (Window, TcpStream) {
+    connected_with(size, &[])
+}
+
+fn connected_with(size: Size, options: &[&str]) -> (Window, TcpStream) {
+    let (listener, address) = listen();
+    let address = address.to_string();
+    let plain: &[&str] = if options.contains(&"--color=always") { &[] } else { &["--color=never"] };
+    let words = [&[PROGRAM, "-n", "alice"], plain, options, &["0", &address]].concat();
+    let window = Window::run(&words, size);
+    let stream = accept(&listener);
+    window.wait_for("connected to");
+    window.wait_for_rows(&["alice> |"]);
+    (window, stream)
+}
+
+fn say(stream: &mut TcpStream, name: &str, text: &str) {
+    stream.write_all(message(name, text).as_bytes()).expect("a peer that reads");
+}
+
+#[track_caller]
+fn check_said(stream: &mut TcpStream, expected: &str) {
+    assert_eq!(messages(read_until(stream, MESSAGE).as_bytes()), [expected]);
+}
+
+#[track_caller]
+fn leave(mut window: Window, mut stream: TcpStream) {
+    window.press(CTRL_D);
+    let bytes = read_to_end(&mut stream);
+    assert!(bytes.ends_with(format!("|\nalice{EXIT}").as_bytes()), "{}", String::from_utf8_lossy(&bytes));
+    stream.shutdown(Shutdown::Both).expect("a connection");
+    assert_eq!(window.exit_code(), 0);
+    window.check_settings();
+}
+
+#[test]
+fn what_is_typed_is_seen_and_said_with_enter() {
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    window.press("helo");
+    window.wait_for_rows(&["alice> helo|"]);
+    window.press("\x7flo\x1b[Hoh, ");
+    window.wait_for_rows(&["alice> oh, |hello"]);
+    window.press("\r");
+    check_said(&mut stream, "oh, hello");
+    window.wait_until("the message, and an empty line", |screen| {
+        let text = screen.contents();
+        text.contains("] alice: oh, hello\n") && text.trim_end().ends_with("alice>")
+    });
+    leave(window, stream);
+}
+
+#[test]
+fn the_line_stays_whole_below_a_thousand_messages() {
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    let mut random = fastrand::Rng::with_seed(7);
+    let words = ["one ", "two ", "\u{e9}t\u{e9} ", "\u{65e5}\u{672c} ", "\u{1f980} ", "e\u{301} "];
+    let mut typed = String::new();
+    let mut said = 0;
+    while said < 1_000 {
+        for _ in 0..random.usize(1..40) {
+            say(&mut stream, "bob", &format!("message {said}"));
+            said += 1;
+        }
+        let word = words[random.usize(..words.len())];
+        if typed.chars().count() < 60 {
+            typed += word;
+            window.press(word);
+        } else {
+            typed.clear();
+            // Home and Ctrl+K.
+            window.press("\x01\x0b");
+        }
+        window.wait_for_rows(&[&format!("{ALICE}{typed}|")]);
+    }
+    window.wait_for(&format!("bob: message {}\nalice> ", said - 1));
+    window.press("\r");
+    check_said(&mut stream, &typed);
+    let rows = window.look(|screen| screen.rows(0, 80).collect::<Vec<_>>());
+    let numbers = rows.iter().filter_map(|row| row.split_once("bob: message ")?.1.trim().parse().ok());
+    let numbers: Vec<usize> = numbers.collect();
+    assert!(numbers.len() > 20 && numbers.windows(2).all(|two| two[0] + 1 == two[1]), "{rows:?}");
+    leave(window, stream);
+}
+
+#[test]
+fn a_line_that_is_longer_than_the_window_is_wide_is_broken() {
+    let (mut window, mut stream) = connected(Size::new(20, 8));
+    window.press("0123456789abc");
+    window.wait_for_rows(&["alice> 0123456789abc", "|"]);
+    window.press("\u{65e5}\u{672c}\u{8a9e} e\u{301}\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}");
+    window.wait_for_rows(&[
+        "alice> 0123456789abc",
+        "\u{65e5}\u{672c}\u{8a9e} e\u{301}\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}|",
+    ]);
+    say(&mut stream, "bob", "hi");
+    window.wait_for("bob: hi");
+    window.press(&LEFT.repeat(3));
+    window.wait_for_rows(&[
+        "alice> 0123456789abc",
+        "\u{65e5}\u{672c}\u{8a9e}| e\u{301}\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+    ]);
+    // A wide character does not fit into the last column.
+    window.press("\x01\x0b0123456789ab\u{65e5}");
+    window.wait_for_rows(&["alice> 0123456789ab", "\u{65e5}|"]);
+    window.press("\x7f");
+    window.wait_for_rows(&["alice> 0123456789ab|"]);
+    window.press("\x01\x0b");
+    window.wait_for_rows(&["alice> |"]);
+    leave(window, stream);
+}
+
+#[test]
+fn a_window_can_be_resized_while_one_types() {
+    let (mut window, mut stream) = connected(Size::new(60, 10));
+    let typed = "a line that is longer than a narrow window is wide";
+    window.press(typed);
+    window.wait_for_rows(&[&format!("alice> {typed}|")]);
+    window.resize(Size::new(30, 10));
+    window.wait_for_rows(&["alice> a line that is longer t", "han a narrow window is wide|"]);
+    say(&mut stream, "bob", "hi");
+    window.wait_for("bob: hi\nalice> a line");
+    window.resize(Size::new(40, 6));
+    window.wait_for_rows(&["alice> a line that is longer than a narr", "ow window is wide|"]);
+    window.resize(Size::new(100, 30));
+    window.wait_for_rows(&[&format!("alice> {typed}|")]);
+    window.press("!\r");
+    check_said(&mut stream, &format!("{typed}!"));
+    leave(window, stream);
+}
+
+#[test]
+fn a_paste_of_several_lines_is_one_message() {
+    let (mut window, mut stream) = connected(Size::new(80, 30));
+    window.press("see: \x1b[200~one\r\n\ttwo\rthree\n\x1b[201~");
+    window.wait_for_rows(&["alice> see: one", "^Itwo", "three|"]);
+    window.press("\r");
+    check_said(&mut stream, "see: one\n\ttwo\nthree");
+    window.wait_for("alice: see: one\n    ^Itwo\n    three\nalice> ");
+    let many = vec!["line"; 21].join("\n");
+    window.press(&format!("draft\x1b[200~{many}\x1b[201~"));
+    window.wait_for_rows(&["Take these 21 lines as one message? (y/n) draft|"]);
+    window.press("n");
+    window.wait_for_rows(&["alice> draft|"]);
+    window.press(&format!("\x15\x1b[200~{many}\x1b[201~y\r"));
+    check_said(&mut stream, &many);
+    window.press(&format!("\x1b[200~{}\x1b[201~", "x".repeat(70_000)));
+    window.wait_for("not taken: 70000 bytes were pasted");
+    leave(window, stream);
+}
+
+#[test]
+fn lines_come_back_and_are_searched_for() {
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    for line in ["first line", "second line"] {
+        window.press(&format!("{line}\r"));
+        check_said(&mut stream, line);
+    }
+    window.press(&format!("draft{UP}{UP}"));
+    window.wait_for_rows(&["alice> first line|"]);
+    window.press("\x1b[B\x1b[B");
+    window.wait_for_rows(&["alice> draft|"]);
+    window.press("\x12sec");
+    window.wait_for_rows(&["(search) sec: |second line"]);
+    window.press("x");
+    window.wait_for_rows(&["(not found) secx: |second line"]);
+    window.press("\x7f\r");
+    check_said(&mut stream, "second line");
+    leave(window, stream);
+}
+
+#[test]
+fn tab_completes_commands_and_names() {
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    say(&mut stream, "Bobby", "hi");
+    window.wait_for("Bobby: hi");
+    window.press("bo\t");
+    window.wait_for_rows(&["alice> Bobby: |"]);
+    window.press("\x15/he\t");
+    window.wait_for_rows(&["alice> /help |"]);
+    window.press("\r");
+    window.wait_for("/quit [WORDS]");
+    window.press("ask bob\t");
+    window.wait_for_rows(&["alice> ask Bobby |"]);
+    window.press("\x15");
+    leave(window, stream);
+}
+
+#[test]
+fn ctrl_c_clears_a_line_and_leaves_on_an_empty_one() {
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    window.press("half a line");
+    window.wait_for_rows(&["alice> half a line|"]);
+    window.press(CTRL_C);
+    window.wait_for("Ctrl+C leaves when the line is empty");
+    window.wait_for_rows(&["alice> |"]);
+    window.press(CTRL_C);
+    assert_eq!(messages(&read_to_end(&mut stream)), [""; 0]);
+    stream.shutdown(Shutdown::Both).expect("a connection");
+    assert_eq!(window.exit_code(), 0);
+    window.check_settings();
+    // The shell's prompt stands below the conversation, without ours.
+    window.look(|screen| assert!(!screen.contents().contains("alice>"), "{}", screen.contents()));
+}
+
+#[test]
+fn a_stopped_peer_gives_the_terminal_back_and_goes_on() {
+    let (listener, address) = listen();
+    // A shell with job control, as the user's.
+    let script =
+        format!("set -m; \"$0\" -n alice --color=never 0 {address}; echo stopped; read key; fg; exit $?");
+    let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
+    let mut stream = accept(&listener);
+    window.press("draft");
+    window.wait_for_rows(&["alice> draft|"]);
+    window.press(CTRL_Z);
+    window.wait_for("stopped");
+    window.check_settings();
+    window.look(|screen| assert!(!screen.contents().contains("alice>"), "{}", screen.contents()));
+    say(&mut stream, "bob", "are you there?");
+    window.press("\n");
+    window.wait_for("bob: are you there?");
+    window.wait_for_rows(&["alice> draft|"]);
+    window.press("\r");
+    check_said(&mut stream, "draft");
+    leave(window, stream);
+}
+
+#[test]
+fn who_has_no_shell_is_not_stopped() {
+    let (mut window, stream) = connected(Size::new(80, 24));
+    window.press(CTRL_Z);
+    window.wait_for("not stopped");
+    leave(window, stream);
+}
+
+#[test]
+fn every_way_to_end_it_leaves_the_terminal_as_it_was() {
+    #[track_caller]
+    fn check(keys: &str, signal: Option<Signal>, code: Option<u32>) {
+        let (mut window, mut stream) = connected(Size::new(80, 24));
+        window.press(keys);
+        if let Some(signal) = signal {
+            window.wait_for(keys);
+            window.signal(signal);
+        }
+        read_to_end(&mut stream);
+        // Closing the other side, too, is what it waits for.
+        drop(stream);
+        let ended = window.exit_code();
+        assert!(code.is_none_or(|code| code == ended), "{ended} after {keys:?} and {signal:?}");
+        window.check_settings();
+        window.look(|screen| assert!(!screen.bracketed_paste(), "after {keys:?} and {signal:?}"));
+    }
+    check(CTRL_D, None, Some(0));
+    check(CTRL_C, None, Some(0));
+    check("/quit\r", None, Some(0));
+    check("/quit so long\r", None, Some(0));
+    check("half a line", Some(Signal::INT), Some(0));
+    check("half a line", Some(Signal::TERM), Some(0));
+    check("half a line", Some(Signal::HUP), Some(0));
+    check("half a line", Some(Signal::QUIT), None);
+}
+
+/// This program itself is started in a terminal, where it panics.
+#[test]
+fn a_panic_leaves_the_terminal_as_it_was() {
+    const IN_WINDOW: &str = "GROUPCHAT_TEST_PANIC";
+    if env::var_os(IN_WINDOW).is_some() {
+        let claim = Claim::new(io::stdin().as_fd(), io::stdout().as_fd()).expect("a terminal");
+        assert!(claim.take());
+        println!("taken");
+        io::stdin().read_line(&mut String::new()).expect("a terminal");
+        panic!("on purpose");
+    }
+    let this = env::current_exe().expect("this program");
+    let this = this.to_str().expect("a readable path");
+    let name = "a_panic_leaves_the_terminal_as_it_was";
+    let script = format!("{IN_WINDOW}=1 exec \"$0\" --exact {name} --nocapture");
+    let mut window = Window::run(&["sh", "-c", &script, this], Size::new(80, 50));
+    window.wait_for("taken");
+    window.look(|screen| assert!(screen.bracketed_paste()));
+    assert_ne!(support::window::settings(&window.device), window.settings_before);
+    window.press("\n");
+    window.wait_for("on purpose");
+    assert_ne!(window.exit_code(), 0);
+    window.check_settings();
+    window.look(|screen| assert!(!screen.bracketed_paste()));
+}
+
+/// Everything that acts on a terminal, in messages and in names, at least a hundred of them.
+fn hostile() -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for control in (0..0x20_u8).chain([0x7f]).filter(|byte| *byte != b'\n') {
+        all.push(char::from(control).to_string());
+    }
+    for control in 0x80..=0x9f_u8 {
+        all.push(format!("{}2J", char::from(control)));
+    }
+    for sequence in [
+        "[2J",
+        "[3J",
+        "[H",
+        "[1;1H",
+        "[10A",
+        "[10B",
+        "[10C",
+        "[10D",
+        "[99E",
+        "[99F",
+        "[5G",
+        "[K",
+        "[1K",
+        "[L",
+        "[M",
+        "[P",
+        "[@",
+        "[X",
+        "[S",
+        "[T",
+        "[r",
+        "[2;5r",
+        "[s",
+        "[u",
+        "[6n",
+        "[5n",
+        "[c",
+        "[>c",
+        "[=c",
+        "[0x",
+        "[?25l",
+        "[?25h",
+        "[?1049h",
+        "[?47h",
+        "[?1000h",
+        "[?1003h",
+        "[?1006h",
+        "[?2004l",
+        "[?1h",
+        "[?5h",
+        "[?6h",
+        "[?7l",
+        "[4h",
+        "[20h",
+        "[31m",
+        "[1;7m",
+        "[38;5;1m",
+        "[48;2;1;2;3m",
+        "[8m",
+        "[!p",
+        "[5 q",
+        "[22;0t",
+        "[8;5;5t",
+        "[3g",
+        "[?2026h",
+        "7",
+        "8",
+        "=",
+        ">",
+        "c",
+        "D",
+        "E",
+        "H",
+        "M",
+        "N",
+        "O",
+        "Z",
+        "#8",
+        "(0",
+        ")0",
+        "%G",
+        "%@",
+        "n",
+        "o",
+        "|",
+        "}",
+        "~",
+        "P1$r\x1b\\",
+        "Pq#0\x1b\\",
+        "]0;title\x07",
+        "]2;title\x1b\\",
+        "]4;1;red\x07",
+        "]8;;http://x\x07",
+        "]10;?\x07",
+        "]52;c;aGk=\x07",
+        "]1337;x\x07",
+        "_G\x1b\\",
+        "^x\x1b\\",
+        "Xx\x1b\\",
+        "[200~",
+        "[201~",
+    ] {
+        all.push(format!("\x1b{sequence}"));
+    }
+    all.extend(
+        ["\u{202e}", "\u{2066}", "\u{200b}", "\u{feff}", "\u{2028}", "\r\x1b[K", "\x08\x08\x08"]
+            .map(str::to_owned),
+    );
+    all
+}
+
+/// What a sequence could change: all that the emulator knows, but for what is to be seen.
+fn modes(window: &Window) -> String {
+    window.look(|screen| {
+        format!(
+            "{:?}",
+            (
+                screen.alternate_screen(),
+                screen.application_keypad(),
+                screen.application_cursor(),
+                screen.hide_cursor(),
+                screen.bracketed_paste(),
+                screen.mouse_protocol_mode(),
+                screen.mouse_protocol_encoding(),
+                (screen.fgcolor(), screen.bgcolor()),
+                (screen.bold(), screen.italic(), screen.underline(), screen.inverse()),
+            )
+        )
+    })
+}
+
+#[test]
+fn nothing_that_others_send_acts_on_the_terminal() {
+    let hostile = hostile();
+    assert!(hostile.len() >= 100);
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    window.press("draft");
+    window.wait_for_rows(&["alice> draft|"]);
+    let before = modes(&window);
+    for (number, sequence) in hostile.iter().enumerate() {
+        say(&mut stream, &format!("b{sequence}b"), &format!("x{sequence}x {number}"));
+        say(&mut stream, "bob", &format!("/me {sequence}"));
+        say(&mut stream, "bob", &format!("end {number}"));
+        window.wait_until(&format!("the line whole after {sequence:?}"), |screen| {
+            let text = screen.contents();
+            let mut rows = text.trim_end().rsplit('\n');
+            let (line, last) = (rows.next().unwrap_or_default(), rows.next().unwrap_or_default());
+            line == "alice> draft" && last.ends_with(&format!("bob: end {number}"))
+        });
+        assert_eq!(modes(&window), before, "after {sequence:?}");
+        let bytes = String::from_utf8(window.bytes()).expect("UTF-8");
+        // All that is sent begins, moves up, erases, or marks pastes.
+        let is_ours = |code: &str| {
+            code.starts_with(['['])
+                && code
+                    .trim_start_matches(|char: char| !char.is_ascii_alphabetic())
+                    .starts_with(['A', 'J', 'h'])
+        };
+        assert!(bytes.split('\x1b').skip(1).all(is_ours), "{sequence:?}");
+        assert!(
+            !bytes.contains(|char: char| char.is_control() && !"\r\n\x1b".contains(char)),
+            "{sequence:?}"
+        );
+        window.look(|screen| {
+            let text = screen.contents();
+            // What was said before has not gone.
+            let earlier = number.checked_sub(1).map(|number| format!("bob: end {number}"));
+            assert!(earlier.is_none_or(|earlier| text.contains(&earlier)), "after {sequence:?}:\n{text}");
+        });
+    }
+    window.press("\x15");
+    leave(window, stream);
+}
+
+/// How often the bell has rung.
+fn bells(window: &Window) -> usize {
+    window.bytes().iter().filter(|byte| **byte == 0x07).count()
+}
+
+#[test]
+fn who_is_mentioned_sees_and_hears_it() {
+    let (mut window, mut stream) = connected_with(Size::new(80, 24), &["--color=always"]);
+    say(&mut stream, "bob", "malice and alices are not meant");
+    window.wait_for("not meant");
+    assert_eq!(bells(&window), 0);
+    say(&mut stream, "bob", "hello ALICE, not malice");
+    window.wait_until("the name stands out", |screen| {
+        let rows: Vec<String> = screen.rows(0, 80).collect();
+        let row = rows.iter().position(|row| row.contains("ALICE")).unwrap_or(0);
+        let Some(column) = rows[row].find("ALICE") else { return false };
+        let is_inverse =
+            |column: usize| screen.cell(row as u16, column as u16).is_some_and(vt100::Cell::inverse);
+        is_inverse(column) && is_inverse(column + 4) && !is_inverse(column - 1) && !is_inverse(column + 5)
+    });
+    wait_until("the bell rings", || bells(&window) == 1);
+    window.press("/name robert\r");
+    window.wait_for_rows(&["robert> |"]);
+    say(&mut stream, "bob", "alice? Robert!");
+    window.wait_for("Robert!");
+    wait_until("the bell rings", || bells(&window) == 2);
+}
+
+#[test]
+fn the_bell_and_colors_can_be_left_out() {
+    let (window, mut stream) = connected_with(Size::new(80, 24), &["--no-bell"]);
+    say(&mut stream, "bob", "hello alice");
+    window.wait_for("hello alice\nalice> ");
+    let bytes = String::from_utf8(window.bytes()).expect("UTF-8");
+    assert!(!bytes.contains('\x07'));
+    // A code of a style ends in m.
+    let is_style = |code: &str| code.trim_start_matches(|char: char| !char.is_alphabetic()).starts_with('m');
+    assert!(!bytes.split("\x1b[").skip(1).any(is_style), "{bytes:?}");
+    leave(window, stream);
+}
+
+#[test]
+fn a_stopped_terminal_stops_nothing_else_and_tells_what_it_skipped() {
+    let (mut window, mut stream) = connected_with(Size::new(80, 24), &["--time-format=%H:%M:%S"]);
+    // The terminal's own way to stop what is shown.
+    window.press("\x13");
+    let text = "x".repeat(1_000);
+    let said: Vec<_> = (0..4_000).map(|number| message("bob", &format!("{text} {number}"))).collect();
+    // All of it is taken, although nothing is shown.
+    stream.write_all(said.concat().as_bytes()).expect("a peer that reads");
+    window.press("two\r");
+    check_said(&mut stream, "two");
+    support::descriptors::wait_until_idle(window.child.process_id().expect("a process"));
+    window.press("\x11");
+    window.wait_for("x 3999");
+    let shown = String::from_utf8(window.bytes()).expect("UTF-8");
+    let (before, _) = shown.split_once(" lines were skipped").expect("it is told");
+    let skipped: usize = before.rsplit(' ').next().unwrap_or_default().parse().expect("a number");
+    let seen = shown.matches("] bob: x").count() + shown.matches("] alice: two").count();
+    assert_eq!(seen + skipped, 4_001);
+    leave(window, stream);
+}
+
+#[test]
+fn a_line_tells_when_the_day_changes() {
+    let (window, mut stream) = connected(Size::new(80, 24));
+    for day in [22, 22, 23] {
+        let frame = message("bob", "hi").replace("2026-11-22", &format!("2026-11-{day}"));
+        stream.write_all(frame.as_bytes()).expect("a peer that reads");
+    }
+    window.wait_until("both days", |screen| {
+        let text = screen.contents();
+        let expected = "--- Sunday, 22 November 2026 ---\n[06:55] bob: hi\n[06:55] bob: hi\n\
+                        --- Monday, 23 November 2026 ---\n[06:55] bob: hi\nalice> ";
+        text.contains(expected.trim_end())
+    });
+    leave(window, stream);
+}
