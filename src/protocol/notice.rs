@@ -110,6 +110,11 @@ pub enum Notice {
         /// How many.
         count: u64,
     },
+    /// A peer that the user named was sent messages and never said anything, up to the end.
+    Silent {
+        /// Who.
+        who: Who,
+    },
     /// A member was gone for so long that it is waited for no more.
     Forgotten {
         /// Who.

@@ -55,6 +55,9 @@ pub fn sentence(notice: &Notice) -> String {
         Notice::Undelivered { who, count } => {
             format!("{who} did not get {count} of your messages, as far as is known")
         }
+        Notice::Silent { who } => {
+            format!("{who} has said nothing: whether it has read your messages is not known")
+        }
         Notice::Forgotten { who } => {
             format!("{who} was gone for {} minutes and is forgotten", FORGET.as_secs() / 60)
         }

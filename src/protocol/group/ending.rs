@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset};
 
-use super::{ClientId, DialId, Dialled, Group, Introduction, LostReason, MemberKey, Notice, State};
+use super::{Client, ClientId, DialId, Dialled, Group, Introduction, LostReason, MemberKey, Notice, State};
 use crate::limits::UNMET_TOLD_MAX;
 use crate::protocol::message;
 
@@ -30,6 +30,9 @@ impl<S> Group<S> {
         for dial in &mut self.named {
             dial.give_up();
         }
+        if self.heard.said > 0 {
+            self.tell_silent();
+        }
         for id in self.ids() {
             let client = &mut self.clients[id.0];
             let is_awaited = matches!(client.introduction, Introduction::Awaited { .. });
@@ -46,6 +49,18 @@ impl<S> Group<S> {
         }
         self.end_joining();
         self.log.append(|out| message::write_exit(address, at, self.writer.name(), out));
+    }
+
+    /// Tells of peers that the user named and that never said anything.
+    fn tell_silent(&mut self) {
+        let is_silent = |client: &Client<S>| {
+            let is_named = matches!(client.dialled, Some(Dialled { dial: DialId::Named(_), .. }));
+            let is_plain = client.introduction == Introduction::Plain && client.state == State::Open;
+            is_named && is_plain && client.spoken.is_none()
+        };
+        let silent = self.clients.iter().filter(|(_, client)| is_silent(client));
+        let told: Vec<_> = silent.map(|(slot, _)| self.plain_who(ClientId(slot))).collect();
+        self.notices.extend(told.into_iter().map(|who| Notice::Silent { who }));
     }
 
     /// Tells how many of the `said` messages a member did not get, as far as is known.

@@ -1,0 +1,357 @@
+//! What is typed as a command, and what scripts read: real peers with pipes.
+
+mod support;
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+use support::sockets::{MESSAGE, accept, listen, message, messages, wait_until};
+use support::{Lines, Peer, read_until};
+
+/// Two members who have met: alice, where she listens, and bob who dialled her.
+fn pair(alice: &[&str], bob: &[&str]) -> (Peer, SocketAddr, Peer) {
+    let mut alice = Peer::start(&[&["-n", "alice", "0"], alice].concat());
+    let address = alice.address();
+    let mut bob = Peer::start(&[&["-n", "bob", "0", &address.to_string()], bob].concat());
+    alice.conversation.wait_for("bob has joined");
+    bob.conversation.wait_for("alice has joined");
+    (alice, address, bob)
+}
+
+#[track_caller]
+fn end(mut peer: Peer) {
+    peer.end_input();
+    assert_eq!(peer.exit_code(), 0);
+}
+
+/// The next event of a kind.
+#[track_caller]
+fn event(lines: &mut Lines, kind: &str) -> Value {
+    let line = lines.wait_for(&format!("{{\"event\":\"{kind}\""));
+    serde_json::from_str(&line).expect("one object a line")
+}
+
+#[test]
+fn something_can_be_said_to_one_alone() {
+    let (mut alice, address, mut bob) = pair(&[], &[]);
+    let mut carol = Peer::named("carol", &[address]);
+    alice.conversation.wait_for("carol has joined");
+    bob.conversation.wait_for("carol has joined");
+    alice.say("/msg bob for your eyes");
+    alice.say("/msg BOB  only ");
+    alice.say("for all");
+    assert!(bob.conversation.wait_for("for your eyes").ends_with(" private] alice: for your eyes"));
+    assert!(bob.conversation.wait_for("only").ends_with(" private] alice: only"));
+    carol.conversation.wait_for("alice: for all");
+    assert!(!carol.conversation.seen.iter().any(|line| line.contains("eyes") || line.contains("only")));
+    // Who comes later does not find it in the past.
+    let mut dave = Peer::named("dave", &[address]);
+    dave.conversation.wait_for("alice: for all");
+    dave.conversation.wait_for("said before you came");
+    assert!(!dave.conversation.seen.iter().any(|line| line.contains("eyes")));
+    [alice, bob, carol, dave].into_iter().for_each(end);
+}
+
+#[test]
+fn who_cannot_be_spoken_to_alone_is_told_of() {
+    let (listener, address) = listen();
+    let mut alice = Peer::named("alice", &[address]);
+    let mut stream = accept(&listener);
+    stream.write_all(message("nc", "hi").as_bytes()).expect("a peer that reads");
+    alice.conversation.wait_for("nc: hi");
+    alice.say("/msg nc psst");
+    alice.notices.wait_for("not said: nc did not introduce itself");
+    alice.say("/msg nd psst");
+    alice.notices.wait_for("nobody is called nd: did you mean nc?");
+    alice.say("/msg somebody psst");
+    alice.notices.wait_for("nobody is called somebody: /who tells who is there");
+    alice.say("/msg nc");
+    alice.notices.wait_for("it is written /msg NAME TEXT");
+    alice.say("end");
+    assert_eq!(messages(read_until(&mut stream, MESSAGE).as_bytes()), ["end"]);
+}
+
+#[test]
+fn names_can_be_changed() {
+    let (mut alice, address, mut bob) = pair(&[], &[]);
+    bob.say("/name Mary Ann");
+    bob.notices.wait_for("you are now Mary Ann");
+    alice.conversation.wait_for("bob is now Mary Ann");
+    bob.say("hi");
+    alice.conversation.wait_for("Mary Ann: hi");
+    alice.say("/msg mary ann psst");
+    bob.conversation.wait_for("private] alice: psst");
+    bob.say("/name \u{202e}x");
+    bob.notices.wait_for("control characters");
+    // Who comes later knows only the new name, and so do those who read its goodbye.
+    let mut carol = Peer::named("carol", &[address]);
+    carol.conversation.wait_for("Mary Ann has joined");
+    bob.say("/name alice");
+    alice.conversation.wait_for("Mary Ann is now alice#");
+    carol.conversation.wait_for("Mary Ann is now alice#");
+    bob.say("/name bob");
+    carol.conversation.wait_for(" is now bob");
+    carol.say("/msg alice still you?");
+    alice.conversation.wait_for("private] carol: still you?");
+    end(bob);
+    alice.conversation.wait_for("bob has left");
+    [alice, carol].into_iter().for_each(end);
+}
+
+#[test]
+fn who_is_there_is_told() {
+    let (listener, address) = listen();
+    let nobody = support::sockets::FreePort::new();
+    let (mut alice, _, bob) = pair(&[&address.to_string(), &nobody.address().to_string()], &[]);
+    let mut stream = accept(&listener);
+    stream.write_all(message("nc", "hi").as_bytes()).expect("a peer that reads");
+    alice.conversation.wait_for("nc: hi");
+    alice.notices.wait_for("cannot reach");
+    alice.say("/who");
+    let line = alice.notices.wait_for("bob ");
+    assert!(line.contains(", dialled us ") && line.ends_with(" s ago, has everything"), "{line}");
+    let line = alice.notices.wait_for("nc ");
+    assert!(line.contains(", a plain peer, dialled by us "), "{line}");
+    // It is sorted by name, and a number comes first; so this is another answer.
+    alice.say("/who");
+    let line = alice.notices.wait_for(", not reached yet: ");
+    assert!(line.contains("again in ") || line.contains("being dialled"), "{line}");
+    bob.signal(rustix::process::Signal::KILL);
+    alice.conversation.wait_for("bob is lost");
+    alice.say("one more");
+    alice.say("/who");
+    let line = alice.notices.wait_for("lost ");
+    assert!(line.starts_with("bob ") && line.contains(" ago, 1 message behind: "), "{line}");
+}
+
+#[test]
+fn who_is_ignored_is_not_shown() {
+    let (mut alice, _, mut bob) = pair(&[], &[]);
+    alice.say("/ignore bob");
+    alice.notices.wait_for("bob is ignored");
+    // A new name does not help.
+    bob.say("/name rob");
+    alice.conversation.wait_for("bob is now rob");
+    alice.say("/unignore rob");
+    alice.notices.wait_for("rob is not ignored; ignored: bob");
+    alice.say("/unignore bob");
+    alice.notices.wait_for("bob is not ignored any more");
+    bob.say("seen");
+    alice.conversation.wait_for("rob: seen");
+    alice.say("/ignore ROB");
+    alice.notices.wait_for("rob is ignored");
+    bob.say("not seen");
+    bob.say("/msg alice not seen either");
+    bob.say("/quit not seen as well");
+    alice.conversation.wait_for("rob has left");
+    assert!(!alice.conversation.seen.iter().any(|line| line.contains("not seen")));
+    assert_eq!(bob.exit_code(), 0);
+    end(alice);
+}
+
+#[test]
+fn a_peer_can_be_named_while_chatting() {
+    let mut alice = Peer::named("alice", &[]);
+    let address = alice.address();
+    let mut bob = Peer::named("bob", &[]).listening();
+    bob.say(&format!("/connect {address}"));
+    bob.notices.wait_for(&format!("connecting to {address}"));
+    bob.conversation.wait_for("alice has joined");
+    alice.conversation.wait_for("bob has joined");
+    bob.say(&format!("/connect localhost:{}", address.port()));
+    bob.notices.wait_for(" is connected already: alice");
+    bob.say("/connect no-such-host.invalid:5000");
+    bob.notices.wait_for("cannot connect to 'no-such-host.invalid:5000': cannot find its host");
+    bob.say("/connect host");
+    bob.notices.wait_for("cannot connect to 'host': it has no port; write host:PORT");
+    bob.say("still here");
+    alice.conversation.wait_for("bob: still here");
+    [alice, bob].into_iter().for_each(end);
+}
+
+#[test]
+fn commands_are_obeyed_and_not_said() {
+    let (mut alice, _, mut bob) = pair(&[], &[]);
+    alice.say("/halp");
+    alice.notices.wait_for("there is no command /halp (did you mean /help?)");
+    alice.say("/help");
+    alice.notices.wait_for("/unignore NAME");
+    alice.say("//help");
+    assert!(bob.conversation.wait_for("alice: ").ends_with("alice: /help"));
+    alice.say("/me waves");
+    assert!(bob.conversation.wait_for("waves").ends_with("] * alice waves"));
+    alice.say("/quit see you");
+    bob.conversation.wait_for("alice: see you");
+    bob.conversation.wait_for("alice has left");
+    assert_eq!(alice.exit_code(), 0);
+    end(bob);
+}
+
+#[test]
+fn scripts_read_one_object_a_line_and_nothing_else() {
+    let mut alice = Peer::start(&["-n", "alice", "--json", "0"]);
+    let listening = event(&mut alice.conversation, "listening");
+    assert_eq!(listening["name"], "alice");
+    let address: SocketAddr = listening["address"].as_str().expect("a text").parse().expect("an address");
+    let port = address.port().to_string();
+    let mut bob = Peer::start(&["-n", "b\"ob", "0", &port]);
+    let joined = event(&mut alice.conversation, "joined");
+    assert_eq!(joined["name"], "b\"ob");
+    let id = joined["id"].as_str().expect("an id").to_owned();
+    assert_eq!((id.len(), joined["address"].is_string()), (32, true));
+    bob.conversation.wait_for("alice has joined");
+    bob.say("a \"quoted\" \x1b[31m\u{202e} line\\");
+    let said = event(&mut alice.conversation, "message");
+    assert_eq!(said["text"], "a \"quoted\" \x1b[31m\u{202e} line\\");
+    assert_eq!(
+        (&said["name"], &said["private"], &said["past"]),
+        (&"b\"ob".into(), &false.into(), &false.into())
+    );
+    assert_eq!(said["id"], id.as_str());
+    bob.say("/msg alice psst");
+    assert_eq!(event(&mut alice.conversation, "message")["private"], true);
+    bob.say("/name bob");
+    let renamed = event(&mut alice.conversation, "renamed");
+    assert_eq!((&renamed["before"], &renamed["name"]), (&"b\"ob".into(), &"bob".into()));
+    // What it reads is lines and commands.
+    alice.say("hello bob");
+    bob.conversation.wait_for("alice: hello bob");
+    alice.say("/who");
+    let member = event(&mut alice.conversation, "member");
+    assert_eq!(
+        (&member["name"], &member["standing"], &member["dialled_by"]),
+        (&"bob".into(), &"here".into(), &"them".into())
+    );
+    alice.say("/nonsense");
+    let notice = event(&mut alice.conversation, "notice");
+    assert!(notice["text"].as_str().expect("a text").starts_with("there is no command /nonsense"));
+    end(bob);
+    assert_eq!(event(&mut alice.conversation, "left")["name"], "bob");
+    alice.end_input();
+    alice.conversation.rest();
+    assert_eq!(alice.exit_code(), 0);
+    for line in &alice.conversation.seen {
+        let event: Value = serde_json::from_str(line).expect("one object a line");
+        assert!(event["event"].is_string() && event["time"].is_string(), "{line}");
+    }
+    assert_eq!(alice.notices.rest(), [""; 0]);
+}
+
+/// What the README shows, with another program in place of `jq`, which a machine may lack.
+#[test]
+fn the_readme_shows_a_bot_that_works() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("a README");
+    let bot = readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a bot");
+    assert_eq!(bot.trim_end().lines().count(), 3, "{bot}");
+    let filter = bot.split('\'').nth(1).expect("what jq is told");
+    assert_eq!(filter, r#"select(.event == "message" and .past == false and .text == "!time").name"#);
+    let folder = std::env::temp_dir().join(format!("groupchat-bot-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    let jq = "while read -r line; do case $line in \
+              *'\"text\":\"!time\"'*'\"past\":false'*) \
+              printf '%s\\n' \"$line\" | sed 's/.*\"name\":\"\\([^\"]*\\)\".*/\\1/';; esac; done";
+    for (name, script) in [("jq", jq), ("groupchat", r#"exec "$PEER" "$@""#)] {
+        let path = folder.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(&path, mode).expect("a program");
+    }
+    let mut alice = Peer::named("alice", &[]);
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let script = bot.replace("host:5000", &alice.address().to_string());
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).env("PATH", path).env("PEER", support::PROGRAM).current_dir(&folder);
+    let bot = Peer::run(&mut command);
+    alice.conversation.wait_for("bot has joined");
+    alice.say("what is the !time");
+    alice.say("!time");
+    let line = alice.conversation.wait_for("bot: ");
+    assert!(line.contains("bot: it is ") && line.ends_with(", alice"), "{line}");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 0);
+    drop(bot);
+    fs::remove_dir_all(folder).expect("our folder");
+}
+
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("groupchat-{name}-{}", std::process::id())))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("text")
+    }
+
+    fn content(&self) -> String {
+        fs::read_to_string(&self.0).unwrap_or_default()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn the_conversation_is_recorded() {
+    let (record, moved) = (File::new("record"), File::new("moved"));
+    let (mut alice, _, mut bob) = pair(&["--log", record.path(), "--color", "always"], &[]);
+    bob.say("hi \x1b[2J");
+    alice.conversation.wait_for("hi");
+    alice.say("hello");
+    alice.say("/msg bob psst");
+    bob.conversation.wait_for("psst");
+    wait_until("it is recorded", || record.content().contains("psst"));
+    let recorded = record.content();
+    let ends = ["] bob has joined", "] bob: hi ^[[2J", "] alice: hello", " private to bob] alice: psst"];
+    assert_eq!(recorded.lines().count(), ends.len(), "{recorded}");
+    for (line, end) in recorded.lines().zip(ends) {
+        assert!(line.starts_with("[20") && line.ends_with(end), "{line}");
+    }
+    fs::rename(&record.0, &moved.0).expect("moved");
+    bob.say("after");
+    wait_until("it is recorded anew", || record.content().contains("bob: after"));
+    assert_eq!(moved.content(), recorded);
+    [alice, bob].into_iter().for_each(end);
+}
+
+#[test]
+fn what_is_sent_is_waited_for() {
+    let (mut alice, address, mut bob) = pair(&[], &[]);
+    let address = address.to_string();
+    let mut bot = Peer::start(&["-n", "bot", "--send", "one", "--send", "/two", "0", &address]);
+    bot.end_input();
+    assert_eq!(bot.exit_code(), 0);
+    for peer in [&mut alice, &mut bob] {
+        peer.conversation.wait_for("bot: one");
+        peer.conversation.wait_for("bot: /two");
+        peer.conversation.wait_for("bot has left");
+    }
+    [alice, bob].into_iter().for_each(end);
+}
+
+#[test]
+fn who_has_not_what_is_sent_is_told() {
+    let mut alice = Peer::named("alice", &[]);
+    let address = alice.address().to_string();
+    let nobody = support::sockets::FreePort::new().address().to_string();
+    let mut bot = Peer::start(&["-n", "bot", "--send", "one", "0", &address, &nobody]);
+    alice.conversation.wait_for("bot: one");
+    assert_eq!(bot.exit_code(), 1);
+    bot.notices.wait_for(&format!("not everybody has it, as far as is known: {nobody}"));
+    alice.conversation.wait_for("bot has left");
+    // One that is stopped looks like a plain peer that is silent.
+    alice.signal(rustix::process::Signal::STOP);
+    let mut bot = Peer::start(&["-n", "bot", "--send", "two", "0", &address]);
+    bot.notices.wait_for(&format!("{address} has said nothing"));
+    alice.signal(rustix::process::Signal::CONT);
+    alice.conversation.wait_for(": two");
+    bot.exit_code();
+}
