@@ -140,8 +140,8 @@ pub(super) struct Exchange {
     /// How many of our messages it says that it has, on this connection; and of those to it alone.
     pub their_have: Option<u64>,
     pub their_private: Option<u64>,
-    /// What it calls itself.
-    pub name: Option<String>,
+    /// What it calls itself, and how many names it had before.
+    pub name: Option<(u64, String)>,
     /// It has told of all who were there when its member was met for the first time.
     pub has_told_members: bool,
     /// We said from where on we go on.

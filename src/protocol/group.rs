@@ -66,6 +66,8 @@ pub struct Group<S> {
     is_plain: bool,
     history: u64,
     writer: MessageWriter,
+    /// How many names we had before that of `writer`.
+    names: u64,
     clients: Slab<Client<S>>,
     open_count: usize,
     members: Members,
@@ -123,6 +125,7 @@ impl<S> Group<S> {
             is_plain,
             history,
             writer: MessageWriter::new(name),
+            names: 0,
             clients: Slab::new(),
             open_count: 0,
             members: Members::default(),
@@ -191,14 +194,20 @@ impl<S> Group<S> {
     pub fn rename(&mut self, name: String) {
         let before = self.writer.name().to_owned();
         self.writer.set_name(name);
+        self.names += 1;
         for name in [before.as_str(), self.writer.name()] {
             self.members.tell_apart(name, self.writer.name());
         }
         let links = self.members.iter().flat_map(|(_, member)| &member.links).copied();
         for id in links.collect::<Vec<_>>() {
-            let name = Some(self.writer.name().to_owned());
-            self.push_frame(id, &PeerFrame { name, ..PeerFrame::default() });
+            self.push_frame(id, &self.own_name());
         }
+    }
+
+    /// What tells others our name.
+    fn own_name(&self) -> PeerFrame {
+        let names = Some(self.names).filter(|names| *names > 0);
+        PeerFrame { name: Some(self.writer.name().to_owned()), names, ..PeerFrame::default() }
     }
 
     /// Who we are.

@@ -50,6 +50,8 @@ pub(super) enum Presence {
 pub(super) struct Member {
     pub id: MemberId,
     pub name: Rc<str>,
+    /// How many names it had before that one, so that an older one that comes late does not count.
+    pub names: u64,
     /// Its name, with a part of its id where others have the same name.
     pub shown: Rc<str>,
     pub presence: Presence,
@@ -102,6 +104,7 @@ impl Member {
             id,
             shown: Rc::clone(&name),
             name,
+            names: 0,
             presence: Presence::Unmet { since: now },
             links: Vec::new(),
             others: Vec::new(),

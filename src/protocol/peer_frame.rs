@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `id ID` | who the sender is: 32 hexadecimal digits, drawn at random for each run |
 //! | `name NAME` | what it is called, to the end of the line |
+//! | `names COUNT` | how many other names it had before this one |
 //! | `port PORT` | the TCP port that it listens on |
 //! | `pass WORD` | what the receiver is to show on every other connection between the two |
 //! | `proof WORD` | the pass that the receiver once gave: this really is who it says |
@@ -83,6 +84,7 @@ pub struct Report {
 pub struct PeerFrame {
     pub id: Option<MemberId>,
     pub name: Option<String>,
+    pub names: Option<u64>,
     pub port: Option<u16>,
     pub pass: Option<Word>,
     pub proof: Option<Word>,
@@ -114,6 +116,7 @@ impl PeerFrame {
             match key {
                 "id" => frame.id = value.parse().ok(),
                 "name" => frame.name = read_name(value),
+                "names" => frame.names = read_number(value),
                 "port" => frame.port = value.parse().ok().filter(|&port| port != 0),
                 "pass" => frame.pass = value.parse().ok(),
                 "proof" => frame.proof = value.parse().ok(),
@@ -143,6 +146,7 @@ impl PeerFrame {
         let Self {
             id,
             name,
+            names,
             port,
             pass,
             proof,
@@ -158,6 +162,7 @@ impl PeerFrame {
         } = self;
         id.iter().for_each(|id| line("id", id));
         name.iter().for_each(|name| line("name", name));
+        names.iter().for_each(|count| line("names", count));
         port.iter().for_each(|port| line("port", port));
         pass.iter().for_each(|pass| line("pass", pass));
         proof.iter().for_each(|proof| line("proof", proof));
@@ -233,6 +238,7 @@ mod tests {
         PeerFrame {
             id: Some(Word(0xabc)),
             name: Some("al ice<MSGENCD>".into()),
+            names: Some(3),
             port: Some(5000),
             pass: Some(Word(u128::MAX)),
             proof: Some(Word(7)),

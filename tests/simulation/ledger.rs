@@ -29,6 +29,17 @@ pub struct Entry {
     uncounted: u64,
     /// Of ours, how many it did not get, as was told.
     pub undelivered: u64,
+    /// The number that the next message which it says to us alone must have, at least.
+    pub next_private: u64,
+    /// What it is called here.
+    pub label: String,
+}
+
+/// Who somebody is, whatever it has added to its name since. Where it stands with its address, so it
+/// does here.
+pub fn base(name: &str) -> String {
+    let (name, address) = name.split_at(name.find(" (10.").unwrap_or(name.len()));
+    name.split_once('~').map_or(name, |(base, _)| base).to_owned() + address
 }
 
 impl Entry {
@@ -66,14 +77,26 @@ impl Ledger {
         left: &BTreeSet<String>,
         keeps_order: &dyn Fn(&str) -> bool,
     ) {
+        self.take_label(&notice);
         match notice {
+            Notice::Message { from, text, is_private: true, .. } => {
+                let number: u64 =
+                    text.split(' ').nth(1).and_then(|number| number.parse().ok()).expect("a number");
+                let entry = self.entry_mut(&base(&from.name));
+                assert!(number >= entry.next_private, "{number} of {from} comes again: {entry:?}");
+                entry.next_private = number + 1;
+            }
             Notice::Message { at, from, text, .. } => {
+                assert!(!text.starts_with("private"), "{text} was said to somebody alone");
                 assert!(at.is_some(), "something misshapen: {text:?}");
                 let number = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
-                // Before it has shown who it is, it is called by its address, too.
-                let (from, is_early) =
+                // Before it has shown who it is, it may be called by its address, too.
+                let (name, is_tagged) =
                     from.name.split_once(" (10.").map_or((&*from.name, false), |(name, _)| (name, true));
+                let has_not_shown_it = from.id.is_none();
+                let from = &*base(name);
                 let entry = self.entry_mut(from);
+                let is_early = is_tagged || has_not_shown_it && entry.standing.is_some();
                 if is_early {
                     entry.early.insert(number);
                     return;
@@ -104,7 +127,7 @@ impl Ledger {
                 entry.next = Some(number + 1);
             }
             Notice::Missed { who, count } => {
-                let entry = self.entry_mut(&who.name);
+                let entry = self.entry_mut(&base(&who.name));
                 // Nothing of it may have come since it joined.
                 let next = entry.next.as_mut().unwrap_or(&mut entry.said_when_joined);
                 let mut unheard = (*next..).filter(|number| !entry.early.contains(number));
@@ -114,40 +137,68 @@ impl Ledger {
                 entry.missed += count;
             }
             Notice::Joined { who } => {
-                let said = said(&who.name);
-                let entry = self.entry_mut(&who.name);
+                let said = said(&base(&who.name));
+                let entry = self.entry_mut(&base(&who.name));
                 assert_eq!(entry.standing, None, "{who} has joined before");
                 (entry.standing, entry.said_when_joined) = (Some(Standing::Here), said);
                 // What was missing when it was forgotten was told to its own user then.
                 (entry.missed, entry.undelivered) = (0, 0);
             }
-            Notice::Back { who } => self.change(&who.name, Standing::Lost, Standing::Here),
+            Notice::Back { who } => self.change(&base(&who.name), Standing::Lost, Standing::Here),
             Notice::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
             // Plain peers have no standing, nor has a connection over which somebody never introduced
             // itself who has left on another.
             Notice::Lost { who, .. }
-                if matches!(self.entry(&who.name).standing, None | Some(Standing::Left)) => {}
+                if matches!(self.entry(&base(&who.name)).standing, None | Some(Standing::Left)) => {}
+            Notice::Lost { who, .. } if who.id.is_none() => (),
             // Nor has one over which it was slow to introduce itself, and that outlives the others.
-            Notice::Lost { who, .. } if self.entry(&who.name).outlives() => {}
-            Notice::Lost { who, .. } => self.change(&who.name, Standing::Here, Standing::Lost),
+            Notice::Lost { who, .. } if self.entry(&base(&who.name)).outlives() => {}
+            Notice::Lost { who, .. } => self.change(&base(&who.name), Standing::Here, Standing::Lost),
             Notice::Left { who } => {
-                assert!(left.contains(&*who.name) || who.name.contains(':'), "{who} has not left");
+                assert!(left.contains(&base(&who.name)) || who.name.contains(':'), "{who} has not left");
                 // A connection over which it never introduced itself may tell of the same once more.
-                if self.entry(&who.name).standing.is_some_and(|standing| standing != Standing::Left) {
-                    self.change(&who.name, Standing::Here, Standing::Left);
+                if who.id.is_some()
+                    && self
+                        .entry(&base(&who.name))
+                        .standing
+                        .is_some_and(|standing| standing != Standing::Left)
+                {
+                    self.change(&base(&who.name), Standing::Here, Standing::Left);
                 }
             }
-            Notice::Undelivered { who, count } => self.entry_mut(&who.name).undelivered = count,
+            Notice::Undelivered { who, count } => self.entry_mut(&base(&who.name)).undelivered = count,
             Notice::Present => {
                 assert!(!std::mem::replace(&mut self.has_seen_present, true), "the present begins once");
             }
             Notice::Impostor { who, .. } => panic!("{who} is taken for an impostor"),
             Notice::Forgotten { who } => {
-                let entry = self.entry_mut(&who.name);
+                let entry = self.entry_mut(&base(&who.name));
                 assert_eq!(entry.standing.take(), Some(Standing::Lost), "{who} was not lost");
             }
             _ => (),
         }
+    }
+
+    /// Takes over what a member is called, and checks that nobody takes another's name.
+    fn take_label(&mut self, notice: &Notice) {
+        let who = match notice {
+            Notice::Joined { who } | Notice::Back { who } => who,
+            Notice::Renamed { who, before } => {
+                let entry = self.entry_mut(&base(&who.name));
+                assert_eq!(entry.label, **before, "{who} was called otherwise");
+                assert_ne!(*who.name, **before, "{who} has no other name");
+                who
+            }
+            // The past is told before what has happened since.
+            Notice::Message { from, is_past: false, .. } if from.id.is_some() => from,
+            _ => return,
+        };
+        let is_renamed = matches!(notice, Notice::Renamed { .. } | Notice::Joined { .. });
+        let entry = self.entry_mut(&base(&who.name));
+        if is_renamed {
+            entry.label = who.name.to_string();
+        }
+        assert_eq!(entry.label, *who.name, "nobody told that it has another name");
     }
 
     fn entry_mut(&mut self, name: &str) -> &mut Entry {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use groupchat::limits::{FINISH, FORGET, INTRODUCTION, LEAVE_STALL, RETRY_MAX};
 use groupchat::protocol::frame::Framing;
-use groupchat::protocol::{Group, Peer, Setup};
+use groupchat::protocol::{Group, Notice, Peer, Setup};
 
-use super::ledger::{Ledger, Standing};
+use super::ledger::{Ledger, Standing, base};
 use super::link::{Link, ROOM_MAX};
 
 /// One run of the program.
@@ -21,6 +21,10 @@ pub struct Run {
     group: Group<(usize, usize)>,
     is_plain: bool,
     said: u64,
+    /// How much it said to each other run alone.
+    said_privately: BTreeMap<usize, u64>,
+    /// What it calls itself by now.
+    label: String,
     ledger: Ledger,
     state: State,
 }
@@ -49,6 +53,8 @@ pub struct World {
     walls: BTreeSet<(usize, usize)>,
     /// Nobody left, ended or was forgotten, so that all members must find each other.
     is_whole: bool,
+    /// Somebody was forgotten, and what was said to it alone with it.
+    has_forgotten: bool,
     /// Bytes read and written since the last look.
     moved_bytes: usize,
     /// All trouble is over: the network is fast and refuses nobody.
@@ -87,6 +93,7 @@ impl World {
             has_long_messages,
             walls: BTreeSet::new(),
             is_whole: true,
+            has_forgotten: false,
             moved_bytes: 0,
             is_calm: false,
             is_traced: std::env::var_os("GROUPCHAT_SEED").is_some(),
@@ -163,7 +170,8 @@ impl World {
         let setup = self.setup(name.clone(), is_plain, named);
         let group = self.group(setup);
         let (ledger, state) = (Ledger::default(), State::Running);
-        self.runs.push(Run { name, place, group, is_plain, said: 0, ledger, state });
+        let (said, said_privately, label) = (0, BTreeMap::new(), name.clone());
+        self.runs.push(Run { name, place, group, is_plain, said, said_privately, label, ledger, state });
     }
 
     /// The run that is at a place.
@@ -181,7 +189,10 @@ impl World {
         let run = self.some_run();
         match self.random.u16(..1000) {
             0..650 => self.turn(run),
-            650..800 => self.say_some(run),
+            650..770 => self.say_some(run),
+            770..785 => self.say_privately(run),
+            785..790 => self.rename(run),
+            790..800 => self.name_another(run),
             800..890 => self.pass(Duration::from_millis(self.random.clone().u64(..400))),
             890..930 => {
                 if let Some(link) = self.some_link() {
@@ -255,6 +266,42 @@ impl World {
             run.group.say(&text, at.fixed_offset());
             run.said += 1;
         }
+    }
+
+    /// Says something to a member that it knows, be it here or lost.
+    fn say_privately(&mut self, run: usize) {
+        let to = self.random.usize(..self.runs.len());
+        let (name, speaker) = (self.runs[to].label.clone(), &mut self.runs[run]);
+        let Ok((who, "")) = speaker.group.find(&name) else { return };
+        if speaker.state != State::Running || base(&who.name) != base(&name) {
+            return;
+        }
+        let count = speaker.said_privately.entry(to).or_default();
+        let text = format!("private {count} {}", filler(&mut self.random, self.has_long_messages));
+        if speaker.group.whisper(&who, &text, DateTime::UNIX_EPOCH.fixed_offset()).is_ok() {
+            *count += 1;
+        }
+    }
+
+    fn rename(&mut self, run: usize) {
+        let number = self.random.u8(..);
+        let run = &mut self.runs[run];
+        if run.state == State::Running {
+            run.label = format!("{}~{number}", run.name);
+            run.group.rename(run.label.clone());
+        }
+    }
+
+    /// The user names one more member, that may be known already.
+    fn name_another(&mut self, run: usize) {
+        let place = self.random.usize(..self.places);
+        let Run { place: own, is_plain, state, .. } = self.runs[run];
+        let is_plain = is_plain || self.runs.iter().any(|run| run.place == place && run.is_plain);
+        if place == own || is_plain || state != State::Running || self.walls.contains(&(own, place)) {
+            return;
+        }
+        let peer = Peer { name: format!("p{place}").into(), addresses: vec![address(place)] };
+        self.runs[run].group.connect(peer, self.now);
     }
 
     fn leave(&mut self, run: usize) {
@@ -460,6 +507,7 @@ impl World {
             if self.is_traced {
                 println!("{name} is told: {notice:.200?}");
             }
+            self.has_forgotten |= matches!(notice, Notice::Forgotten { .. });
             ledger.take(notice, &|name| said[name], &left, &|name| connections.get(name) == Some(&1));
         }
     }
@@ -551,6 +599,16 @@ impl World {
         let entry = hearer.ledger.entry(&speaker.name);
         assert_eq!(entry.standing, Some(Standing::Here), "{} at {}", speaker.name, hearer.name);
         assert_eq!(entry.heard(), speaker.said, "{} at {}: {entry:?}", speaker.name, hearer.name);
+        assert_eq!(entry.label, speaker.label, "at {}", hearer.name);
+        let said = speaker.said_privately.get(&one).copied().unwrap_or(0);
+        assert!(
+            entry.next_private == said || self.has_forgotten && entry.next_private < said,
+            "{} of {} said privately by {} came to {}",
+            entry.next_private,
+            said,
+            speaker.name,
+            hearer.name
+        );
         assert!(
             self.has_long_messages || entry.missed == 0,
             "{} at {}: {entry:?}",

@@ -26,13 +26,13 @@ impl<S> Group<S> {
         self.timers.handle_dials_changed();
         self.learn_own_address(id, key, now);
         their_have.into_iter().for_each(|have| self.handle_have(key, have));
+        self.take_over_exchange(id, key);
         let member = &mut self.members[key];
         let before = mem::replace(&mut member.presence, Presence::Here);
         let (name, links) = (Rc::clone(&member.name), member.links.clone());
         if let Presence::Unmet { .. } = before {
             self.members.tell_apart(&name, self.writer.name());
         }
-        self.take_over_exchange(id, key);
         let who = self.members[key].who();
         match before {
             Presence::Unmet { .. } => self.notices.push_back(Notice::Joined { who }),
@@ -44,10 +44,8 @@ impl<S> Group<S> {
         self.heard.alone_is_told = false;
         self.joining.begin(now);
         self.tell_members(id, key);
-        // The name may be another one since we introduced ourselves.
-        let name = Some(self.writer.name().to_owned());
-        self.push_frame(id, &PeerFrame { told_members: true, name, ..PeerFrame::default() });
-        self.push_all_private(id, key);
+        self.push_frame(id, &PeerFrame { told_members: true, ..PeerFrame::default() });
+        self.push_unknown(id, key);
         self.timers.add_news(key, now);
         // Of several, those that are alive show it, and those that only look it end the sooner.
         for link in links.iter().copied().filter(|_| links.len() > 1) {
@@ -60,10 +58,19 @@ impl<S> Group<S> {
         let exchange = self.clients[id.0].exchange();
         let (name, private) = (exchange.name.take(), exchange.their_private.take());
         private.into_iter().for_each(|count| self.members[key].private.handle_have(count));
-        let Some(name) = name.filter(|name| **name != *self.members[key].name) else { return };
         let member = &mut self.members[key];
+        let Some((names, name)) = name.filter(|(names, _)| *names >= member.names) else { return };
+        member.names = names;
+        if *name == *member.name {
+            return;
+        }
         let before = Rc::clone(&member.shown);
         let old = mem::replace(&mut member.name, name.as_str().into());
+        member.shown = Rc::clone(&member.name);
+        if member.is_unmet() {
+            // Nobody was told of the old one.
+            return;
+        }
         for name in [&*old, &name] {
             self.members.tell_apart(name, self.writer.name());
         }

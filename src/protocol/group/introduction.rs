@@ -37,8 +37,7 @@ impl<S> Group<S> {
     }
 
     fn introduction(&self) -> PeerFrame {
-        let (name, port) = (Some(self.writer.name().to_owned()), Some(self.port));
-        PeerFrame { id: Some(self.id), name, port, ..PeerFrame::default() }
+        PeerFrame { id: Some(self.id), port: Some(self.port), ..self.own_name() }
     }
 
     pub(super) fn push_frame(&mut self, id: ClientId, frame: &PeerFrame) {
@@ -89,7 +88,7 @@ impl<S> Group<S> {
         exchange.pass = frame.pass.or(exchange.pass);
         exchange.early_from = exchange.early_from.or(frame.since);
         exchange.their_private = frame.private.or(exchange.their_private);
-        exchange.name = frame.name.or_else(|| exchange.name.take());
+        exchange.name = frame.name.map(|name| (frame.names.unwrap_or(0), name)).or(exchange.name.take());
         let is_due = may_go_on && !exchange.has_gone_on;
         match frame.wanted {
             Some(wanted) if is_due && !self.go_on(id, key, wanted) => return self.refuse(id, key, now),

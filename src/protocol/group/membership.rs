@@ -216,7 +216,7 @@ impl<S> Group<S> {
             && let Some(other) = self.best_link(key)
         {
             // What was on its way over this one.
-            self.push_all_private(other, key);
+            self.push_unknown(other, key);
             self.tell_members(other, key);
             self.tell_have(key, now);
         }

@@ -26,12 +26,13 @@ impl<S> Group<S> {
         Ok(())
     }
 
-    /// Sends a member what it is not known to have of what was said to it alone: to be done over every
-    /// new connection, and over those that are left when one is gone.
-    pub(super) fn push_all_private(&mut self, id: ClientId, key: MemberKey) {
+    /// Tells a member what it may not know, since it was on its way over another connection: our name,
+    /// and what was said to it alone. To be done over every new connection, and over those that are left
+    /// when one is gone.
+    pub(super) fn push_unknown(&mut self, id: ClientId, key: MemberKey) {
         let private_from = self.members[key].private.goes_on_from();
+        self.push_frame(id, &PeerFrame { private_from, ..self.own_name() });
         if let Some(first) = private_from {
-            self.push_frame(id, &PeerFrame { private_from, ..PeerFrame::default() });
             self.push_private(id, key, first);
         }
     }
