@@ -11,6 +11,7 @@ use groupchat::limits::{
     DIALS_MAX, DIALS_UNMET_MAX, FORGET, HAVE_INTERVAL, INTRODUCTION, MEMBERS_MAX, STALL,
 };
 use groupchat::protocol::frame::Framing;
+use groupchat::protocol::roster::NotPrivate;
 use groupchat::protocol::{Attempt, ClientId, Group, Notice, Peer, Setup};
 
 fn address(host: u8, port: u16) -> SocketAddr {
@@ -688,4 +689,166 @@ fn a_script_waits_until_its_peer_has_told_of_the_others() {
     assert!(alice.group.is_reaching_out(alice.now, alice.now));
     alice.hear_frame(bob, "all members");
     assert!(!alice.group.is_reaching_out(alice.now, alice.now));
+}
+
+// What is said to one alone, and new names.
+
+fn private(number: &str, name: &str, text: &str) -> String {
+    format!("{number}\n[2026-11-22T06:55:22+01:00] {name}:\n\t\t{text}<PRIVENCD>")
+}
+
+/// What she says to bob alone, as it comes to him.
+fn whisper(alice: &mut Alice, text: &str) -> Result<(), NotPrivate> {
+    let (who, _) = alice.group.find("bob").expect("she knows him");
+    alice.group.whisper(&who, text, DateTime::UNIX_EPOCH.fixed_offset())
+}
+
+#[test]
+fn only_a_member_is_heard_in_private_and_each_number_once() {
+    let mut alice = Alice::new();
+    let stranger = alice.accept(address(9, 1000));
+    alice.hear(stranger, &private("0", "x", "before anything"));
+    alice.hear_frame(stranger, &format!("id {}\nname bob\nport 5000", id(2)));
+    alice.hear(stranger, &private("0", "bob", "before it was shown"));
+    alice.close(stranger);
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    for (number, text) in [
+        ("0", "one"),
+        ("0", "again"),
+        ("2", "too early"),
+        ("18446744073709551616", "wild"),
+        ("-1", "wild"),
+        ("", "wild"),
+        ("1", "two"),
+        ("2", "three"),
+    ] {
+        alice.hear(bob, &private(number, "whoever", text));
+    }
+    alice.hear(bob, "3\nno message<PRIVENCD>no number<PRIVENCD><PRIVENCD>");
+    alice.hear(bob, &private("3", "whoever", "four"));
+    assert_eq!(alice.shown(), ["bob: one", "bob: two", "bob: three", "bob: four"]);
+    let is_private = |notice: &&Notice| matches!(notice, Notice::Message { is_private: true, .. });
+    assert_eq!(alice.told.iter().filter(is_private).count(), 4);
+    alice.pass(HAVE_INTERVAL);
+    let told = alice.hear(bob, "");
+    assert_eq!(value(&told, "private"), Some("4".into()), "{told}");
+}
+
+#[test]
+fn what_is_said_in_private_is_sent_to_one_and_again_until_it_has_it() {
+    let mut alice = Alice::new();
+    let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
+    let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
+    let plain = alice.accept(address(4, 1000));
+    alice.hear(plain, &message("nc", "hi"));
+    assert!(whisper(&mut alice, "one").is_ok() && whisper(&mut alice, "two <MSGENCD>").is_ok());
+    let sent = alice.hear(bob, "");
+    assert!(
+        sent.contains("0\n[")
+            && sent.contains("one<PRIVENCD>1\n[")
+            && sent.contains("two <\\MSGENCD><PRIVENCD>")
+    );
+    for other in [carol, plain] {
+        let sent = alice.hear(other, "");
+        assert!(!sent.contains("one") && !sent.contains("PRIV"), "{sent}");
+    }
+    // He has the first, and what he says beyond what was said is no harm.
+    alice.hear_frame(bob, "private 1");
+    alice.close(bob);
+    assert!(whisper(&mut alice, "three").is_ok(), "he may be back");
+    let bob = alice.accept(address(2, 1001));
+    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
+    let sent = alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 0\nprivate 1"));
+    assert!(
+        !sent.contains("one<PRIV") && sent.contains("1\n[") && sent.contains("three<PRIVENCD>"),
+        "{sent}"
+    );
+    alice.hear_frame(bob, "private 9007199254740991");
+    assert_eq!(alice.group.still_owed(), []);
+    assert!(whisper(&mut alice, "four").is_ok());
+    assert!(alice.hear(bob, "").starts_with("9007199254740991\n["));
+}
+
+#[test]
+fn what_is_kept_for_one_has_a_limit() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    let line = "x".repeat(1_000);
+    let said = (0..1_000).take_while(|_| whisper(&mut alice, &line).is_ok()).count();
+    assert!((50..70).contains(&said), "{said}");
+    assert!(matches!(whisper(&mut alice, &line), Err(NotPrivate::Full(_))));
+    alice.hear_frame(bob, &format!("private {said}"));
+    // A long one is cut, and comes whole.
+    let long = "\u{20ac}".repeat(20_000);
+    whisper(&mut alice, &long).expect("room");
+    let sent = alice.hear(bob, "");
+    let frames: Vec<_> =
+        sent.split_terminator("<PRIVENCD>").filter_map(|frame| frame.split_once("\n\t\t")).collect();
+    let texts: String = frames.iter().map(|(_, text)| *text).collect();
+    assert!(texts == long && frames.len() == 2);
+}
+
+#[test]
+fn what_was_not_taken_is_told_when_a_member_is_forgotten_and_numbers_go_on() {
+    let mut alice = Alice::new();
+    let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
+    alice.close(bob);
+    whisper(&mut alice, "never comes").expect("kept");
+    alice.pass_alone(FORGET * 2);
+    assert!(
+        alice.was_told(|notice| matches!(notice, Notice::Undelivered { count: 1, .. })),
+        "{:?}",
+        alice.told
+    );
+    let bob = alice.accept(address(2, 1001));
+    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
+    let told = alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 0"));
+    assert_eq!(value(&told, "private-from"), Some("1".into()), "{told}");
+    whisper(&mut alice, "comes").expect("he is back");
+    let sent = alice.hear(bob, "");
+    assert!(sent.contains("1\n[") && !sent.contains("never"), "{sent}");
+    // The same the other way round.
+    alice.hear_frame(bob, "private-from 5");
+    alice.hear(bob, &(private("4", "bob", "old") + &private("5", "bob", "new")));
+    assert_eq!(alice.shown(), ["bob: new"]);
+}
+
+#[test]
+fn a_name_changes_only_for_who_has_shown_whose_it_is() {
+    let renamed = |alice: &Alice| {
+        let new = |notice: &Notice| match notice {
+            Notice::Renamed { who, before } => Some(format!("{before} is {who}")),
+            _ => None,
+        };
+        alice.told.iter().filter_map(new).collect::<Vec<_>>()
+    };
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    alice.meet(address(3, 1000), 3, "carol");
+    let liar = alice.accept(address(9, 1000));
+    alice.hear_frame(liar, &format!("id {}\nname fool\nnames 9\nport 5000", id(2)));
+    alice.hear_frame(liar, "name fool\nnames 10");
+    assert_eq!(renamed(&alice), [""; 0]);
+    alice.hear_frame(bob, "name carol\nnames 1");
+    alice.hear_frame(bob, "name bob");
+    alice.hear_frame(bob, "name \nnames 2");
+    alice.hear_frame(bob, "name rob\nnames 3");
+    // The two ids differ only at their ends.
+    let carol = format!("carol#{}", id(2));
+    assert_eq!(renamed(&alice), [format!("bob is {carol}"), format!("{carol} is rob")]);
+    alice.hear(bob, &message("whoever", "hi"));
+    assert!(alice.shown().ends_with(&["rob: hi".into()]));
+}
+
+#[test]
+fn our_own_new_name_is_told_and_tells_others_apart() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    alice.group.rename("bob".into());
+    let told = alice.hear(bob, &message("bob", "who?"));
+    assert_eq!((value(&told, "name"), value(&told, "names")), (Some("bob".into()), Some("1".into())));
+    assert_eq!(alice.shown(), [format!("bob#{}: who?", &id(2)[..4])]);
+    alice.group.rename("al".into());
+    alice.hear(bob, &message("bob", "ah"));
+    assert!(alice.shown().ends_with(&["bob: ah".into()]));
 }
