@@ -770,6 +770,24 @@ fn what_is_said_in_private_is_sent_to_one_and_again_until_it_has_it() {
 }
 
 #[test]
+fn what_was_on_its_way_over_a_connection_that_ended_is_told_over_the_other() {
+    let mut alice = Alice::new();
+    let (one, pass) = alice.meet(address(2, 1000), 2, "bob");
+    let other = alice.accept(address(2, 1001));
+    alice.hear_frame(other, &format!("id {}\nname bob\nport 5000", id(2)));
+    alice.hear_frame(other, &format!("proof {pass}\nhave 0\nfrom 0\nprivate 0"));
+    whisper(&mut alice, "one").expect("he is here");
+    alice.group.rename("al".into());
+    let links = [one, other].map(|link| (link, alice.hear(link, "")));
+    let (taken, _) = links.iter().find(|(_, sent)| sent.contains("one<PRIVENCD>")).expect("it was sent");
+    alice.close(*taken);
+    let left = if *taken == one { other } else { one };
+    let sent = alice.hear(left, "");
+    assert!(sent.contains("0\n[") && sent.contains("one<PRIVENCD>"), "{sent}");
+    assert_eq!(value(&sent, "name"), Some("al".into()));
+}
+
+#[test]
 fn what_is_kept_for_one_has_a_limit() {
     let mut alice = Alice::new();
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");

@@ -31,6 +31,12 @@
 // | a pass is shown wherever it is asked for | a_pass_is_shown_only_where_it_was_given |
 // | one's own id is not noticed | one_connection_is_one_member_s |
 // | the past is not sorted | the_past_is_merged_by_time_and_each_sender_keeps_its_order |
+// | private messages are not sent again | names and private messages that are not known at the end |
+// | they are shown whatever number they have | a private message comes again |
+// | who has them is not heeded | private messages that are not known to be had |
+// | nothing is told again over the connection that is left | what_was_on_its_way_over_a_connection_that_ended_is_told_over_the_other |
+// | private numbers do not go on after a member was forgotten | what_was_not_taken_is_told_when_a_member_is_forgotten_and_numbers_go_on |
+// | an older name that comes late counts | names that are not known at the end |
 // | pauses start again without a frame | pauses_start_again_only_after_a_frame |
 
 mod ledger;
