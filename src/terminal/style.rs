@@ -2,7 +2,6 @@
 //! in which.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::limits::MEMBERS_MAX;
 use crate::protocol::{MemberId, Who};
@@ -77,10 +76,11 @@ impl Paint {
 /// to 1 in large letters.
 const COLORS: [u8; 12] = [160, 166, 130, 100, 64, 28, 30, 32, 62, 98, 164, 162];
 
+/// The same for a name in every run: it is the FNV-1a hash that chooses.
 fn color(name: &str) -> u8 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    COLORS[(hasher.finish() % COLORS.len() as u64) as usize]
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    COLORS[(hash % COLORS.len() as u64) as usize]
 }
 
 #[cfg(test)]
