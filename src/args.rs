@@ -19,6 +19,7 @@ use crate::command::{COMMANDS, Entry};
 use crate::error::Error;
 use crate::event_loop::Config;
 use crate::limits::HISTORY_DEFAULT;
+use crate::look_up;
 use crate::name;
 use crate::protocol::Peer;
 use crate::protocol::frame::Framing;
@@ -38,7 +39,10 @@ pub enum Asked {
 
 /// A group chat for the terminal with no server: every participant is a peer.
 #[derive(Parser)]
-#[command(version, after_help = "Type a line and press Enter to say it. Leave with Ctrl+D or Ctrl+C.")]
+#[command(
+    version,
+    after_help = "Type a line and press Enter to say it; /help lists commands. Leave with Ctrl+D or Ctrl+C."
+)]
 struct Arguments {
     /// TCP port to listen on; 0 takes a free one
     #[arg(value_name = "PORT", value_parser = address::parse_port)]
@@ -106,10 +110,6 @@ struct Arguments {
     /// Print the manual page
     #[arg(long, exclusive = true)]
     man: bool,
-
-    /// Print where a peer is, an address a line
-    #[arg(long, value_name = "PEER", value_parser = address::parse, exclusive = true, hide = true)]
-    look_up: Option<PeerAddress>,
 }
 
 /// Reads the command line, the program's own name first. Looks up names, which may take as long as
@@ -122,6 +122,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
     let arguments: Vec<_> = arguments.into_iter().collect();
     if let Some(argument) = arguments.iter().find(|argument| argument.to_str().is_none()) {
         return Err(Error::Argument(format!("argument '{}' is not UTF-8", argument.to_string_lossy())));
+    }
+    if let [_, option, peer] = arguments.as_slice()
+        && option == look_up::OPTION
+    {
+        let peer = address::parse(&peer.to_string_lossy());
+        return peer.map(Asked::LookUp).map_err(Error::Argument);
     }
     let parsed = Arguments::command().try_get_matches_from(arguments).and_then(|matches| {
         let alone = asked_alone(&matches);
@@ -167,10 +173,7 @@ fn asked_alone(matches: &ArgMatches) -> Option<Asked> {
     if let Some(shell) = matches.get_one::<String>("completions") {
         return Some(Asked::Text(completions(shell)));
     }
-    if matches.get_flag("man") {
-        return Some(Asked::Text(manual()));
-    }
-    matches.get_one::<PeerAddress>("look_up").cloned().map(Asked::LookUp)
+    matches.get_flag("man").then(|| Asked::Text(manual()))
 }
 
 /// What clap says, without the paragraphs behind the error, on one line.

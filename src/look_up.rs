@@ -18,6 +18,9 @@ use crate::error::reason;
 use crate::limits::{LOOK_UP, LOOK_UP_BYTES_MAX, LOOK_UPS_MAX};
 use crate::protocol::Peer;
 
+/// What the program is started with to look up the peer that follows. It is no option for users.
+pub const OPTION: &str = "--look-up";
+
 /// What a look-up prints before it tells why nothing was found.
 const FAILED: &str = "failed: ";
 
@@ -45,7 +48,7 @@ impl LookUps {
     /// None yet. Answers come under `token`, from `program`, or from this program itself.
     #[must_use]
     pub fn new(token: Token, program: Option<Vec<OsString>>) -> Self {
-        let program = program.unwrap_or_else(|| vec![this_program(), "--look-up".into()]);
+        let program = program.unwrap_or_else(|| vec![this_program(), OPTION.into()]);
         Self { program, token, waiting: VecDeque::new(), running: None, found: VecDeque::new() }
     }
 

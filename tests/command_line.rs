@@ -360,3 +360,89 @@ fn a_peer_that_does_not_answer_is_not_waited_for_for_ever() {
     assert_eq!(peer.exit_code(), 0);
     assert!(!peer.notices.rest().iter().any(|line| line.contains("groupchat: ")));
 }
+
+#[test]
+fn what_is_sent_goes_to_somebody() {
+    check_mistake(&["0", "--send", "hi"], &["<PEER>...", "required"]);
+    check_mistake(&["0", "127.0.0.1:9", "--send", ""], &["'--send <TEXT>'", "nothing to say"]);
+    check_mistake(&["0", "127.0.0.1:9", "--send", "hi", "--stay"], &["--stay", "cannot be used with"]);
+}
+
+#[test]
+fn times_are_shown_in_a_way_that_is_known() {
+    for (format, why) in [
+        ("%", "strftime"),
+        ("%H:%Q", "strftime"),
+        ("", "cannot be seen"),
+        (" ", "cannot be seen"),
+        ("%H%n%M", "cannot be seen"),
+        ("\u{1b}[2J", "cannot be seen"),
+    ] {
+        check_mistake(&["--time-format", format, "0"], &["for '--time-format <FORMAT>'", why]);
+    }
+    check_end(&["--time-format", "%a %H:%M:%S%.3f %%", "0"], 0);
+}
+
+#[test]
+fn words_for_options_are_known() {
+    check_mistake(&["--color", "red", "0"], &["'red'", "--color"]);
+    check_mistake(&["--completions", "csh"], &["'csh'", "--completions"]);
+    check_mistake(&["--completions", "bash", "0"], &["--completions", "cannot be used with"]);
+    check_mistake(&["--man", "0"], &["--man", "cannot be used with"]);
+}
+
+#[test]
+fn a_record_that_cannot_be_opened_is_a_mistake() {
+    check_mistake(&["--log", "/", "0"], &["cannot record to '/'", "directory"]);
+    check_mistake(
+        &["--log", "/no/such/folder/file", "0"],
+        &["cannot record to '/no/such/folder/file'", "No such"],
+    );
+}
+
+#[test]
+fn the_manual_and_completions_are_printed() {
+    let (manual, errors) = check_end(&["--man"], 0);
+    assert_eq!(errors, [""; 0]);
+    for part in [".TH groupchat 1", "\\-\\-send", "/unignore", ".SH \"EXIT STATUS\""] {
+        let part = part.replace('"', "");
+        assert!(manual.iter().any(|line| line.replace('"', "").contains(&part)), "no {part:?} in {manual:?}");
+    }
+    for (shell, part) in
+        [("bash", "complete -F _groupchat"), ("zsh", "#compdef groupchat"), ("fish", "complete -c groupchat")]
+    {
+        let (script, errors) = check_end(&["--completions", shell], 0);
+        assert_eq!(errors, [""; 0]);
+        assert!(script.iter().any(|line| line.contains(part)), "{shell}: {script:?}");
+        assert!(!script.iter().any(|line| line.contains("look-up")), "it is for the program itself");
+    }
+}
+
+/// For the program itself, while it chats.
+#[test]
+fn a_look_up_prints_addresses_or_why_there_are_none() {
+    let (lines, _) = check_end(&["--look-up", "localhost:5000"], 0);
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.ends_with(":5000")), "{lines:?}");
+    let (lines, _) = check_end(&["--look-up", "no-such-host.invalid:5000"], 0);
+    assert!(lines.len() == 1 && lines[0].starts_with("failed: cannot find its host"), "{lines:?}");
+}
+
+#[test]
+fn colors_can_be_had_in_a_pipe_and_turned_off() {
+    use std::io::Write as _;
+    #[track_caller]
+    fn check(arguments: &[&str], environment: &str, has_colors: bool) {
+        let mut command = Command::new("env");
+        command.args([environment, PROGRAM, "-n", "alice"]).args(arguments).arg("0");
+        let mut peer = Peer::run(&mut command);
+        let mut stream = support::connect(peer.address());
+        let frame = support::sockets::message("bob", "hi");
+        stream.write_all(frame.as_bytes()).expect("a peer that reads");
+        let line = peer.conversation.wait_for("hi");
+        assert_eq!(line.contains('\u{1b}'), has_colors, "{line:?} with {arguments:?} and {environment}");
+    }
+    check(&[], "NO_COLOR=", false);
+    check(&["--color=always"], "NO_COLOR=", true);
+    check(&["--color=always"], "NO_COLOR=1", true);
+    check(&["--color=never"], "NO_COLOR=", false);
+}
