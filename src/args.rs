@@ -254,7 +254,10 @@ fn manual() -> String {
 /// What `main` makes of how it went.
 const EXIT_CODES: [(u8, &str); 3] = [
     (0, "left; standard error tells who did not get what, if anybody"),
-    (1, "could not run, reached nobody, could not show the conversation, or not everybody has what was sent"),
+    (
+        1,
+        "could not run, reached nobody, could not show or record the conversation, or not everybody has what was sent; or a line of a script began with a slash and was no command",
+    ),
     (2, "wrong arguments, which includes a port that is in use and a host that is not found"),
 ];
 

@@ -96,6 +96,8 @@ struct EventLoop {
     stay: bool,
     /// Everything is said, and the peers are to have it before we leave.
     is_sending: bool,
+    /// Lines of a script that were no commands, and were not said.
+    refused: u64,
     /// What those have not who were to have it, when we left.
     unsent: Option<String>,
     /// What the last turn asked for: `None` is until something happens.
@@ -139,6 +141,7 @@ impl EventLoop {
             phase: if takes_input { Phase::Talking } else { Phase::InputEnded { at: now } },
             stay,
             is_sending: !takes_input,
+            refused: 0,
             unsent: None,
             // The first turn does all that needs no event.
             next_wait: Some(Duration::ZERO),
@@ -202,7 +205,7 @@ impl EventLoop {
     fn is_done(&self, now: Instant) -> bool {
         let Phase::InputEnded { at } = self.phase else { return false };
         let is_waiting = self.is_sending && now < at + SEND && !self.peer.still_owed().is_empty();
-        !is_waiting && !self.peer.is_reaching_out(now, at)
+        !is_waiting && self.look_ups.is_idle() && !self.peer.is_reaching_out(now, at)
     }
 
     /// Whether the conversation has lost its reader, who will miss nothing if we leave.
@@ -291,11 +294,7 @@ impl EventLoop {
                 }
                 Some(Typed::Complete) => self.complete(),
                 Some(Typed::Suspend) => self.suspend(),
-                Some(Typed::Leave) => {
-                    // From now on, Ctrl+C ends it at once.
-                    self.terminal.give_back();
-                    self.phase = Phase::InputEnded { at: now };
-                }
+                Some(Typed::Leave) => self.end_typing(now),
                 None if mem::take(&mut may_read) => self.terminal.read_input(self.poll.registry()),
                 None => break,
             }
@@ -303,6 +302,16 @@ impl EventLoop {
         if self.phase == Phase::Talking && self.terminal.is_input_over() && !self.stay {
             self.phase = Phase::InputEnded { at: now };
         }
+    }
+
+    /// The user has said everything. Who said something is told what is still waited for.
+    fn end_typing(&mut self, now: Instant) {
+        self.terminal.give_back();
+        if self.peer.said() == 0 || !self.peer.is_reaching_out(now, now) {
+            return self.leave(now);
+        }
+        self.phase = Phase::InputEnded { at: now };
+        self.terminal.tell("waiting for those who are being reached; Ctrl+C leaves at once");
     }
 
     fn leave(&mut self, now: Instant) {
@@ -357,7 +366,10 @@ impl EventLoop {
         let unshown = (self.peer.discarded_bytes() > 0)
             .then(|| "standard output took too little: what others said last is not shown".to_owned());
         let unsent = self.unsent.map(|names| format!("not everybody has it, as far as is known: {names}"));
-        match unheard.or(unsent).or_else(|| self.terminal.failure()).or(unshown) {
+        let refused = (self.refused > 0).then(|| {
+            format!("{} of the lines that began with a slash were neither obeyed nor said", self.refused)
+        });
+        match unheard.or(unsent).or(refused).or_else(|| self.terminal.failure()).or(unshown) {
             Some(sentence) => Err(Error::Failure(sentence)),
             None => Ok(()),
         }

@@ -85,6 +85,12 @@ impl LookUps {
         }
     }
 
+    /// Whether nothing is being looked up, and nothing found waits to be taken.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.running.is_none() && self.found.is_empty()
+    }
+
     /// When [`handle_time`](Self::handle_time) has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

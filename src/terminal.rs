@@ -377,8 +377,9 @@ impl Terminal {
     pub fn failure(&self) -> Option<String> {
         let bytes = self.conversation_bytes();
         match (self.conversation.closed(), self.conversation.full()) {
-            (Some(why), _) => why.map(|why| format!("cannot write standard output: {why}")),
-            (None, _) if bytes == 0 => None,
+            (Some(Some(why)), _) => Some(format!("cannot write standard output: {why}")),
+            (Some(None), _) => self.recorder.as_ref().and_then(Recorder::failure),
+            (None, _) if bytes == 0 => self.recorder.as_ref().and_then(Recorder::failure),
             (None, Some(why)) => Some(format!("cannot write standard output: {why}; {bytes} bytes are lost")),
             (None, None) => Some(format!("nobody reads standard output; {bytes} bytes are lost")),
         }

@@ -184,11 +184,13 @@ fn commands_are_obeyed_and_not_said() {
     assert!(bob.conversation.wait_for("alice: ").ends_with("alice: /help"));
     alice.say("/me waves");
     assert!(bob.conversation.wait_for("waves").ends_with("] * alice waves"));
-    alice.say("/quit see you");
-    bob.conversation.wait_for("alice: see you");
-    bob.conversation.wait_for("alice has left");
-    assert_eq!(alice.exit_code(), 0);
-    end(bob);
+    bob.say("/quit see you");
+    alice.conversation.wait_for("bob: see you");
+    alice.conversation.wait_for("bob has left");
+    assert_eq!(bob.exit_code(), 0);
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 1, "a line was neither obeyed nor said");
+    alice.notices.wait_for("1 of the lines that began with a slash");
 }
 
 #[test]
@@ -233,12 +235,14 @@ fn scripts_read_one_object_a_line_and_nothing_else() {
     assert_eq!(event(&mut alice.conversation, "left")["name"], "bob");
     alice.end_input();
     alice.conversation.rest();
-    assert_eq!(alice.exit_code(), 0);
+    assert_eq!(alice.exit_code(), 1);
     for line in &alice.conversation.seen {
         let event: Value = serde_json::from_str(line).expect("one object a line");
         assert!(event["event"].is_string() && event["time"].is_string(), "{line}");
     }
-    assert_eq!(alice.notices.rest(), [""; 0]);
+    // Only why it ended so stands there.
+    let [line] = &alice.notices.rest()[..] else { panic!("{:?}", alice.notices.seen) };
+    assert!(line.starts_with("groupchat: 1 of the lines"), "{line}");
 }
 
 /// What the README shows, with another program in place of `jq`, which a machine may lack.
@@ -275,6 +279,33 @@ fn the_readme_shows_a_bot_that_works() {
     assert_eq!(alice.exit_code(), 0);
     drop(bot);
     fs::remove_dir_all(folder).expect("our folder");
+}
+
+#[test]
+fn a_record_on_a_full_disk_stops_nobody() {
+    let (mut alice, _, mut bob) = pair(&["--log", "/dev/full"], &[]);
+    alice.notices.wait_for("cannot record to /dev/full: No space left");
+    bob.say("hi");
+    alice.conversation.wait_for("bob: hi");
+    alice.say("hello");
+    bob.conversation.wait_for("alice: hello");
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 1);
+    let rest = alice.notices.rest();
+    assert!(rest.iter().any(|line| line.contains("3 lines are missing there")), "{rest:?}");
+    end(bob);
+}
+
+#[test]
+fn a_look_up_is_waited_for_when_the_input_ends() {
+    let mut alice = Peer::named("alice", &[]);
+    let port = alice.address().port();
+    let mut bob = Peer::named("bob", &[]).listening();
+    bob.say(&format!("/connect localhost:{port}"));
+    bob.say("hi");
+    bob.end_input();
+    alice.conversation.wait_for("bob: hi");
+    assert_eq!(bob.exit_code(), 0);
 }
 
 struct File(PathBuf);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::Local;
 use rustix::process::{Signal, getpgid, getpgrp, getsid, kill_current_process_group};
 
-use super::{EventLoop, Phase};
+use super::EventLoop;
 use crate::address;
 use crate::command::{self, COMMANDS, Command, nearest};
 use crate::name;
@@ -13,6 +13,7 @@ use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Retry,
 use crate::protocol::{Peer, Who};
 use crate::terminal::completion::Known;
 use crate::terminal::json;
+use crate::terminal::layout::columns_at_most;
 
 impl EventLoop {
     /// A line was typed.
@@ -28,10 +29,12 @@ impl EventLoop {
             Ok(Command::Unignore(name)) => self.unignore(name),
             Ok(Command::Quit(words)) => {
                 words.into_iter().for_each(|words| self.say(words));
-                self.terminal.give_back();
-                self.phase = Phase::InputEnded { at: now };
+                self.end_typing(now);
             }
-            Err(why) => self.terminal.answer(&why),
+            Err(why) => {
+                self.refused += u64::from(!self.terminal.is_interactive());
+                self.terminal.answer(&why);
+            }
         }
     }
 
@@ -168,7 +171,7 @@ impl EventLoop {
             return self.terminal.answer("nobody else is there");
         }
         let width =
-            roster.iter().map(|one| one.who.name.chars().count()).max().unwrap_or(0).min(NAME_COLUMNS);
+            roster.iter().map(|one| columns_at_most(&one.who.name)).max().unwrap_or(0).min(NAME_COLUMNS);
         for one in &roster {
             let mut sentence = described(one, width, now);
             if self.terminal.ignored().holds(&one.who) {
@@ -186,7 +189,8 @@ const NAME_COLUMNS: usize = 16;
 fn described(one: &Participant, width: usize, now: Instant) -> String {
     let Participant { who, standing, dialled, since, behind, retry } = one;
     let address = who.address.map_or("at no known address".to_owned(), |address| address.to_string());
-    let mut line = format!("{:width$}  {address}, ", who.name);
+    let padding = " ".repeat(width.saturating_sub(columns_at_most(&who.name)));
+    let mut line = format!("{who}{padding}  {address}, ");
     let time = since.map_or(String::new(), |since| duration(now.saturating_duration_since(since)));
     let dialled = match dialled {
         Some(Dialler::We) => "dialled by us ",

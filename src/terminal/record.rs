@@ -44,6 +44,14 @@ impl Record {
         &mut self.queue
     }
 
+    /// What was never written: a sentence, if there is anything to say.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let lines = self.lost + memchr::memchr_iter(b'\n', &self.queue).count() as u64;
+        let path = self.path.display();
+        (lines > 0).then(|| format!("cannot record to {path}: {lines} lines are missing there"))
+    }
+
     /// When it is tried again, if it failed and something waits.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

@@ -42,6 +42,12 @@ impl Recorder {
         self.record.flush(now)
     }
 
+    /// What was never recorded, at the end: a sentence, if there is anything to say.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.record.failure()
+    }
+
     /// When a file that could not be written is tried again.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
