@@ -192,7 +192,11 @@ pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(end.as_bytes()) {
-        let count = stream.read(&mut byte).expect("a peer that sends");
+        let count = match stream.read(&mut byte) {
+            // A read with a time limit is not taken up again after a stop of the whole machine.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result.expect("a peer that sends"),
+        };
         assert!(count > 0, "the peer closed after {:?}", String::from_utf8_lossy(&bytes));
         bytes.push(byte[0]);
     }
