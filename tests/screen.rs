@@ -3,11 +3,12 @@
 
 mod support;
 
+use groupchat::terminal::editor::Editor;
+use groupchat::terminal::keys::Keys;
 use groupchat::terminal::layout::{Layout, Line, Size};
 use groupchat::terminal::screen::Screen;
 use proptest::prelude::*;
 use support::emulator::{emulator, resized};
-use unicode_segmentation::UnicodeSegmentation as _;
 use vt100::Parser;
 
 const PROMPT: &str = "al> ";
@@ -15,17 +16,15 @@ const STYLE: (&str, &str) = ("\x1b[1m", "\x1b[0m");
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Text takes the place of so many clusters before the cursor.
-    Edit(usize, String),
-    /// The cursor moves to this part of the line, in thousandths.
-    Move(usize),
+    /// These bytes are typed.
+    Type(String),
     Say(usize),
     Resize(usize, usize),
     Erase,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let units = [
+    let typed = [
         "a",
         "b",
         " ",
@@ -37,15 +36,34 @@ fn step() -> impl Strategy<Value = Step> {
         "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
         "\u{2764}\u{fe0f}",
         "\u{1f1e9}\u{1f1ea}",
-        "\n",
-        "\t",
         "0123456789abcdefghij",
+        "\x1b[200~x\ny\tz\x1b[201~",
+        "\x7f",
+        "\x7f\x7f\x7f",
+        // Left and right, by characters and words; to the start and to the end.
+        "\x1b[D",
+        "\x1b[D\x1b[D",
+        "\x1b[C",
+        "\x1bb",
+        "\x1bf",
+        "\x01",
+        "\x05",
+        // Words and lines removed, brought back, swapped, undone.
+        "\x17",
+        "\x0b",
+        "\x19",
+        "\x14",
+        "\x1f",
+        // Said, and lines typed before.
+        "\r",
+        "\x1b[A",
+        "\x1b[B",
+        "\x12a",
+        "\x07",
     ];
-    let text =
-        prop::collection::vec(prop::sample::select(units.to_vec()), 0..4).prop_map(|units| units.concat());
+    let typed = prop::collection::vec(prop::sample::select(typed.to_vec()), 1..5);
     prop_oneof![
-        6 => (0..4usize, text).prop_map(|(gone, text)| Step::Edit(gone, text)),
-        2 => (0..1001usize).prop_map(Step::Move),
+        8 => typed.prop_map(|typed| Step::Type(typed.concat())),
         3 => (1..4usize).prop_map(Step::Say),
         1 => (10..45usize, 2..12usize).prop_map(|(columns, rows)| Step::Resize(columns, rows)),
         1 => Just(Step::Erase),
@@ -58,47 +76,35 @@ struct World {
     reflows: bool,
     screen: Screen,
     said: Vec<String>,
-    text: String,
-    cursor: usize,
+    keys: Keys,
+    editor: Editor,
 }
 
 impl World {
     fn new(reflows: bool) -> Self {
         let (size, parser) = (Size::new(20, 6), emulator(20, 6));
         let screen = Screen::new(size, reflows);
-        let mut world = Self { parser, reflows, screen, said: Vec::new(), text: String::new(), cursor: 0 };
+        let (keys, editor) = (Keys::default(), Editor::default());
+        let mut world = Self { parser, reflows, screen, said: Vec::new(), keys, editor };
         world.draw("");
         world
     }
 
-    fn line(&self) -> Line<'_> {
-        Line { prompt: PROMPT, style: STYLE, text: &self.text, cursor: self.cursor }
+    fn line(editor: &Editor) -> Line<'_> {
+        Line { prompt: PROMPT, style: STYLE, text: editor.text(), cursor: editor.cursor() }
     }
 
     fn draw(&mut self, above: &str) {
         let mut out = Vec::new();
-        let line = Line { prompt: PROMPT, style: STYLE, text: &self.text, cursor: self.cursor };
-        self.screen.draw(above.as_bytes(), &line, &mut out);
+        self.screen.draw(above.as_bytes(), &Self::line(&self.editor), &mut out);
         self.parser.process(&out);
     }
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Edit(gone, text) => {
-                for _ in 0..gone {
-                    let before = &self.text[..self.cursor];
-                    let Some((at, _)) = before.grapheme_indices(true).next_back() else { break };
-                    self.text.replace_range(at..self.cursor, "");
-                    self.cursor = at;
-                }
-                self.text.insert_str(self.cursor, &text);
-                self.cursor += text.len();
-                self.settle();
-                self.draw("");
-            }
-            Step::Move(part) => {
-                self.cursor = self.text.len() * part / 1000;
-                self.settle();
+            Step::Type(bytes) => {
+                let editor = &mut self.editor;
+                self.keys.receive(bytes.as_bytes(), |key| drop(editor.press(key)));
                 self.draw("");
             }
             Step::Say(count) => {
@@ -129,15 +135,9 @@ impl World {
         self.check();
     }
 
-    /// Editors keep the cursor between clusters.
-    fn settle(&mut self) {
-        let mut boundaries = self.text.grapheme_indices(true).map(|(at, _)| at);
-        self.cursor = boundaries.find(|at| *at >= self.cursor).unwrap_or(self.text.len());
-    }
-
     fn check(&self) {
         let Size { columns, rows } = self.screen.size();
-        let layout = Layout::new(&self.line(), columns, rows - 1);
+        let layout = Layout::new(&Self::line(&self.editor), columns, rows - 1);
         let seen: Vec<String> = self.parser.screen().rows(0, columns as u16).collect();
         let (row, column) = self.parser.screen().cursor_position();
         let first = usize::from(row).checked_sub(layout.cursor.row).expect("the line is on the screen");

@@ -159,8 +159,19 @@ fn shown(cluster: &str, columns_max: usize) -> (String, usize) {
 /// one picture for all, others one for each.
 #[must_use]
 pub fn columns_at_most(text: &str) -> usize {
-    let one_by_one = |cluster: &str| cluster.chars().map(|char| char.width().unwrap_or(0)).sum::<usize>();
+    let one_by_one = |cluster: &str| columns_each(cluster).map(|(_, columns)| columns).sum::<usize>();
     text.graphemes(true).map(|cluster| cluster.width().max(one_by_one(cluster))).sum()
+}
+
+/// Turns the character before it into an emoji, which takes two cells.
+const EMOJI_SELECTOR: char = '\u{fe0f}';
+
+/// Where each character is, in bytes, and how many cells it takes in a terminal that joins none.
+pub fn columns_each(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    text.char_indices().map(|(at, char)| {
+        let is_widened = text[at + char.len_utf8()..].starts_with(EMOJI_SELECTOR);
+        (at, if is_widened { 2 } else { char.width().unwrap_or(0) })
+    })
 }
 
 /// The front of `text` that takes at most so many cells.

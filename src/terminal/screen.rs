@@ -7,9 +7,7 @@
 
 use std::mem;
 
-use unicode_width::UnicodeWidthChar as _;
-
-use super::layout::{Layout, Line, Size};
+use super::layout::{Layout, Line, Size, columns_each};
 
 /// What is drawn at the bottom.
 ///
@@ -30,9 +28,6 @@ const ERASE_BELOW: &[u8] = b"\x1b[J";
 
 /// Erases all of the screen, from its upper left corner on (ECMA-48, CUP and ED).
 const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
-
-/// Turns the character before it into an emoji, which takes two cells.
-const EMOJI_SELECTOR: char = '\u{fe0f}';
 
 /// The next row, made if there is none.
 const NEXT_ROW: &[u8] = b"\r\n";
@@ -127,16 +122,11 @@ fn reflowed_row(drawn: &Layout, columns: usize) -> usize {
 /// row that it has broken anew.
 fn broken_anew(text: &str, bytes: usize, columns: usize) -> usize {
     let (mut row, mut column, mut is_code) = (0, 0, false);
-    for (at, char) in text.char_indices() {
+    for (at, columns_of_char) in columns_each(text) {
         // A code of a style takes no cells, and ends in this letter.
-        is_code |= char == '\x1b';
-        let is_widened = text[at + char.len_utf8()..].starts_with(EMOJI_SELECTOR);
-        let width = match char.width() {
-            _ if is_code => 0,
-            Some(1) if is_widened => 2,
-            width => width.unwrap_or(0),
-        };
-        is_code &= char != 'm';
+        is_code |= text[at..].starts_with('\x1b');
+        let width = if is_code { 0 } else { columns_of_char };
+        is_code &= !text[at..].starts_with('m');
         if column + width > columns {
             (row, column) = (row + 1, 0);
         }

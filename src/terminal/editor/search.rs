@@ -1,6 +1,7 @@
 //! Searching the lines that were typed before, backwards, while the pattern is being typed.
 
 use super::recall::Recall;
+use super::steps::cluster_at;
 
 /// A search.
 #[derive(Debug)]
@@ -63,8 +64,8 @@ impl Search {
 
     fn find(&mut self, before: usize, recall: &Recall) -> bool {
         let found = (0..before.min(recall.newest())).rev().find_map(|index| {
-            let at = recall.line(index)?.rfind(&self.pattern)?;
-            Some((index, at))
+            let line = recall.line(index)?;
+            Some((index, cluster_at(line, line.rfind(&self.pattern)?)))
         });
         self.is_found = found.is_some() || self.pattern.is_empty();
         self.found = found.filter(|_| !self.pattern.is_empty()).or(self.found);

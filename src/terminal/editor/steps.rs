@@ -7,6 +7,11 @@ pub(super) fn count_lines(text: &str) -> usize {
     text.split('\n').count()
 }
 
+/// Where the cluster that holds `at` begins.
+pub(super) fn cluster_at(text: &str, at: usize) -> usize {
+    text.grapheme_indices(true).map(|(start, _)| start).take_while(|start| *start <= at).last().unwrap_or(0)
+}
+
 /// Where the cluster before `at` begins.
 pub(super) fn cluster_before(text: &str, at: usize) -> usize {
     text[..at].grapheme_indices(true).next_back().map_or(0, |(start, _)| start)
