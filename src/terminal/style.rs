@@ -63,8 +63,11 @@ impl Paint {
     /// The style of somebody's name. A member keeps its colour when its name changes; and whoever
     /// comes under a name that was here before, in another run, too, has the colour that it had.
     pub fn name(&mut self, who: &Who) -> Style {
+        if !self.is_on {
+            return Style::Name(COLORS[0]);
+        }
         let own = who.name.split_once('#').map_or(&*who.name, |(name, _)| name);
-        let Some(id) = who.id.filter(|_| self.is_on) else { return Style::Name(color(own)) };
+        let Some(id) = who.id else { return Style::Name(color(own)) };
         if self.colors.len() >= 2 * MEMBERS_MAX {
             self.colors.clear();
         }

@@ -58,11 +58,15 @@ pub struct Words {
     own_name: String,
     finds_mentions: bool,
     time_format: String,
+    /// The format may tell parts of a second.
+    tells_parts: bool,
     /// The day of which the last line was, where its change is told.
     day: Option<NaiveDate>,
-    /// The second that was put into words last, as a Unix time, since many messages share one.
+    /// The second that was put into words last, as a Unix time, since many messages share one; its day,
+    /// and the words.
     second: i64,
-    time: String,
+    date: NaiveDate,
+    time: Vec<u8>,
 }
 
 /// Before the further lines of a message.
@@ -78,9 +82,10 @@ impl Words {
     pub fn new(look: Look, own_name: String, now: DateTime<Local>) -> Self {
         let Look { has_colors, time_format, tells_days, finds_mentions } = look;
         let day = tells_days.then(|| now.date_naive());
-        let paint = Paint::new(has_colors);
-        let (second, time) = (0, String::new());
-        let mut words = Self { paint, own_name, finds_mentions, time_format, day, second, time };
+        let (paint, tells_parts) = (Paint::new(has_colors), time_format.contains('f'));
+        let (second, date, time) = (i64::MIN, now.date_naive(), Vec::new());
+        let mut words =
+            Self { paint, own_name, finds_mentions, time_format, tells_parts, day, second, date, time };
         words.set_time(now.fixed_offset());
         words
     }
@@ -171,7 +176,8 @@ impl Words {
 
     /// The time, and how a message was said.
     fn push_start(&mut self, at: Option<Timestamp>, mark: &str, out: &mut Vec<u8>) {
-        let date = self.set_time_of(at);
+        self.set_time_of(at);
+        let date = self.date;
         if let Some(day) = &mut self.day
             && mem::replace(day, date) != date
         {
@@ -179,8 +185,10 @@ impl Words {
         }
         self.paint.begin(Style::Dim, out);
         out.push(b'[');
-        push_visible(&self.time, out);
-        push_visible(mark, out);
+        out.extend_from_slice(&self.time);
+        if !mark.is_empty() {
+            push_visible(mark, out);
+        }
         out.push(b']');
         self.paint.end(out);
         out.push(b' ');
@@ -202,11 +210,18 @@ impl Words {
     /// Appends what was said. Returns whether the user's name is in it.
     fn push_text(&self, text: &str, marks_mentions: bool, out: &mut Vec<u8>) -> bool {
         let mut is_mentioned = false;
-        for (index, line) in text.trim_end_matches(['\r', '\n']).split('\n').enumerate() {
-            if index > 0 {
-                out.extend_from_slice(INDENT);
-            }
-            let line = line.strip_suffix('\r').unwrap_or(line);
+        let mut rest = Some(text.trim_end_matches(['\r', '\n']));
+        while let Some(text) = rest {
+            let line = match memchr::memchr(b'\n', text.as_bytes()) {
+                Some(end) => {
+                    rest = Some(&text[end + 1..]);
+                    text[..end].strip_suffix('\r').unwrap_or(&text[..end])
+                }
+                None => {
+                    rest = None;
+                    text
+                }
+            };
             let mut shown = 0;
             while marks_mentions && let Some((start, end)) = mention::find(line, &self.own_name, shown) {
                 is_mentioned = true;
@@ -218,31 +233,40 @@ impl Words {
             }
             push_visible(&line[shown..], out);
             out.push(b'\n');
+            if rest.is_some() {
+                out.extend_from_slice(INDENT);
+            }
         }
         is_mentioned
     }
 
-    /// Takes over the time to show: what the sender wrote, in local time, or now. Returns its day.
-    fn set_time_of(&mut self, at: Option<Timestamp>) -> NaiveDate {
+    /// Takes over the time to show: what the sender wrote, in local time, or now.
+    fn set_time_of(&mut self, at: Option<Timestamp>) {
         match at {
             Some(Timestamp::Zoned(at)) => self.set_time(at),
             Some(Timestamp::Local(at)) => {
                 self.second = i64::MIN;
-                self.time = at.format(&self.time_format).to_string();
-                at.date()
+                let time = at.format(&self.time_format).to_string();
+                self.set_words(at.date(), &time);
             }
             None => self.set_time(Local::now().fixed_offset()),
         }
     }
 
-    fn set_time(&mut self, at: DateTime<FixedOffset>) -> NaiveDate {
-        let local = at.with_timezone(&Local);
-        // Some formats tell parts of a second.
-        if self.second != at.timestamp() || self.time_format.contains('f') {
-            self.second = at.timestamp();
-            self.time = local.format(&self.time_format).to_string();
+    fn set_time(&mut self, at: DateTime<FixedOffset>) {
+        if self.second == at.timestamp() && !self.tells_parts {
+            return;
         }
-        local.date_naive()
+        let local = at.with_timezone(&Local);
+        self.second = at.timestamp();
+        let time = local.format(&self.time_format).to_string();
+        self.set_words(local.date_naive(), &time);
+    }
+
+    fn set_words(&mut self, date: NaiveDate, time: &str) {
+        self.date = date;
+        self.time.clear();
+        push_visible(time, &mut self.time);
     }
 }
 
@@ -284,10 +308,10 @@ mod tests {
                 DateTime::parse_from_rfc3339(&format!("2026-11-22T06:55:{second}.5+05:30")).expect("a time");
             let expected = zoned.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string();
             words.set_time_of(Some(Timestamp::Zoned(zoned)));
-            assert_eq!(words.time, expected);
+            assert_eq!(words.time, expected.as_bytes());
             let naive = zoned.naive_local();
             words.set_time_of(Some(Timestamp::Local(naive)));
-            assert_eq!(words.time, format!("2026-11-22 06:55:{second}"));
+            assert_eq!(words.time, format!("2026-11-22 06:55:{second}").as_bytes());
         }
     }
 
