@@ -191,6 +191,7 @@ impl EventLoop {
         if has_signals {
             self.take_signals(now)?;
         }
+        self.terminal.handle_time(now);
         self.peer.handle_time(now, self.poll.registry());
         self.take_look_ups(now);
         self.take_from_peers(now);

@@ -7,11 +7,13 @@
 //! | --- | --- | --- |
 //! | start | `main.rs` | the only place that chooses an exit code |
 //! | | [`args`] | a [`Config`](event_loop::Config) that comes from here is valid |
-//! | loop | [`event_loop`] | the only place that waits |
+//! | loop | [`event_loop`] | the only place that waits; what commands do |
 //! | I/O | [`group_peer`] | the only place that reads or writes a peer's stream |
 //! | | [`server`] | the only place that accepts |
+//! | | [`look_up`] | the only place that starts another process |
 //! | | [`terminal`] | the only place that reads standard input or prints; nothing a peer sent is printed unescaped |
 //! | core | [`protocol`] | no socket, clock, terminal or randomness: bytes and time go in, bytes and notices come out |
+//! | | [`command`], [`address`], [`name`] | what a line asks for, how a peer is written, what a name may be |
 //! | numbers | [`limits`] | every number that bounds anything, with its reason |
 //!
 //! A message that is typed is formatted once and appended to one [`Log`](protocol::Log). Every client
@@ -20,7 +22,8 @@
 //!
 //! 1. **Wait** for events, or for the nearest deadline.
 //! 2. **Take in** connections, bytes and lines, within budgets.
-//! 3. **Flush** the log to the clients and the conversation to the terminal. Nothing is written from
+//! 3. **Flush** the log to the clients and the conversation to the terminal, where the typed line is drawn
+//!    below it in the same write. Nothing is written from
 //!    inside a read.
 //! 4. **Ask** what the next wait must not sleep through. Sources are registered once, for reading and
 //!    writing, edge-triggered; what was not finished is remembered here and not asked of the poll.

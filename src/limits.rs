@@ -231,6 +231,10 @@ pub const OUTPUT_BYTES: usize = 256 << 10;
 /// anybody reads at once. Of more, the oldest are skipped.
 pub const BACKLOG_BYTES: usize = 1 << 20;
 
+/// How often it is looked whether a terminal is ours again that was somebody else's: shells do not tell
+/// a program that runs in the background when they bring it to the foreground.
+pub const FOREGROUND_LOOK: Duration = Duration::from_millis(500);
+
 /// How much of it is drawn in one turn, in bytes, more or less: what a slow terminal draws in a
 /// sixtieth of a second, so that what is typed is seen at once.
 pub const DRAW_TURN_BYTES: usize = 32 << 10;

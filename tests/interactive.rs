@@ -250,6 +250,24 @@ fn a_stopped_peer_gives_the_terminal_back_and_goes_on() {
 }
 
 #[test]
+fn who_is_started_in_the_background_chats_on_and_can_be_brought_to_the_front() {
+    let (listener, address) = listen();
+    let script = format!("set -m; \"$0\" -n alice --color=never 0 {address} & read key; fg; exit $?");
+    let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
+    let mut stream = accept(&listener);
+    say(&mut stream, "bob", "are you there?");
+    // It is heard, and not shown in a terminal that is the shell's.
+    read_until(&mut stream, "from 0<PEERENCD>");
+    window.check_settings();
+    window.press("\n");
+    window.wait_for("bob: are you there?");
+    window.wait_for_rows(&["alice> |"]);
+    window.press("now\r");
+    check_said(&mut stream, "now");
+    leave(window, stream);
+}
+
+#[test]
 fn who_has_no_shell_is_not_stopped() {
     let (mut window, stream) = connected(Size::new(80, 24));
     window.press(CTRL_Z);

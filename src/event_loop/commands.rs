@@ -83,9 +83,8 @@ impl EventLoop {
         match peer.known() {
             Some(peer) => self.connect(peer, now),
             None => {
-                if let Err(why) = self.look_ups.ask(peer, now, self.poll.registry()) {
-                    self.terminal.answer(&why);
-                }
+                let asked = self.look_ups.ask(peer, now, self.poll.registry());
+                self.terminal.answer(&asked.err().unwrap_or_else(|| format!("looking up {text}")));
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::mem;
+use std::time::Instant;
 
 use super::backlog::Backlog;
 use super::completion::{self, Known};
@@ -13,7 +14,7 @@ use super::layout::{Line, columns_at_most, cut_to_columns};
 use super::raw::Claim;
 use super::screen::Screen;
 use super::style::{OFF, OWN};
-use crate::limits::DRAW_TURN_BYTES;
+use crate::limits::{DRAW_TURN_BYTES, FOREGROUND_LOOK};
 
 /// What the user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct Interactive {
     rings: bool,
     /// What is typed may not be what is seen.
     is_stale: bool,
+    /// While the terminal is somebody else's: when it is looked whether it still is.
+    look_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +94,7 @@ impl Interactive {
             has_bell,
             rings: false,
             is_stale: true,
+            look_at: None,
         }
     }
 
@@ -215,6 +219,22 @@ impl Interactive {
             self.state = State::Away;
             self.claim.release();
         }
+    }
+
+    /// Looks now and then whether a terminal that is somebody else's is ours again.
+    pub fn handle_time(&mut self, now: Instant) {
+        if self.state != State::Away {
+            self.look_at = None;
+        } else if self.look_at.is_none_or(|at| now >= at) {
+            self.resume();
+            self.look_at = Some(now + FOREGROUND_LOOK);
+        }
+    }
+
+    /// When that is to be done.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.look_at.filter(|_| self.state == State::Away)
     }
 
     /// Takes the terminal back, if it is ours again.
