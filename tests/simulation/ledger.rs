@@ -29,6 +29,8 @@ pub struct Entry {
     uncounted: u64,
     /// Of ours, how many it did not get, as was told.
     pub undelivered: u64,
+    /// It was forgotten once, and what it lacked until then was told then.
+    pub was_forgotten: bool,
     /// The number that the next message which it says to us alone must have, at least.
     pub next_private: u64,
     /// What it is called here.
@@ -174,6 +176,7 @@ impl Ledger {
             Notice::Forgotten { who } => {
                 let entry = self.entry_mut(&base(&who.name));
                 assert_eq!(entry.standing.take(), Some(Standing::Lost), "{who} was not lost");
+                entry.was_forgotten = true;
             }
             _ => (),
         }
