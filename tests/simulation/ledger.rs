@@ -117,9 +117,8 @@ impl Ledger {
                 }
                 // Nobody counts what plain peers say to each other: a broken link can lose some.
                 let uncounted = std::mem::take(&mut entry.uncounted);
-                let is_known = |from: u64| {
-                    number <= from + uncounted || (from..number).all(|number| entry.early.contains(&number))
-                };
+                let are_early = |from: u64| (from..number).all(|number| entry.early.contains(&number));
+                let is_known = |from: u64| are_early(from) || are_early(from + uncounted);
                 let is_right = number >= expected && (is_known(expected) || entry.standing.is_none());
                 assert!(is_right, "{number} of {from} comes instead of {expected}: {entry:?}");
                 if entry.standing.is_some() && entry.next.is_none() {
