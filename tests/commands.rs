@@ -5,9 +5,11 @@ mod support;
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use support::sockets::{MESSAGE, accept, listen, message, messages, wait_until};
 use support::{Lines, Peer, read_until};
@@ -120,7 +122,7 @@ fn who_is_there_is_told() {
     alice.say("/who");
     let line = alice.notices.wait_for(", not reached yet: ");
     assert!(line.contains("again in ") || line.contains("being dialled"), "{line}");
-    bob.signal(rustix::process::Signal::KILL);
+    bob.signal(Signal::KILL);
     alice.conversation.wait_for("bob is lost");
     alice.say("one more");
     alice.say("/who");
@@ -269,7 +271,8 @@ fn the_readme_shows_a_bot_that_works() {
     let script = bot.replace("host:5000", &alice.address().to_string());
     let mut command = Command::new("sh");
     command.args(["-c", &script]).env("PATH", path).env("PEER", support::PROGRAM).current_dir(&folder);
-    let bot = Peer::run(&mut command);
+    // All three programs of it are ended as one.
+    let bot = Peer::run(command.process_group(0));
     alice.conversation.wait_for("bot has joined");
     alice.say("what is the !time");
     alice.say("!time");
@@ -277,6 +280,7 @@ fn the_readme_shows_a_bot_that_works() {
     assert!(line.contains("bot: it is ") && line.ends_with(", alice"), "{line}");
     alice.end_input();
     assert_eq!(alice.exit_code(), 0);
+    kill_process_group(Pid::from_child(&bot.child), Signal::KILL).expect("it runs");
     drop(bot);
     fs::remove_dir_all(folder).expect("our folder");
 }
@@ -379,10 +383,10 @@ fn who_has_not_what_is_sent_is_told() {
     bot.notices.wait_for(&format!("not everybody has it, as far as is known: {nobody}"));
     alice.conversation.wait_for("bot has left");
     // One that is stopped looks like a plain peer that is silent.
-    alice.signal(rustix::process::Signal::STOP);
+    alice.signal(Signal::STOP);
     let mut bot = Peer::start(&["-n", "bot", "--send", "two", "0", &address]);
     bot.notices.wait_for(&format!("{address} has said nothing"));
-    alice.signal(rustix::process::Signal::CONT);
+    alice.signal(Signal::CONT);
     alice.conversation.wait_for(": two");
     bot.exit_code();
 }
