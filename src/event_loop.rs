@@ -222,9 +222,11 @@ impl EventLoop {
             match signal {
                 // A file at its limit: writing to it fails as well, and that is where it is handled.
                 SIGXFSZ => continue,
-                // It tells that something has changed, and not what.
+                // They tell that something has changed, and not what.
                 SIGWINCH | SIGCONT => {
-                    self.terminal.resume();
+                    if signal == SIGCONT {
+                        self.terminal.go_on();
+                    }
                     self.terminal.resize();
                     continue;
                 }

@@ -210,6 +210,13 @@ impl Terminal {
         }
     }
 
+    /// We were stopped, and go on.
+    pub fn go_on(&mut self) {
+        if let Face::Interactive(user) = &mut self.face {
+            user.go_on(self.conversation.queue());
+        }
+    }
+
     /// Takes the terminal back, since we go on.
     pub fn resume(&mut self) {
         if let Face::Interactive(user) = &mut self.face {

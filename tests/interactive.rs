@@ -9,7 +9,7 @@ use std::{env, io};
 
 use groupchat::terminal::layout::Size;
 use groupchat::terminal::raw::Claim;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use support::sockets::{EXIT, MESSAGE, accept, listen, message, messages, wait_until};
 use support::window::Window;
 use support::{PROGRAM, read_to_end, read_until};
@@ -264,6 +264,46 @@ fn who_is_started_in_the_background_chats_on_and_can_be_brought_to_the_front() {
     window.wait_for_rows(&["alice> |"]);
     window.press("now\r");
     check_said(&mut stream, "now");
+    leave(window, stream);
+}
+
+#[test]
+fn who_is_stopped_without_being_told_goes_on_where_it_was() {
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    window.press("draft");
+    window.wait_for_rows(&["alice> draft|"]);
+    window.signal(Signal::STOP);
+    say(&mut stream, "bob", "are you there?");
+    window.signal(Signal::CONT);
+    window.wait_for("bob: are you there?\nalice> draft");
+    window.wait_for_rows(&["alice> draft|"]);
+    window.look(|screen| assert_eq!(screen.contents().matches("alice>").count(), 1));
+    window.press("\x15");
+    leave(window, stream);
+}
+
+#[test]
+fn who_is_stopped_without_being_told_leaves_the_terminal_to_the_shell() {
+    let (listener, address) = listen();
+    let script =
+        format!("set -m; \"$0\" -n alice --color=never 0 {address}; echo stopped; read key; fg; exit $?");
+    let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
+    let mut stream = accept(&listener);
+    window.press("draft");
+    window.wait_for_rows(&["alice> draft|"]);
+    let children = format!("/proc/{0}/task/{0}/children", window.pid());
+    let children = std::fs::read_to_string(children).expect("a process");
+    let peer = children.trim().parse().ok().and_then(Pid::from_raw).expect("one child");
+    kill_process(peer, Signal::STOP).expect("it runs");
+    window.wait_for("stopped");
+    // In the background now, it neither draws nor reads.
+    kill_process(peer, Signal::CONT).expect("it is there");
+    say(&mut stream, "bob", "are you there?");
+    window.press("key\n");
+    window.wait_for("bob: are you there?");
+    window.wait_for_rows(&["alice> draft|"]);
+    window.press("\r");
+    check_said(&mut stream, "draft");
     leave(window, stream);
 }
 

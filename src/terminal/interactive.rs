@@ -221,6 +221,20 @@ impl Interactive {
         }
     }
 
+    /// We were stopped, perhaps without being told, and go on: by now the terminal may be somebody else's,
+    /// or may have been.
+    pub fn go_on(&mut self, out: &mut Vec<u8>) {
+        match self.state {
+            State::Here if self.claim.renew() => {
+                self.screen.erase(out);
+                self.is_stale = true;
+            }
+            State::Here => self.state = State::Away,
+            State::Away => self.resume(),
+            State::Over => (),
+        }
+    }
+
     /// Looks now and then whether a terminal that is somebody else's is ours again.
     pub fn handle_time(&mut self, now: Instant) {
         if self.state != State::Away {

@@ -58,6 +58,12 @@ impl Claim {
         lock(&self.held, Held::take)
     }
 
+    /// Makes it anew, since somebody else may have used the terminal. Returns whether it is still made: not
+    /// in the background, where the terminal is left to whoever has it now.
+    pub fn renew(&self) -> bool {
+        lock(&self.held, Held::renew)
+    }
+
     /// Whether it is made.
     #[must_use]
     pub fn is_taken(&self) -> bool {
@@ -97,6 +103,19 @@ impl Held {
             return false;
         }
         let Ok(original) = tcgetattr(&self.input) else { return false };
+        let is_taken = self.make_raw(&original);
+        self.original = is_taken.then_some(original);
+        is_taken
+    }
+
+    fn renew(&mut self) -> bool {
+        let Some(original) = self.original.take().filter(|_| self.is_in_foreground()) else { return false };
+        let is_taken = self.make_raw(&original);
+        self.original = Some(original);
+        is_taken
+    }
+
+    fn make_raw(&mut self, original: &Termios) -> bool {
         let mut raw = original.clone();
         raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
         raw.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::ISTRIP;
@@ -105,7 +124,6 @@ impl Held {
         if tcsetattr(&self.input, OptionalActions::Now, &raw).is_err() {
             return false;
         }
-        self.original = Some(original);
         self.write(PASTE_MARKS_ON);
         true
     }
