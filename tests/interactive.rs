@@ -9,7 +9,7 @@ use std::{env, io};
 
 use groupchat::terminal::layout::Size;
 use groupchat::terminal::raw::Claim;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use support::sockets::{EXIT, MESSAGE, accept, listen, message, messages, wait_until};
 use support::window::Window;
 use support::{PROGRAM, read_to_end, read_until};
@@ -282,6 +282,7 @@ fn who_is_stopped_without_being_told_goes_on_where_it_was() {
     leave(window, stream);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn who_is_stopped_without_being_told_leaves_the_terminal_to_the_shell() {
     let (listener, address) = listen();
@@ -293,11 +294,11 @@ fn who_is_stopped_without_being_told_leaves_the_terminal_to_the_shell() {
     window.wait_for_rows(&["alice> draft|"]);
     let children = format!("/proc/{0}/task/{0}/children", window.pid());
     let children = std::fs::read_to_string(children).expect("a process");
-    let peer = children.trim().parse().ok().and_then(Pid::from_raw).expect("one child");
-    kill_process(peer, Signal::STOP).expect("it runs");
+    let peer = children.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("one child");
+    rustix::process::kill_process(peer, Signal::STOP).expect("it runs");
     window.wait_for("stopped");
     // In the background now, it neither draws nor reads.
-    kill_process(peer, Signal::CONT).expect("it is there");
+    rustix::process::kill_process(peer, Signal::CONT).expect("it is there");
     say(&mut stream, "bob", "are you there?");
     window.press("key\n");
     window.wait_for("bob: are you there?");

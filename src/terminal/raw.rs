@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::mem;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,7 +25,8 @@ pub struct Claim {
 struct Held {
     input: File,
     output: File,
-    /// What to go back to; `None` while the terminal is as it was.
+    is_taken: bool,
+    /// What to go back to, until that is done.
     original: Option<Termios>,
 }
 
@@ -40,7 +42,7 @@ impl Claim {
     /// What the system says.
     pub fn new(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<Self> {
         let [input, output] = [input, output].map(|descriptor| descriptor.try_clone_to_owned());
-        let held = Held { input: input?.into(), output: output?.into(), original: None };
+        let held = Held { input: input?.into(), output: output?.into(), is_taken: false, original: None };
         let held = Arc::new(Mutex::new(held));
         let in_panic = Arc::clone(&held);
         let hook = std::panic::take_hook();
@@ -67,7 +69,7 @@ impl Claim {
     /// Whether it is made.
     #[must_use]
     pub fn is_taken(&self) -> bool {
-        lock(&self.held, |held| held.original.is_some())
+        lock(&self.held, |held| held.is_taken)
     }
 
     /// Gives the terminal back as it was.
@@ -96,23 +98,24 @@ fn lock<T>(held: &Mutex<Held>, act: impl FnOnce(&mut Held) -> T) -> T {
 
 impl Held {
     fn take(&mut self) -> bool {
-        if self.original.is_some() {
+        if self.is_taken {
             return true;
         }
         if !self.is_in_foreground() {
             return false;
         }
-        let Ok(original) = tcgetattr(&self.input) else { return false };
-        let is_taken = self.make_raw(&original);
-        self.original = is_taken.then_some(original);
-        is_taken
+        // A shell may have left it as it was when we were stopped without being told.
+        let Some(original) = self.original.take().or_else(|| tcgetattr(&self.input).ok()) else {
+            return false;
+        };
+        self.is_taken = self.make_raw(&original);
+        self.original = Some(original);
+        self.is_taken
     }
 
     fn renew(&mut self) -> bool {
-        let Some(original) = self.original.take().filter(|_| self.is_in_foreground()) else { return false };
-        let is_taken = self.make_raw(&original);
-        self.original = Some(original);
-        is_taken
+        self.is_taken = false;
+        self.take()
     }
 
     fn make_raw(&mut self, original: &Termios) -> bool {
@@ -129,6 +132,9 @@ impl Held {
     }
 
     fn release(&mut self) {
+        if !mem::replace(&mut self.is_taken, false) {
+            return;
+        }
         let Some(original) = self.original.take() else { return };
         // Whoever is in the foreground instead has made the terminal its own; and touching it would
         // stop us.
