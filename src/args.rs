@@ -19,16 +19,16 @@ use crate::command::{COMMANDS, Entry};
 use crate::error::Error;
 use crate::event_loop::Config;
 use crate::limits::HISTORY_DEFAULT;
-use crate::look_up;
 use crate::name;
 use crate::protocol::Peer;
 use crate::protocol::frame::Framing;
-use crate::terminal::View;
-use crate::terminal::visible::is_visible;
+use crate::resolver;
+use crate::terminal::UiOptions;
+use crate::terminal::sanitize::is_clean;
 
 /// What the user wants to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Invocation {
     /// To chat.
     Run(Box<Config>),
     /// To know where this peer is: on standard output, an address a line.
@@ -118,16 +118,16 @@ struct Arguments {
 /// # Errors
 ///
 /// [`Error::Argument`].
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Error> {
     let arguments: Vec<_> = arguments.into_iter().collect();
     if let Some(argument) = arguments.iter().find(|argument| argument.to_str().is_none()) {
         return Err(Error::Argument(format!("argument '{}' is not UTF-8", argument.to_string_lossy())));
     }
     if let [_, option, peer] = arguments.as_slice()
-        && option == look_up::OPTION
+        && option == resolver::OPTION
     {
         let peer = address::parse(&peer.to_string_lossy());
-        return peer.map(Asked::LookUp).map_err(Error::Argument);
+        return peer.map(Invocation::LookUp).map_err(Error::Argument);
     }
     let parsed = Arguments::command().try_get_matches_from(arguments).and_then(|matches| {
         let alone = asked_alone(&matches);
@@ -137,7 +137,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
         Ok(Err(arguments)) => arguments,
         Ok(Ok(asked)) => return Ok(asked),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Asked::Text(error.render().to_string()));
+            return Ok(Invocation::Text(error.render().to_string()));
         }
         Err(error) => return Err(Error::Argument(one_sentence(&error))),
     };
@@ -163,17 +163,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Err
         // As on no-color.org: whatever it holds, if it is not empty.
         _ => env::var_os("NO_COLOR").filter(|value| !value.is_empty()).map(|_| false),
     };
-    let view = View { has_colors, has_bell: !arguments.no_bell, time_format, is_json: json };
+    let view = UiOptions { has_colors, has_bell: !arguments.no_bell, time_format, is_json: json };
     let config = Config { port, bind, name, framing, stay, plain, history, peers, send, view, log };
-    Ok(Asked::Run(config.into()))
+    Ok(Invocation::Run(config.into()))
 }
 
 /// What some options ask for, which stand alone.
-fn asked_alone(matches: &ArgMatches) -> Option<Asked> {
+fn asked_alone(matches: &ArgMatches) -> Option<Invocation> {
     if let Some(shell) = matches.get_one::<String>("completions") {
-        return Some(Asked::Text(completions(shell)));
+        return Some(Invocation::Text(completions(shell)));
     }
-    matches.get_flag("man").then(|| Asked::Text(manual()))
+    matches.get_flag("man").then(|| Invocation::Text(manual()))
 }
 
 /// What clap says, without the paragraphs behind the error, on one line.
@@ -215,7 +215,7 @@ fn parse_time_format(text: &str) -> Result<String, String> {
         );
     }
     let shown = Local::now().format_with_items(items.iter()).to_string();
-    if shown.trim().is_empty() || !is_visible(&shown) {
+    if shown.trim().is_empty() || !is_clean(&shown) {
         return Err("times written so cannot be seen".to_owned());
     }
     Ok(text.to_owned())

@@ -16,20 +16,20 @@ use signal_hook_mio::v1_0::Signals;
 
 use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
-use crate::limits::{EVENTS, SAY_TURN_BYTES, SEND};
-use crate::look_up::LookUps;
+use crate::limits::{EVENTS, SAY_TURN_BYTES, SEND_TIMEOUT};
 use crate::protocol::frame::Framing;
 use crate::protocol::{Peer, Setup};
+use crate::resolver::Resolver;
 use crate::server::Server;
-use crate::terminal::record::Record;
-use crate::terminal::{Terminal, Tokens, Typed, View};
+use crate::terminal::logfile::LogFile;
+use crate::terminal::{Terminal, Tokens, UiOptions, UserAction};
 
 /// Clients are registered under their ids, which are small; all else stands at the other end.
 const SERVER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
 const TERMINAL: Tokens =
     Tokens { input: Token(usize::MAX - 2), output: Token(usize::MAX - 3), error: Token(usize::MAX - 4) };
-const LOOK_UPS: Token = Token(usize::MAX - 5);
+const RESOLVER: Token = Token(usize::MAX - 5);
 
 /// How to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct Config {
     /// What is said instead of what is typed; then everything ends when the peers have it.
     pub send: Vec<String>,
     /// How the user is talked with.
-    pub view: View,
+    pub view: UiOptions,
     /// The file to which the conversation is appended.
     pub log: Option<PathBuf>,
 }
@@ -91,13 +91,13 @@ struct EventLoop {
     signals: Signals,
     peer: GroupPeer,
     terminal: Terminal,
-    look_ups: LookUps,
+    resolver: Resolver,
     phase: Phase,
     stay: bool,
     /// Everything is said, and the peers are to have it before we leave.
     is_sending: bool,
     /// Lines of a script that were no commands, and were not said.
-    refused: u64,
+    failed_commands: u64,
     /// What those have not who were to have it, when we left.
     unsent: Option<String>,
     /// What the last turn asked for: `None` is until something happens.
@@ -108,7 +108,7 @@ impl EventLoop {
     fn new(config: Config) -> Result<Self, Error> {
         let Config { port, bind, name, framing, stay, plain, history, peers, send, view, log } = config;
         let record = log.map(|path| {
-            let record = Record::open(&path);
+            let record = LogFile::open(&path);
             record.map_err(|error| {
                 Error::Argument(format!("cannot record to '{}': {}", path.display(), reason(&error)))
             })
@@ -137,16 +137,16 @@ impl EventLoop {
             signals,
             peer: GroupPeer::new(server, setup, now),
             terminal,
-            look_ups: LookUps::new(LOOK_UPS, None),
+            resolver: Resolver::new(RESOLVER, None),
             phase: if takes_input { Phase::Talking } else { Phase::InputEnded { at: now } },
             stay,
             is_sending: !takes_input,
-            refused: 0,
+            failed_commands: 0,
             unsent: None,
             // The first turn does all that needs no event.
             next_wait: Some(Duration::ZERO),
         };
-        event_loop.terminal.tell_listening(event_loop.peer.id(), address);
+        event_loop.terminal.show_listening(event_loop.peer.id(), address);
         send.iter().for_each(|text| event_loop.say(text));
         Ok(event_loop)
     }
@@ -159,7 +159,7 @@ impl EventLoop {
         self.peer.flush(now);
         self.show();
         self.terminal.flush(now);
-        self.next_wait = self.ask();
+        self.next_wait = self.next_timeout();
         self.peer.reap(self.poll.registry());
         if self.peer.has_left() && self.peer.readable_count() == 0 && self.terminal.is_done(now) {
             self.phase = Phase::Over;
@@ -183,7 +183,7 @@ impl EventLoop {
             match event.token() {
                 SERVER => self.peer.handle_server_event(),
                 SIGNALS => has_signals = true,
-                LOOK_UPS => self.look_ups.handle_event(now, self.poll.registry()),
+                RESOLVER => self.resolver.handle_event(now, self.poll.registry()),
                 token if token >= TERMINAL.error => self.terminal.handle_event(event),
                 _ => self.peer.handle_client_event(event, now),
             }
@@ -193,7 +193,7 @@ impl EventLoop {
         }
         self.terminal.handle_time(now);
         self.peer.handle_time(now, self.poll.registry());
-        self.take_look_ups(now);
+        self.take_resolved(now);
         self.take_from_peers(now);
         self.take_lines(now);
         if self.nobody_reads() || self.is_done(now) {
@@ -205,8 +205,8 @@ impl EventLoop {
     /// Whether there is no more to say, and nothing to wait for.
     fn is_done(&self, now: Instant) -> bool {
         let Phase::InputEnded { at } = self.phase else { return false };
-        let is_waiting = self.is_sending && now < at + SEND && !self.peer.still_owed().is_empty();
-        !is_waiting && self.look_ups.is_idle() && !self.peer.is_reaching_out(now, at)
+        let is_waiting = self.is_sending && now < at + SEND_TIMEOUT && !self.peer.still_owed().is_empty();
+        !is_waiting && self.resolver.is_idle() && !self.peer.is_reaching_out(now, at)
     }
 
     /// Whether the conversation has lost its reader, who will miss nothing if we leave.
@@ -278,26 +278,26 @@ impl EventLoop {
         let shows_own = self.terminal.shows_own();
         let (mut at, mut may_read) = (None, true);
         while self.phase == Phase::Talking && self.peer.said() <= limit {
-            match self.terminal.next_typed() {
+            match self.terminal.next_action() {
                 // Most of what a script says is neither a command nor seen here.
-                Some(Typed::Line(line)) if !shows_own && !line.starts_with('/') => {
+                Some(UserAction::Line(line)) if !shows_own && !line.starts_with('/') => {
                     if !line.is_empty() {
                         // All that was read at once was said at once.
                         let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
                         self.peer.say(&line, at);
                     }
                 }
-                Some(Typed::Line(line)) => {
+                Some(UserAction::Line(line)) => {
                     let line = line.into_owned();
                     self.take_line(&line, now);
                 }
-                Some(Typed::Hint(sentence)) => {
+                Some(UserAction::Hint(sentence)) => {
                     let sentence = sentence.into_owned();
-                    self.terminal.answer(&sentence);
+                    self.terminal.reply(&sentence);
                 }
-                Some(Typed::Complete) => self.complete(),
-                Some(Typed::Suspend) => self.suspend(),
-                Some(Typed::Leave) => self.end_typing(now),
+                Some(UserAction::Complete) => self.complete(),
+                Some(UserAction::Suspend) => self.suspend(),
+                Some(UserAction::Leave) => self.end_typing(now),
                 None if mem::take(&mut may_read) => self.terminal.read_input(self.poll.registry()),
                 None => break,
             }
@@ -314,7 +314,7 @@ impl EventLoop {
             return self.leave(now);
         }
         self.phase = Phase::InputEnded { at: now };
-        self.terminal.tell("waiting for those who are being reached; Ctrl+C leaves at once");
+        self.terminal.report("waiting for those who are being reached; Ctrl+C leaves at once");
     }
 
     fn leave(&mut self, now: Instant) {
@@ -335,7 +335,7 @@ impl EventLoop {
 
     /// How long the next wait may be: not at all while there is something to do that no event will
     /// tell of.
-    fn ask(&self) -> Option<Duration> {
+    fn next_timeout(&self) -> Option<Duration> {
         let now = Instant::now();
         let can_take = !self.terminal.is_full() || self.phase == Phase::Leaving;
         let can_say = self.phase == Phase::Talking && self.peer.said() <= self.peer.say_limit(now);
@@ -351,10 +351,10 @@ impl EventLoop {
         let input_ended = matches!(self.phase, Phase::InputEnded { .. });
         let silence = self.peer.silence_ends(now).filter(|_| input_ended);
         let send = match self.phase {
-            Phase::InputEnded { at } if self.is_sending => Some(at + SEND),
+            Phase::InputEnded { at } if self.is_sending => Some(at + SEND_TIMEOUT),
             _ => None,
         };
-        let look_up = self.look_ups.deadline();
+        let look_up = self.resolver.deadline();
         let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave, silence, send, look_up];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(deadline.saturating_duration_since(now))
@@ -369,10 +369,13 @@ impl EventLoop {
         let unshown = (self.peer.discarded_bytes() > 0)
             .then(|| "standard output took too little: what others said last is not shown".to_owned());
         let unsent = self.unsent.map(|names| format!("not everybody has it, as far as is known: {names}"));
-        let refused = (self.refused > 0).then(|| {
-            format!("{} of the lines that began with a slash were neither obeyed nor said", self.refused)
+        let failed_commands = (self.failed_commands > 0).then(|| {
+            format!(
+                "{} of the lines that began with a slash were neither obeyed nor said",
+                self.failed_commands
+            )
         });
-        match unheard.or(unsent).or(refused).or_else(|| self.terminal.failure()).or(unshown) {
+        match unheard.or(unsent).or(failed_commands).or_else(|| self.terminal.failure()).or(unshown) {
             Some(sentence) => Err(Error::Failure(sentence)),
             None => Ok(()),
         }

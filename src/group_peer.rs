@@ -4,8 +4,6 @@
 //! What the poll says is only remembered here; accepting, reading and writing are steps of their own
 //! in the turn. Nobody is written to from inside a read.
 
-mod asked;
-
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -24,7 +22,8 @@ use crate::limits::{
     ACCEPT_TURN, DIALS_MAX, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_TURN_BYTES,
     USER_TIMEOUT,
 };
-use crate::protocol::{Attempt, ClientId, Group, Notice, Setup};
+use crate::protocol::roster::{Connecting, NotFound, NotPrivate, Participant};
+use crate::protocol::{Attempt, ClientId, Group, MemberId, Notice, Peer, Setup, Who};
 use crate::server::{Server, canonical};
 
 /// One participant: it listens, and it talks to everybody it is connected with.
@@ -271,6 +270,52 @@ impl GroupPeer {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.server.deadline().into_iter().chain(self.group.deadline()).min()
+    }
+
+    /// Says `text` to `who` alone, now or when it is back.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be said; then nothing of it was.
+    pub fn whisper(&mut self, who: &Who, text: &str, at: DateTime<FixedOffset>) -> Result<(), NotPrivate> {
+        self.group.whisper(who, text, at)
+    }
+
+    /// From now on, we are called `name`.
+    pub fn rename(&mut self, name: String) {
+        self.group.rename(name);
+    }
+
+    /// Dials one more peer.
+    pub fn connect(&mut self, peer: Peer, now: Instant) -> Connecting {
+        self.group.connect(peer, now)
+    }
+
+    /// Who we are.
+    #[must_use]
+    pub fn id(&self) -> MemberId {
+        self.group.id()
+    }
+
+    /// Everybody who takes part, or should, by name.
+    #[must_use]
+    pub fn roster(&self) -> Vec<Participant> {
+        self.group.roster()
+    }
+
+    /// Who is meant by the name with which `words` begin, and what stands behind it.
+    ///
+    /// # Errors
+    ///
+    /// That nobody is called so, or that several are.
+    pub fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), NotFound> {
+        self.group.find(words)
+    }
+
+    /// Those who are not known to have all that was said.
+    #[must_use]
+    pub fn still_owed(&self) -> Vec<Who> {
+        self.group.still_owed()
     }
 
     /// Begins to connect. Whether it worked, an event will tell.

@@ -10,7 +10,7 @@
 //! | loop | [`event_loop`] | the only place that waits; what commands do |
 //! | I/O | [`group_peer`] | the only place that reads or writes a peer's stream |
 //! | | [`server`] | the only place that accepts |
-//! | | [`look_up`] | the only place that starts another process |
+//! | | [`resolver`] | the only place that starts another process |
 //! | | [`terminal`] | the only place that reads standard input or prints; nothing a peer sent is printed unescaped |
 //! | core | [`protocol`] | no socket, clock, terminal or randomness: bytes and time go in, bytes and notices come out |
 //! | | [`command`], [`address`], [`name`] | what a line asks for, how a peer is written, what a name may be |
@@ -39,8 +39,8 @@ pub mod error;
 pub mod event_loop;
 pub mod group_peer;
 pub mod limits;
-pub mod look_up;
 pub mod name;
 pub mod protocol;
+pub mod resolver;
 pub mod server;
 pub mod terminal;

@@ -61,7 +61,7 @@ pub const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long `--send` waits until everybody has what was said: as long as somebody who takes nothing is
 /// waited for anywhere.
-pub const SEND: Duration = STALL;
+pub const SEND_TIMEOUT: Duration = STALL;
 
 /// The most of the first pause before a peer is dialled again; it doubles with every failure.
 pub const RETRY_MIN: Duration = Duration::from_millis(250);
@@ -74,13 +74,13 @@ pub const ADDRESSES_MAX: usize = 16;
 
 /// How long a name that the user types is looked up: what a resolver takes for two servers that do not
 /// answer (resolv.conf(5): 5 s each).
-pub const LOOK_UP: Duration = Duration::from_secs(10);
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names that wait to be looked up, one after the other.
-pub const LOOK_UPS_MAX: usize = 16;
+pub const LOOKUPS_MAX: usize = 16;
 
 /// What the answer to a look-up may take, in bytes: far more than [`ADDRESSES_MAX`] addresses.
-pub const LOOK_UP_BYTES_MAX: usize = 4096;
+pub const LOOKUP_REPLY_BYTES_MAX: usize = 4096;
 
 // The group.
 
@@ -214,10 +214,10 @@ pub const SEQUENCE_BYTES_MAX: usize = 32;
 pub const PASTE_LINES_ASK: usize = 21;
 
 /// Lines that the user has typed and can have again.
-pub const RECALL_LINES_MAX: usize = 1_000;
+pub const INPUT_HISTORY_LINES_MAX: usize = 1_000;
 
 /// The same, in bytes.
-pub const RECALL_BYTES_MAX: usize = 1 << 20;
+pub const INPUT_HISTORY_BYTES_MAX: usize = 1 << 20;
 
 /// Steps of editing that can be undone.
 pub const UNDO_MAX: usize = 100;
@@ -225,7 +225,7 @@ pub const UNDO_MAX: usize = 100;
 /// Conversation waiting for standard output, in bytes. From here on nothing is read from peers, so
 /// that it grows by no more than what one read of one client can add: 64 KiB of `x<MSGENCD>` become
 /// some 450 KiB of lines.
-pub const OUTPUT_BYTES: usize = 256 << 10;
+pub const STDOUT_QUEUE_BYTES: usize = 256 << 10;
 
 /// Conversation waiting for a terminal that somebody sits at, in bytes: some 10,000 lines, more than
 /// anybody reads at once. Of more, the oldest are skipped.
@@ -233,20 +233,20 @@ pub const BACKLOG_BYTES: usize = 1 << 20;
 
 /// How often it is looked whether a terminal is ours again that was somebody else's: shells do not tell
 /// a program that runs in the background when they bring it to the foreground.
-pub const FOREGROUND_LOOK: Duration = Duration::from_millis(500);
+pub const FOREGROUND_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How much of it is drawn in one turn, in bytes, more or less: what a slow terminal draws in a
 /// sixtieth of a second, so that what is typed is seen at once.
 pub const DRAW_TURN_BYTES: usize = 32 << 10;
 
 /// Conversation waiting for the file in which it is recorded, in bytes, while that cannot be written.
-pub const RECORD_BYTES: usize = 256 << 10;
+pub const LOGFILE_QUEUE_BYTES: usize = 256 << 10;
 
 /// A file that could not be written is tried again after this long.
-pub const RECORD_RETRY: Duration = Duration::from_secs(1);
+pub const LOGFILE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Notices waiting for standard error, in bytes. What does not fit is counted instead.
-pub const NOTICE_BYTES: usize = 64 << 10;
+pub const STDERR_QUEUE_BYTES: usize = 64 << 10;
 
 /// One write to a pipe or socket that is shared with others and may block: POSIX's smallest
 /// PIPE_BUF on the systems we know, for which a pipe that polls writable has room.
@@ -256,7 +256,7 @@ pub const SHARED_WRITE_BYTES: usize = 4096;
 pub const OUTPUT_TURN_BYTES: usize = 64 << 10;
 
 /// A full disk is tried again after this long.
-pub const OUTPUT_RETRY: Duration = Duration::from_secs(1);
+pub const OUTPUT_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Combining marks shown on one character; more would climb over the lines above.
 pub const MARKS_MAX: usize = 8;

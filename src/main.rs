@@ -3,21 +3,21 @@
 
 use std::process::ExitCode;
 
-use groupchat::args::{self, Asked};
+use groupchat::args::{self, Invocation};
 use groupchat::error::Error;
-use groupchat::{event_loop, look_up, terminal};
+use groupchat::{event_loop, resolver, terminal};
 
 fn main() -> ExitCode {
     let result = args::parse(std::env::args_os()).and_then(|asked| match asked {
-        Asked::Text(text) => {
+        Invocation::Text(text) => {
             terminal::print(&text);
             Ok(())
         }
-        Asked::LookUp(peer) => {
-            terminal::print(&look_up::answer(&peer));
+        Invocation::LookUp(peer) => {
+            terminal::print(&resolver::resolve_for_parent(&peer));
             Ok(())
         }
-        Asked::Run(config) => event_loop::run(*config),
+        Invocation::Run(config) => event_loop::run(*config),
     });
     let Err(error) = result else { return ExitCode::SUCCESS };
     terminal::complain(&error.to_string());

@@ -1,7 +1,7 @@
 //! What the user may be called.
 
 use crate::limits::NAME_BYTES_MAX;
-use crate::terminal::visible::is_visible;
+use crate::terminal::sanitize::is_clean;
 
 /// Whether a name can be somebody's; then it is returned.
 ///
@@ -15,7 +15,7 @@ pub fn parse(text: &str) -> Result<String, String> {
     if text.len() > NAME_BYTES_MAX {
         return Err(format!("a name has at most {NAME_BYTES_MAX} bytes"));
     }
-    if !is_visible(text) {
+    if !is_clean(text) {
         return Err("a name must not hold control characters or other invisible ones".to_owned());
     }
     Ok(text.to_owned())

@@ -2,47 +2,48 @@
 //! prints. Nothing that came from a peer is printed as it is.
 
 pub mod backlog;
-pub mod completion;
 pub mod descriptor;
 pub mod editor;
-pub mod ignored;
-pub mod input;
-pub mod interactive;
+pub mod format;
+pub mod ignore_list;
 pub mod json;
 pub mod keys;
 pub mod layout;
+pub mod line_ui;
+pub mod logfile;
 pub mod mention;
-pub mod notices;
 pub mod output;
-mod outside;
-pub mod raw;
-pub mod record;
-pub mod recorder;
+pub mod palette;
+pub mod raw_mode;
+pub mod sanitize;
 pub mod screen;
-pub mod sentence;
-mod start;
-pub mod style;
-mod telling;
-pub mod visible;
-pub mod words;
+pub mod stderr;
+pub mod stdin;
+pub mod tab_completion;
 
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::time::Instant;
 
+use chrono::{DateTime, FixedOffset, Local};
 use mio::event::Event;
 use mio::{Registry, Token};
 
-use crate::limits::{LEAVE_STALL, OUTPUT_BYTES};
-use completion::Known;
-use ignored::Ignored;
-use input::Input;
-use interactive::Interactive;
-use notices::Notices;
+use crate::limits::{LEAVE_STALL, STDOUT_QUEUE_BYTES};
+use crate::protocol::{MemberId, Notice, Who};
+use format::{Channel, Format, Formatter};
+use ignore_list::IgnoreList;
+use line_ui::{DrawOptions, LineUi};
+use logfile::{ConversationLog, LogFile};
 use output::Output;
-use recorder::Recorder;
-use words::Words;
+use raw_mode::RawModeGuard;
+use sanitize::push_sanitized;
+use stderr::Stderr;
+use stdin::Stdin;
+use tab_completion::Known;
 
-pub use interactive::Typed;
-pub use outside::{complain, print};
+pub use line_ui::UserAction;
 
 /// The poll's names for the three standard streams.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +58,7 @@ pub struct Tokens {
 
 /// How the user is talked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct UiOptions {
     /// Whether there are colours; `None` is where a terminal shows them.
     pub has_colors: Option<bool>,
     /// Whether the bell rings when the user is spoken to.
@@ -71,13 +72,13 @@ pub struct View {
 /// Standard input, output and error.
 #[derive(Debug)]
 pub struct Terminal {
-    input: Input,
+    stdin: Stdin,
     conversation: Output,
-    notices: Notices,
-    face: Face,
-    words: Words,
-    recorder: Option<Recorder>,
-    ignored: Ignored,
+    stderr: Stderr,
+    mode: OutputMode,
+    formatter: Formatter,
+    log: Option<ConversationLog>,
+    ignored: IgnoreList,
     tokens: Tokens,
     /// Since when nothing of the conversation was taken, while some waits.
     stalled_since: Option<Instant>,
@@ -85,46 +86,100 @@ pub struct Terminal {
 
 /// What standard output is.
 #[derive(Debug)]
-enum Face {
+enum OutputMode {
     /// Lines, one after the other.
     Lines,
     /// Events for scripts.
     Json,
     /// A terminal with somebody at it.
-    Interactive(Box<Interactive>),
+    LineUi(Box<LineUi>),
 }
 
 impl Terminal {
+    /// Takes over the three standard streams.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn new(
+        registry: &Registry,
+        tokens: Tokens,
+        name: String,
+        view: UiOptions,
+        log: Option<LogFile>,
+        takes_input: bool,
+    ) -> io::Result<Self> {
+        let UiOptions { has_colors, has_bell, time_format, is_json } = view;
+        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+        let conversation = Output::new(stdout.as_fd(), registry, tokens.output)?;
+        let stderr = if is_json || descriptor::is_same_place(stdout.as_fd(), stderr.as_fd()) {
+            None
+        } else {
+            Some(Output::new(stderr.as_fd(), registry, tokens.error)?)
+        };
+        let stdin_lines = Stdin::new(registry, tokens.input)?;
+        let is_screen = descriptor::can_draw(stdout.as_fd());
+        let has_colors = has_colors.unwrap_or(is_screen);
+        let is_interactive = takes_input && !is_json && is_screen && stdin.is_terminal();
+        let look = Format {
+            has_colors,
+            tells_days: is_interactive && time_format.is_none(),
+            finds_mentions: has_colors || is_interactive,
+            time_format: time_format.unwrap_or_else(|| Format::time_format(is_interactive).to_owned()),
+        };
+        let mode = if is_interactive {
+            let claim = RawModeGuard::new(stdin.as_fd(), stdout.as_fd())?;
+            let manner = DrawOptions { has_colors, has_bell, reflows: descriptor::reflows() };
+            OutputMode::LineUi(LineUi::new(claim, name.clone(), manner).into())
+        } else if is_json {
+            OutputMode::Json
+        } else {
+            OutputMode::Lines
+        };
+        let now = Local::now();
+        Ok(Self {
+            stdin: stdin_lines,
+            conversation,
+            stderr: Stderr::new(stderr),
+            mode,
+            formatter: Formatter::new(look, name.clone(), now),
+            log: log.map(|file| ConversationLog::new(file, name, now)),
+            ignored: IgnoreList::default(),
+            tokens,
+            stalled_since: None,
+        })
+    }
+
     /// The poll says something of one of the streams.
     pub fn handle_event(&mut self, event: &Event) {
         let token = event.token();
         if token == self.tokens.input {
-            self.input.handle_event();
+            self.stdin.handle_event();
         } else if token == self.tokens.output {
             self.conversation.handle_event(event);
-        } else if let Some(notices) = self.notices.own() {
-            notices.handle_event(event);
+        } else if let Some(stderr) = self.stderr.own() {
+            stderr.handle_event(event);
         }
     }
 
     /// Those of whom nothing is shown.
-    pub fn ignored(&mut self) -> &mut Ignored {
+    pub fn ignored(&mut self) -> &mut IgnoreList {
         &mut self.ignored
     }
 
     /// Whether what the user says is shown or recorded.
     #[must_use]
     pub fn shows_own(&self) -> bool {
-        self.is_interactive() || self.recorder.is_some()
+        self.is_interactive() || self.log.is_some()
     }
 
     /// The user has another name.
     pub fn set_name(&mut self, name: &str) {
-        self.words.set_own_name(name.to_owned());
-        if let Some(recorder) = &mut self.recorder {
-            recorder.set_own_name(name.to_owned());
+        self.formatter.set_own_name(name.to_owned());
+        if let Some(log) = &mut self.log {
+            log.set_own_name(name.to_owned());
         }
-        if let Face::Interactive(user) = &mut self.face {
+        if let OutputMode::LineUi(user) = &mut self.mode {
             user.set_name(name.to_owned());
         }
     }
@@ -132,14 +187,14 @@ impl Terminal {
     /// Whether somebody sits at a terminal and types.
     #[must_use]
     pub fn is_interactive(&self) -> bool {
-        matches!(self.face, Face::Interactive(_))
+        matches!(self.mode, OutputMode::LineUi(_))
     }
 
     /// Whether so much conversation waits that no more should be taken in.
     #[must_use]
     pub fn is_full(&self) -> bool {
         // Of what a terminal is too slow for, some is skipped.
-        !self.is_interactive() && self.conversation.waiting_bytes() >= OUTPUT_BYTES
+        !self.is_interactive() && self.conversation.waiting_bytes() >= STDOUT_QUEUE_BYTES
     }
 
     /// Whether nobody will read the conversation any more.
@@ -149,16 +204,16 @@ impl Terminal {
     }
 
     /// The next thing that the user wants, if there is one.
-    pub fn next_typed(&mut self) -> Option<Typed<'_>> {
-        match &mut self.face {
-            Face::Interactive(user) => user.poll(),
-            _ => self.input.next_line().map(Typed::Line),
+    pub fn next_action(&mut self) -> Option<UserAction<'_>> {
+        match &mut self.mode {
+            OutputMode::LineUi(user) => user.poll(),
+            _ => self.stdin.next_line().map(UserAction::Line),
         }
     }
 
     /// Completes the word that the user has begun.
     pub fn complete(&mut self, known: Known<'_>) {
-        if let Face::Interactive(user) = &mut self.face {
+        if let OutputMode::LineUi(user) = &mut self.mode {
             user.complete(known);
         }
     }
@@ -166,44 +221,44 @@ impl Terminal {
     /// Whether there may be a line, or something to read, that no event will tell of.
     #[must_use]
     pub fn has_input(&self) -> bool {
-        match &self.face {
-            Face::Interactive(user) => user.has_typed() || user.is_here() && self.input.is_ready(),
-            _ => self.input.is_ready(),
+        match &self.mode {
+            OutputMode::LineUi(user) => user.has_typed() || user.is_here() && self.stdin.is_ready(),
+            _ => self.stdin.is_ready(),
         }
     }
 
     /// Whether there is no more input and every line was taken.
     #[must_use]
     pub fn is_input_over(&self) -> bool {
-        self.input.is_over()
+        self.stdin.is_over()
     }
 
     /// Reads what was typed, once.
     pub fn read_input(&mut self, registry: &Registry) {
-        if let Face::Interactive(user) = &self.face
+        if let OutputMode::LineUi(user) = &self.mode
             && !user.is_here()
         {
             // It would be somebody else's, and the system would stop us for it.
             return;
         }
-        if let Some(trouble) = self.input.read(registry) {
-            self.tell(&trouble);
+        if let Some(trouble) = self.stdin.read(registry) {
+            self.report(&trouble);
         }
-        if let Face::Interactive(user) = &mut self.face {
-            user.handle_bytes(self.input.take_bytes());
+        if let OutputMode::LineUi(user) = &mut self.mode {
+            user.handle_bytes(self.stdin.take_bytes());
         }
     }
 
     /// The terminal may have another size.
     pub fn resize(&mut self) {
-        if let Face::Interactive(user) = &mut self.face {
+        if let OutputMode::LineUi(user) = &mut self.mode {
             user.resize(self.conversation.queue());
         }
     }
 
     /// Gives the terminal to somebody else, since we are about to be stopped.
     pub fn stop(&mut self, now: Instant) {
-        if let Face::Interactive(user) = &mut self.face {
+        if let OutputMode::LineUi(user) = &mut self.mode {
             user.erase(self.conversation.queue());
             self.conversation.flush(now);
             user.stop();
@@ -212,21 +267,21 @@ impl Terminal {
 
     /// We were stopped, and go on.
     pub fn go_on(&mut self) {
-        if let Face::Interactive(user) = &mut self.face {
+        if let OutputMode::LineUi(user) = &mut self.mode {
             user.go_on(self.conversation.queue());
         }
     }
 
     /// Takes the terminal back, since we go on.
     pub fn resume(&mut self) {
-        if let Face::Interactive(user) = &mut self.face {
+        if let OutputMode::LineUi(user) = &mut self.mode {
             user.resume();
         }
     }
 
     /// Does what is to be done without an event.
     pub fn handle_time(&mut self, now: Instant) {
-        if let Face::Interactive(user) = &mut self.face {
+        if let OutputMode::LineUi(user) = &mut self.mode {
             user.handle_time(now);
         }
     }
@@ -234,28 +289,28 @@ impl Terminal {
     /// Whether there is something to show that no event will tell of.
     #[must_use]
     pub fn has_more_to_show(&self) -> bool {
-        let Face::Interactive(user) = &self.face else { return false };
+        let OutputMode::LineUi(user) = &self.mode else { return false };
         user.has_more() && self.conversation.waiting_bytes() == 0 && !self.is_closed()
     }
 
     /// Writes what is queued, as far as it is taken.
     pub fn flush(&mut self, now: Instant) {
-        if let Some(sentence) = self.notices.poll_unshown(&self.conversation) {
-            self.tell(&sentence);
+        if let Some(sentence) = self.stderr.poll_unshown(&self.conversation) {
+            self.report(&sentence);
         }
-        if let Face::Interactive(user) = &mut self.face
+        if let OutputMode::LineUi(user) = &mut self.mode
             && self.conversation.waiting_bytes() == 0
             && self.conversation.closed().is_none()
         {
             user.draw(self.conversation.queue());
         }
         let mut took = self.conversation.flush(now);
-        if let Some(sentence) = self.notices.poll_full(&self.conversation) {
-            self.tell(&sentence);
+        if let Some(sentence) = self.stderr.poll_full(&self.conversation) {
+            self.report(&sentence);
         }
-        took += self.notices.own().map_or(0, |notices| notices.flush(now));
-        if let Some(trouble) = self.recorder.as_mut().and_then(|recorder| recorder.flush(now)) {
-            self.tell(&trouble);
+        took += self.stderr.own().map_or(0, |stderr| stderr.flush(now));
+        if let Some(trouble) = self.log.as_mut().and_then(|log| log.flush(now)) {
+            self.report(&trouble);
         }
         if self.waiting_bytes() == 0 {
             self.stalled_since = None;
@@ -267,15 +322,15 @@ impl Terminal {
     /// When something is to be done without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let notices = self.notices.output().and_then(Output::deadline);
-        let record = self.recorder.as_ref().and_then(Recorder::deadline);
-        let user = if let Face::Interactive(user) = &self.face { user.deadline() } else { None };
-        [self.conversation.deadline(), notices, record, user].into_iter().flatten().min()
+        let stderr = self.stderr.output().and_then(Output::deadline);
+        let record = self.log.as_ref().and_then(ConversationLog::deadline);
+        let user = if let OutputMode::LineUi(user) = &self.mode { user.deadline() } else { None };
+        [self.conversation.deadline(), stderr, record, user].into_iter().flatten().min()
     }
 
     /// The user types nothing more: the terminal is as it was.
     pub fn give_back(&mut self) {
-        if let Face::Interactive(user) = &mut self.face {
+        if let OutputMode::LineUi(user) = &mut self.mode {
             user.leave(self.conversation.queue());
         }
     }
@@ -304,19 +359,124 @@ impl Terminal {
         let bytes = self.conversation_bytes();
         match (self.conversation.closed(), self.conversation.full()) {
             (Some(Some(why)), _) => Some(format!("cannot write standard output: {why}")),
-            (Some(None), _) => self.recorder.as_ref().and_then(Recorder::failure),
-            (None, _) if bytes == 0 => self.recorder.as_ref().and_then(Recorder::failure),
+            (Some(None), _) => self.log.as_ref().and_then(ConversationLog::failure),
+            (None, _) if bytes == 0 => self.log.as_ref().and_then(ConversationLog::failure),
             (None, Some(why)) => Some(format!("cannot write standard output: {why}; {bytes} bytes are lost")),
             (None, None) => Some(format!("nobody reads standard output; {bytes} bytes are lost")),
         }
     }
 
     fn conversation_bytes(&self) -> usize {
-        let backlog = if let Face::Interactive(user) = &self.face { user.waiting_bytes() } else { 0 };
+        let backlog = if let OutputMode::LineUi(user) = &self.mode { user.waiting_bytes() } else { 0 };
         self.conversation.waiting_bytes() + backlog
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.conversation_bytes() + self.notices.output().map_or(0, Output::waiting_bytes)
+        self.conversation_bytes() + self.stderr.output().map_or(0, Output::waiting_bytes)
+    }
+
+    /// Shows a notice where it belongs.
+    pub fn show(&mut self, notice: &Notice) {
+        if self.ignored.is_theirs(notice) {
+            return;
+        }
+        if let Some(log) = &mut self.log {
+            log.push(notice);
+        }
+        match (&mut self.mode, format::channel(notice)) {
+            _ if self.conversation.closed().is_some() => (),
+            (OutputMode::Json, _) => json::push(notice, self.conversation.queue()),
+            (OutputMode::Lines, Channel::Stdout) => {
+                self.formatter.push(notice, self.conversation.queue());
+            }
+            (OutputMode::LineUi(user), Channel::Stdout) => {
+                let mut lines = Vec::new();
+                let concerns_user = self.formatter.push(notice, &mut lines);
+                user.push(&lines);
+                if concerns_user {
+                    user.ring();
+                }
+            }
+            (_, Channel::Stderr) => self.report(&format::sentence(notice)),
+        }
+    }
+
+    /// Shows what the user said, where it is not seen already: to everybody, or `to` one alone.
+    pub fn show_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
+        if let Some(log) = &mut self.log {
+            log.push_own(at, to, text);
+        }
+        if let OutputMode::LineUi(user) = &mut self.mode {
+            let mut lines = Vec::new();
+            self.formatter.push_own(at, to, text, &mut lines);
+            user.push(&lines);
+        }
+    }
+
+    /// Tells the user something: on standard error, if it leads elsewhere.
+    pub fn report(&mut self, sentence: &str) {
+        let mut line = Vec::new();
+        match (&mut self.mode, self.stderr.is_apart()) {
+            (OutputMode::Json, _) => {
+                json::push_report(sentence, &mut line);
+                self.stderr.push(&line, &mut self.conversation);
+            }
+            (OutputMode::LineUi(user), false) => {
+                self.formatter.push_report(sentence, &mut line);
+                user.push(&line);
+            }
+            _ => {
+                push_sanitized(sentence, &mut line);
+                line.push(b'\n');
+                self.stderr.push(&line, &mut self.conversation);
+            }
+        }
+    }
+
+    /// Tells that the chat has begun.
+    pub fn show_listening(&mut self, id: MemberId, address: SocketAddr) {
+        match self.mode {
+            OutputMode::Json => {
+                json::push_listening(self.formatter.own_name(), id, address, self.conversation.queue())
+            }
+            _ => self.report(&format!("listening on {address}")),
+        }
+    }
+
+    /// Tells of somebody who is there: to scripts in their way.
+    pub fn show_member(&mut self, who: &Who, member: &json::Member, sentence: &str) {
+        match self.mode {
+            OutputMode::Json => json::push_member(who, member, self.conversation.queue()),
+            _ => self.reply(sentence),
+        }
+    }
+
+    /// Answers the user: where it was asked, or on standard error.
+    pub fn reply(&mut self, sentence: &str) {
+        if let OutputMode::LineUi(user) = &mut self.mode {
+            let mut line = Vec::new();
+            self.formatter.push_report(sentence, &mut line);
+            user.push(&line);
+        } else {
+            self.report(sentence);
+        }
+    }
+}
+
+/// Prints `text` to standard output, before or without a chat.
+pub fn print(text: &str) {
+    // Who closed it does not want it.
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints why the program ends to standard error, if it takes that while we have patience.
+pub fn complain(sentence: &str) {
+    let mut line = b"groupchat: ".to_vec();
+    push_sanitized(sentence, &mut line);
+    line.push(b'\n');
+    let mut stderr = io::stderr();
+    if descriptor::is_writable_within(stderr.as_fd(), LEAVE_STALL) {
+        // There is nobody else to tell.
+        let _ = stderr.write_all(&line);
     }
 }

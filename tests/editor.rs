@@ -1,9 +1,9 @@
 //! The line editor by property: whatever bytes a terminal sends, in whatever pieces.
 
 use groupchat::limits::LINE_BYTES_MAX;
-use groupchat::terminal::completion::Completion;
-use groupchat::terminal::editor::{Answer, Editor};
+use groupchat::terminal::editor::{Editor, Outcome};
 use groupchat::terminal::keys::{Key, Keys};
+use groupchat::terminal::tab_completion::Completion;
 use proptest::prelude::*;
 use unicode_segmentation::GraphemeCursor;
 
@@ -74,7 +74,7 @@ proptest! {
         let mut editor = Editor::default();
         for key in keys_of([bytes.as_slice()]) {
             let is_tab = key == Key::Tab;
-            if editor.press(key) == Answer::Complete && is_tab {
+            if editor.press(key) == Outcome::Complete && is_tab {
                 let candidates = vec!["bob ".to_owned(), "\u{301}bert ".to_owned()];
                 editor.offer(Completion { from: 0, candidates });
             }
@@ -84,7 +84,7 @@ proptest! {
         for key in [Key::Ctrl('g'), Key::Char('n')] {
             editor.press(key);
         }
-        let steps = (0..=200).take_while(|_| editor.press(Key::Ctrl('_')) != Answer::Bell).count();
+        let steps = (0..=200).take_while(|_| editor.press(Key::Ctrl('_')) != Outcome::Bell).count();
         prop_assert!(steps <= 200 && is_sound(&editor));
         prop_assert!(editor.text().is_empty() || steps == 100, "{:?} is left", editor.text());
     }

@@ -345,7 +345,7 @@ fn who_reads_slowly_is_waited_for_and_loses_nothing() {
     let address = alice.address();
     let mut slow = connect_deaf(address);
     wait_for_connections(&mut alice, 1);
-    // Typed far faster than it is read, and much more than the log keeps.
+    // UserAction far faster than it is read, and much more than the log keeps.
     let lines = lines_of_a_kibibyte(4096);
     feed(alice.input.take().expect("its input"), lines.join("\n"));
     assert_eq!(messages(&read_to_end(&mut slow)), lines);

@@ -8,7 +8,7 @@ use std::os::fd::AsFd as _;
 use std::{env, io};
 
 use groupchat::terminal::layout::Size;
-use groupchat::terminal::raw::Claim;
+use groupchat::terminal::raw_mode::RawModeGuard;
 use rustix::process::Signal;
 use support::sockets::{EXIT, MESSAGE, accept, listen, message, messages, wait_until};
 use support::window::Window;
@@ -332,7 +332,8 @@ fn every_way_to_end_it_leaves_the_terminal_as_it_was() {
         let ended = window.exit_code();
         assert!(code.is_none_or(|code| code == ended), "{ended} after {keys:?} and {signal:?}");
         window.check_settings();
-        window.look(|screen| assert!(!screen.bracketed_paste(), "after {keys:?} and {signal:?}"));
+        let what = format!("no bracketed paste after {keys:?} and {signal:?}");
+        window.wait_until(&what, |screen| !screen.bracketed_paste());
     }
     check(CTRL_D, None, Some(0));
     check(CTRL_C, None, Some(0));
@@ -349,7 +350,7 @@ fn every_way_to_end_it_leaves_the_terminal_as_it_was() {
 fn a_panic_leaves_the_terminal_as_it_was() {
     const IN_WINDOW: &str = "GROUPCHAT_TEST_PANIC";
     if env::var_os(IN_WINDOW).is_some() {
-        let claim = Claim::new(io::stdin().as_fd(), io::stdout().as_fd()).expect("a terminal");
+        let claim = RawModeGuard::new(io::stdin().as_fd(), io::stdout().as_fd()).expect("a terminal");
         assert!(claim.take());
         println!("taken");
         io::stdin().read_line(&mut String::new()).expect("a terminal");

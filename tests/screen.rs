@@ -48,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         "\x1bf",
         "\x01",
         "\x05",
-        // Words and lines removed, brought back, swapped, undone.
+        // Formatter and lines removed, brought back, swapped, undone.
         "\x17",
         "\x0b",
         "\x19",

@@ -8,7 +8,7 @@ use std::process::Command;
 const LAYERS: [&[&str]; 5] = [
     &["main", "args"],
     &["event_loop"],
-    &["group_peer", "server", "terminal", "look_up", "address", "name"],
+    &["group_peer", "server", "terminal", "resolver", "address", "name"],
     &["protocol", "command"],
     &["limits", "error"],
 ];
@@ -19,15 +19,16 @@ const RESERVED: [(&str, &[&str]); 10] = [
     ("Poll::new", &["event_loop.rs"]),
     (".accept()", &["server.rs"]),
     ("ExitCode::from", &["main.rs"]),
-    ("io::stdin", &["terminal/start.rs", "terminal/input.rs"]),
-    ("io::stdout", &["terminal/start.rs", "terminal/outside.rs"]),
-    ("tcsetattr(", &["terminal/raw.rs"]),
-    (".spawn(", &["look_up.rs"]),
+    ("io::stdin", &["terminal.rs", "terminal/stdin.rs"]),
+    ("io::stdout", &["terminal.rs"]),
+    ("tcsetattr(", &["terminal/raw_mode.rs"]),
+    (".spawn(", &["resolver.rs"]),
     ("tcp.read(", &["group_peer.rs"]),
     ("Instant::now", &["event_loop.rs"]),
 ];
 
-const LINES_MAX: usize = 400;
+/// A file is as long as its idea; one that is longer than this may hold two.
+const LINES_MAX: usize = 900;
 
 /// Every source file: its path below `src`, and its text without its tests.
 fn sources() -> Vec<(String, String)> {

@@ -11,17 +11,17 @@ use crate::command::{self, COMMANDS, Command, nearest};
 use crate::name;
 use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Retry, Standing};
 use crate::protocol::{Peer, Who};
-use crate::terminal::completion::Known;
 use crate::terminal::json;
 use crate::terminal::layout::columns_at_most;
+use crate::terminal::tab_completion::Known;
 
 impl EventLoop {
     /// A line was typed.
     pub(super) fn take_line(&mut self, line: &str, now: Instant) {
         match command::read(line) {
             Ok(Command::Say(text)) => self.say(&text),
-            Ok(Command::Help) => command::help().for_each(|line| self.terminal.answer(&line)),
-            Ok(Command::Who) => self.tell_who(now),
+            Ok(Command::Help) => command::help().for_each(|line| self.terminal.reply(&line)),
+            Ok(Command::Who) => self.show_who(now),
             Ok(Command::Connect(text)) => self.connect_to(text, now),
             Ok(Command::Name(name)) => self.rename(name),
             Ok(Command::Private(words)) => self.say_privately(words),
@@ -32,8 +32,8 @@ impl EventLoop {
                 self.end_typing(now);
             }
             Err(why) => {
-                self.refused += u64::from(!self.terminal.is_interactive());
-                self.terminal.answer(&why);
+                self.failed_commands += u64::from(!self.terminal.is_interactive());
+                self.terminal.reply(&why);
             }
         }
     }
@@ -58,19 +58,19 @@ impl EventLoop {
     pub(super) fn suspend(&mut self) {
         // The group of whoever leads the session has nobody above it.
         if getsid(None).and_then(|session| getpgid(Some(session))).is_ok_and(|group| group == getpgrp()) {
-            return self.terminal.answer("there is no shell that could bring this back: not stopped");
+            return self.terminal.reply("there is no shell that could bring this back: not stopped");
         }
         // It comes back to us as a signal, too.
         let _ = kill_current_process_group(Signal::TSTP);
     }
 
     /// Tells what has become of names that were looked up.
-    pub(super) fn take_look_ups(&mut self, now: Instant) {
-        self.look_ups.handle_time(now, self.poll.registry());
-        while let Some(found) = self.look_ups.poll_output() {
+    pub(super) fn take_resolved(&mut self, now: Instant) {
+        self.resolver.handle_time(now, self.poll.registry());
+        while let Some(found) = self.resolver.poll_output() {
             match found {
                 Ok(peer) => self.connect(peer, now),
-                Err(why) => self.terminal.answer(&why),
+                Err(why) => self.terminal.reply(&why),
             }
         }
     }
@@ -78,13 +78,13 @@ impl EventLoop {
     fn connect_to(&mut self, text: &str, now: Instant) {
         let peer = match address::parse(text) {
             Ok(peer) => peer,
-            Err(why) => return self.terminal.answer(&format!("cannot connect to '{text}': {why}")),
+            Err(why) => return self.terminal.reply(&format!("cannot connect to '{text}': {why}")),
         };
         match peer.known() {
             Some(peer) => self.connect(peer, now),
             None => {
-                let asked = self.look_ups.ask(peer, now, self.poll.registry());
-                self.terminal.answer(&asked.err().unwrap_or_else(|| format!("looking up {text}")));
+                let asked = self.resolver.ask(peer, now, self.poll.registry());
+                self.terminal.reply(&asked.err().unwrap_or_else(|| format!("looking up {text}")));
             }
         }
     }
@@ -97,29 +97,29 @@ impl EventLoop {
             Connecting::Dialling => format!("connecting to {name} again"),
             Connecting::Full => format!("not connected to {name}: too many peers are named already"),
         };
-        self.terminal.answer(&sentence);
+        self.terminal.reply(&sentence);
     }
 
     fn rename(&mut self, text: &str) {
         match name::parse(text) {
             Ok(name) => {
                 self.terminal.set_name(&name);
-                self.terminal.answer(&format!("you are now {name}"));
+                self.terminal.reply(&format!("you are now {name}"));
                 self.peer.rename(name);
             }
-            Err(why) => self.terminal.answer(&format!("you are not called '{text}': {why}")),
+            Err(why) => self.terminal.reply(&format!("you are not called '{text}': {why}")),
         }
     }
 
     fn say_privately(&mut self, words: &str) {
         let Some((who, text)) = self.find(words) else { return };
         if text.is_empty() {
-            return self.terminal.answer(&format!("there is nothing to say to {who}"));
+            return self.terminal.reply(&format!("there is nothing to say to {who}"));
         }
         let at = Local::now().fixed_offset();
         match self.peer.whisper(&who, text, at) {
             Ok(()) => self.terminal.show_own(at, Some(&who), text),
-            Err(why) => self.terminal.answer(&format!("not said: {why}")),
+            Err(why) => self.terminal.reply(&format!("not said: {why}")),
         }
     }
 
@@ -130,7 +130,7 @@ impl EventLoop {
             "" => format!("{who} is ignored already"),
             _ => format!("nobody is called {name}"),
         };
-        self.terminal.answer(&sentence);
+        self.terminal.reply(&sentence);
     }
 
     fn unignore(&mut self, name: &str) {
@@ -141,7 +141,7 @@ impl EventLoop {
                 names => format!("{name} is not ignored; ignored: {}", names.join(", ")),
             },
         };
-        self.terminal.answer(&sentence);
+        self.terminal.reply(&sentence);
     }
 
     /// Who is meant by the name with which `words` begin, and what stands behind it. Otherwise the user
@@ -160,14 +160,14 @@ impl EventLoop {
                 }
             }
         };
-        self.terminal.answer(&why);
+        self.terminal.reply(&why);
         None
     }
 
-    fn tell_who(&mut self, now: Instant) {
+    fn show_who(&mut self, now: Instant) {
         let roster = self.peer.roster();
         if roster.is_empty() {
-            return self.terminal.answer("nobody else is there");
+            return self.terminal.reply("nobody else is there");
         }
         let width =
             roster.iter().map(|one| columns_at_most(&one.who.name)).max().unwrap_or(0).min(NAME_COLUMNS);
@@ -176,7 +176,7 @@ impl EventLoop {
             if self.terminal.ignored().holds(&one.who) {
                 sentence += ", ignored";
             }
-            self.terminal.tell_member(&one.who, &for_scripts(one, now), &sentence);
+            self.terminal.show_member(&one.who, &for_scripts(one, now), &sentence);
         }
     }
 }

@@ -3,10 +3,10 @@
 //! It goes by grapheme clusters, so that what looks like one character is one. The keys are those of
 //! Emacs, as in every shell.
 
-mod candidates;
-mod recall;
+mod history;
+mod menu;
+mod motion;
 mod search;
-mod steps;
 
 use std::mem;
 
@@ -14,14 +14,14 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::keys::Key;
 use crate::limits::{LINE_BYTES_MAX, PASTE_LINES_ASK, UNDO_MAX};
-use candidates::Candidates;
-use recall::Recall;
+use history::History;
+use menu::Menu;
+use motion::{blank_before, cluster_after, cluster_before, count_lines, word_after, word_before};
 use search::Search;
-use steps::{blank_before, cluster_after, cluster_before, count_lines, word_after, word_before};
 
 /// What is to be done after a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Outcome {
     /// Nothing but to draw the line.
     Nothing,
     /// To take this line, said or obeyed. The editor has begun a new one.
@@ -75,11 +75,11 @@ pub struct Editor {
     /// What the last key did, and what this one does.
     last: Step,
     now: Step,
-    recall: Recall,
+    history: History,
     search: Option<Search>,
     /// A paste that waits for a yes or no.
     pasted: Option<String>,
-    candidates: Option<Candidates>,
+    menu: Option<Menu>,
     clearing_is_told: bool,
 }
 
@@ -128,7 +128,7 @@ impl Editor {
     }
 
     /// Takes in a key.
-    pub fn press(&mut self, key: Key) -> Answer {
+    pub fn press(&mut self, key: Key) -> Outcome {
         if let Some(pasted) = self.pasted.take() {
             return self.confirm(pasted, &key);
         }
@@ -137,8 +137,8 @@ impl Editor {
         {
             return answer;
         }
-        if let Some(candidates) = self.candidates.take()
-            && let Some(answer) = self.go_round(candidates, &key)
+        if let Some(menu) = self.menu.take()
+            && let Some(answer) = self.go_round(menu, &key)
         {
             return answer;
         }
@@ -148,30 +148,30 @@ impl Editor {
         answer
     }
 
-    fn edit(&mut self, key: Key) -> Answer {
+    fn edit(&mut self, key: Key) -> Outcome {
         let (text, cursor) = (self.text.as_str(), self.cursor);
         match key {
             Key::Char(char) => return self.insert(char.encode_utf8(&mut [0; 4]), Step::Type),
             Key::Paste(pasted) => return self.paste(pasted),
             Key::PasteTooLong(bytes) => {
                 let most = LINE_BYTES_MAX;
-                return Answer::Refused(format!(
+                return Outcome::Refused(format!(
                     "not taken: {bytes} bytes were pasted; one message has at most {most}"
                 ));
             }
             Key::Enter => return self.take_line(),
-            Key::Tab => return Answer::Complete,
-            Key::BackTab | Key::Ctrl('g') => return Answer::Bell,
+            Key::Tab => return Outcome::Complete,
+            Key::BackTab | Key::Ctrl('g') => return Outcome::Bell,
             Key::Ctrl('c') => return self.interrupt(),
-            Key::Ctrl('d') if text.is_empty() => return Answer::Leave,
-            Key::Ctrl('z') => return Answer::Suspend,
-            Key::Ctrl('l') => return Answer::Redraw,
+            Key::Ctrl('d') if text.is_empty() => return Outcome::Leave,
+            Key::Ctrl('z') => return Outcome::Suspend,
+            Key::Ctrl('l') => return Outcome::Redraw,
             Key::Ctrl('_') => return self.undo(),
             Key::Ctrl('y') => return self.insert(&self.killed.clone(), Step::Other),
             Key::Ctrl('t') => return self.transpose(),
-            Key::Ctrl('r') => self.search = Some(Search::new(self.recall.newest())),
-            Key::Up | Key::Ctrl('p') => return self.recall(Recall::older),
-            Key::Down | Key::Ctrl('n') => return self.recall(Recall::newer),
+            Key::Ctrl('r') => self.search = Some(Search::new(self.history.newest())),
+            Key::Up | Key::Ctrl('p') => return self.step_history(History::older),
+            Key::Down | Key::Ctrl('n') => return self.step_history(History::newer),
             Key::Left | Key::Ctrl('b') => self.cursor = cluster_before(text, cursor),
             Key::Right | Key::Ctrl('f') => self.cursor = cluster_after(text, cursor),
             Key::WordLeft | Key::Alt('b') => self.cursor = word_before(text, cursor),
@@ -191,7 +191,7 @@ impl Editor {
             Key::Ctrl('k') => return self.remove(cursor, text.len(), Step::Kill),
             Key::Ctrl(_) | Key::Alt(_) => (),
         }
-        Answer::Nothing
+        Outcome::Nothing
     }
 
     /// Notes what is there before a key changes it, unless it only goes on with what the last one did.
@@ -205,14 +205,14 @@ impl Editor {
         }
     }
 
-    fn insert(&mut self, text: &str, step: Step) -> Answer {
+    fn insert(&mut self, text: &str, step: Step) -> Outcome {
         if text.is_empty() || self.text.len() + text.len() > LINE_BYTES_MAX {
-            return Answer::Bell;
+            return Outcome::Bell;
         }
         self.begin(step);
         self.text.insert_str(self.cursor, text);
         self.move_to(self.cursor + text.len());
-        Answer::Nothing
+        Outcome::Nothing
     }
 
     /// Moves to `at`, or to the end of the cluster that is around it: what was typed may have joined
@@ -222,10 +222,10 @@ impl Editor {
         self.cursor = if at == 0 { 0 } else { ends.find(|end| *end >= at).unwrap_or(self.text.len()) };
     }
 
-    fn remove(&mut self, from: usize, to: usize, step: Step) -> Answer {
+    fn remove(&mut self, from: usize, to: usize, step: Step) -> Outcome {
         if from == to {
             // What was killed before is not lost for it.
-            return Answer::Bell;
+            return Outcome::Bell;
         }
         let is_kill = step == Step::Kill;
         let goes_on = is_kill && self.last == Step::Kill;
@@ -241,12 +241,12 @@ impl Editor {
             }
         }
         self.move_to(from);
-        Answer::Nothing
+        Outcome::Nothing
     }
 
     /// The character before the cursor changes places with the one behind it; at the end, with the one
     /// before it.
-    fn transpose(&mut self) -> Answer {
+    fn transpose(&mut self) -> Outcome {
         let middle = if self.cursor == self.text.len() {
             cluster_before(&self.text, self.cursor)
         } else {
@@ -254,41 +254,41 @@ impl Editor {
         };
         let (from, to) = (cluster_before(&self.text, middle), cluster_after(&self.text, middle));
         if from == middle || to == middle {
-            return Answer::Bell;
+            return Outcome::Bell;
         }
         self.begin(Step::Other);
         let swapped = [&self.text[middle..to], &self.text[from..middle]].concat();
         self.text.replace_range(from..to, &swapped);
         self.move_to(to);
-        Answer::Nothing
+        Outcome::Nothing
     }
 
-    fn undo(&mut self) -> Answer {
-        let Some(Snapshot { text, cursor }) = self.undo.pop() else { return Answer::Bell };
+    fn undo(&mut self) -> Outcome {
+        let Some(Snapshot { text, cursor }) = self.undo.pop() else { return Outcome::Bell };
         (self.text, self.cursor) = (text, cursor);
-        Answer::Nothing
+        Outcome::Nothing
     }
 
-    fn interrupt(&mut self) -> Answer {
+    fn interrupt(&mut self) -> Outcome {
         if self.text.is_empty() {
-            return Answer::Leave;
+            return Outcome::Leave;
         }
         self.begin(Step::Other);
         self.set_text(String::new());
-        self.recall.leave();
+        self.history.leave();
         match mem::replace(&mut self.clearing_is_told, true) {
-            false => Answer::Cleared,
-            true => Answer::Nothing,
+            false => Outcome::Cleared,
+            true => Outcome::Nothing,
         }
     }
 
-    fn take_line(&mut self) -> Answer {
+    fn take_line(&mut self) -> Outcome {
         let line = mem::take(&mut self.text);
         self.cursor = 0;
         self.undo.clear();
-        self.recall.leave();
-        self.recall.add(&line);
-        Answer::Say(line)
+        self.history.leave();
+        self.history.add(&line);
+        Outcome::Say(line)
     }
 
     fn set_text(&mut self, text: String) {
@@ -296,54 +296,54 @@ impl Editor {
         self.text = text;
     }
 
-    fn recall(&mut self, step: fn(&mut Recall, &str) -> Option<String>) -> Answer {
-        let Some(text) = step(&mut self.recall, &self.text) else { return Answer::Bell };
+    fn step_history(&mut self, step: fn(&mut History, &str) -> Option<String>) -> Outcome {
+        let Some(text) = step(&mut self.history, &self.text) else { return Outcome::Bell };
         self.begin(Step::Other);
         self.set_text(text);
-        Answer::Nothing
+        Outcome::Nothing
     }
 
-    fn paste(&mut self, pasted: String) -> Answer {
+    fn paste(&mut self, pasted: String) -> Outcome {
         let text = pasted.strip_suffix('\n').unwrap_or(&pasted);
         if self.text.len() + text.len() > LINE_BYTES_MAX {
             let most = LINE_BYTES_MAX;
-            return Answer::Refused(format!(
+            return Outcome::Refused(format!(
                 "not taken: with what was pasted, the message has more than {most} bytes"
             ));
         }
         if count_lines(text) >= PASTE_LINES_ASK {
             self.pasted = Some(text.to_owned());
-            return Answer::Nothing;
+            return Outcome::Nothing;
         }
         self.insert(text, Step::Other)
     }
 
-    fn confirm(&mut self, pasted: String, key: &Key) -> Answer {
+    fn confirm(&mut self, pasted: String, key: &Key) -> Outcome {
         match key {
             Key::Char('y' | 'Y') => return self.insert(&pasted, Step::Other),
-            Key::Char('n' | 'N') | Key::Ctrl('c' | 'g' | 'd') => return Answer::Nothing,
+            Key::Char('n' | 'N') | Key::Ctrl('c' | 'g' | 'd') => return Outcome::Nothing,
             _ => self.pasted = Some(pasted),
         }
-        Answer::Bell
+        Outcome::Bell
     }
 
     /// What the search has found, while there is one.
     fn found(&self) -> Option<&str> {
-        self.recall.line(self.search.as_ref()?.found()?)
+        self.history.line(self.search.as_ref()?.found()?)
     }
 
     /// A key while searching; `None` where it is one for the line that was found.
-    fn search_on(&mut self, mut search: Search, key: &Key) -> Option<Answer> {
+    fn search_on(&mut self, mut search: Search, key: &Key) -> Option<Outcome> {
         let is_found = match key {
-            Key::Char(char) => search.push(*char, &self.recall),
-            Key::Backspace | Key::Ctrl('h') => search.pop(&self.recall),
-            Key::Ctrl('r') => search.older(&self.recall),
+            Key::Char(char) => search.push(*char, &self.history),
+            Key::Backspace | Key::Ctrl('h') => search.pop(&self.history),
+            Key::Ctrl('r') => search.older(&self.history),
             // The draft is as it was.
-            Key::Ctrl('c' | 'g') => return Some(Answer::Nothing),
+            Key::Ctrl('c' | 'g') => return Some(Outcome::Nothing),
             _ => {
-                if let Some(line) = search.found().and_then(|index| self.recall.line(index)) {
+                if let Some(line) = search.found().and_then(|index| self.history.line(index)) {
                     let (line, cursor) = (line.to_owned(), search.cursor());
-                    self.recall.hold(&self.text);
+                    self.history.hold(&self.text);
                     self.last = Step::Other;
                     self.begin(Step::Other);
                     self.text = line;
@@ -353,14 +353,14 @@ impl Editor {
             }
         };
         self.search = Some(search);
-        Some(if is_found { Answer::Nothing } else { Answer::Bell })
+        Some(if is_found { Outcome::Nothing } else { Outcome::Bell })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::terminal::completion::Completion;
+    use crate::terminal::tab_completion::Completion;
 
     /// Keys as a text: `<C-a>` is a with Ctrl, `<M-b>` b with Alt, and other keys have their names.
     fn keys(text: &str) -> Vec<Key> {
@@ -401,8 +401,8 @@ mod tests {
         }
     }
 
-    fn press_all(editor: &mut Editor, text: &str) -> Answer {
-        keys(text).into_iter().fold(Answer::Nothing, |_, key| editor.press(key))
+    fn press_all(editor: &mut Editor, text: &str) -> Outcome {
+        keys(text).into_iter().fold(Outcome::Nothing, |_, key| editor.press(key))
     }
 
     fn shown(editor: &Editor) -> String {
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_answer(pressed: &str, expected: Answer) {
+    fn check_answer(pressed: &str, expected: Outcome) {
         assert_eq!(press_all(&mut Editor::default(), pressed), expected, "after {pressed}");
     }
 
@@ -469,8 +469,8 @@ mod tests {
         check("abc<C-t>", "acb|");
         check("abc<Left><C-t>", "acb|");
         check("abc<Left><Left><C-t>", "ba|c");
-        check_answer("a<C-t>", Answer::Bell);
-        check_answer("abc<Home><C-t>", Answer::Bell);
+        check_answer("a<C-t>", Outcome::Bell);
+        check_answer("abc<Home><C-t>", Outcome::Bell);
     }
 
     #[test]
@@ -482,7 +482,7 @@ mod tests {
         check("abc<Left>x<C-_><C-_>", "|");
         check("abc<Bs><Bs><C-_>", "abc|");
         check("abc<C-c><C-_>", "abc|");
-        check_answer("<C-_>", Answer::Bell);
+        check_answer("<C-_>", Outcome::Bell);
     }
 
     #[test]
@@ -493,9 +493,9 @@ mod tests {
         check("one<Enter>two<Enter><Up>x<Enter><Up><Up>", "two|");
         check("one<Enter>one<Enter><Up><Up>", "one|");
         check("<Enter>dra<Up>", "dra|");
-        check_answer("one<Enter><Up>!<Enter>", Answer::Say("one!".into()));
-        check_answer("one<Enter><Down>", Answer::Bell);
-        check_answer("one<Enter><Up><Up>", Answer::Bell);
+        check_answer("one<Enter><Up>!<Enter>", Outcome::Say("one!".into()));
+        check_answer("one<Enter><Down>", Outcome::Bell);
+        check_answer("one<Enter><Up><Up>", Outcome::Bell);
     }
 
     #[test]
@@ -510,9 +510,9 @@ mod tests {
         check(&format!("{before}<C-r>line<C-e>!"), "second line!|");
         check(&format!("{before}<C-r>line<Left><Down><Down>"), "dra|");
         check(&format!("{before}<C-r>line<C-_>"), "dra|");
-        check_answer(&format!("{before}<C-r>fir<Enter>"), Answer::Say("first line".into()));
-        check_answer(&format!("{before}<C-r>linex"), Answer::Bell);
-        check_answer(&format!("{before}<C-r>line<C-r><C-r>"), Answer::Bell);
+        check_answer(&format!("{before}<C-r>fir<Enter>"), Outcome::Say("first line".into()));
+        check_answer(&format!("{before}<C-r>linex"), Outcome::Bell);
+        check_answer(&format!("{before}<C-r>line<C-r><C-r>"), Outcome::Bell);
     }
 
     #[test]
@@ -528,16 +528,16 @@ mod tests {
 
     #[test]
     fn keys_have_answers() {
-        check_answer("hello<Enter>", Answer::Say("hello".into()));
-        check_answer("<Enter>", Answer::Say(String::new()));
-        check_answer("<C-d>", Answer::Leave);
-        check_answer("x<C-d>", Answer::Bell);
-        check_answer("x<C-c>", Answer::Cleared);
-        check_answer("x<C-c>y<C-c>", Answer::Nothing);
-        check_answer("x<C-c><C-c>", Answer::Leave);
-        check_answer("<C-z>", Answer::Suspend);
-        check_answer("<C-l>", Answer::Redraw);
-        check_answer("<Tab>", Answer::Complete);
+        check_answer("hello<Enter>", Outcome::Say("hello".into()));
+        check_answer("<Enter>", Outcome::Say(String::new()));
+        check_answer("<C-d>", Outcome::Leave);
+        check_answer("x<C-d>", Outcome::Bell);
+        check_answer("x<C-c>", Outcome::Cleared);
+        check_answer("x<C-c>y<C-c>", Outcome::Nothing);
+        check_answer("x<C-c><C-c>", Outcome::Leave);
+        check_answer("<C-z>", Outcome::Suspend);
+        check_answer("<C-l>", Outcome::Redraw);
+        check_answer("<Tab>", Outcome::Complete);
         check("x<C-c>", "|");
     }
 
@@ -556,13 +556,13 @@ mod tests {
         let lines = |count: usize| vec!["x"; count].join("\n");
         let mut editor = Editor::default();
         press_all(&mut editor, "ab");
-        assert_eq!(editor.press(Key::Paste(lines(PASTE_LINES_ASK - 1) + "\n")), Answer::Nothing);
+        assert_eq!(editor.press(Key::Paste(lines(PASTE_LINES_ASK - 1) + "\n")), Outcome::Nothing);
         assert_eq!(editor.mode(), Mode::Ordinary);
         press_all(&mut editor, "<C-_>");
         editor.press(Key::Paste(lines(PASTE_LINES_ASK)));
         assert_eq!(editor.mode(), Mode::Confirm { lines: PASTE_LINES_ASK });
-        assert_eq!(press_all(&mut editor, "x"), Answer::Bell);
-        assert_eq!(press_all(&mut editor, "n"), Answer::Nothing);
+        assert_eq!(press_all(&mut editor, "x"), Outcome::Bell);
+        assert_eq!(press_all(&mut editor, "n"), Outcome::Nothing);
         assert_eq!((shown(&editor).as_str(), editor.mode()), ("ab|", Mode::Ordinary));
         editor.press(Key::Paste(lines(PASTE_LINES_ASK)));
         press_all(&mut editor, "y");
@@ -574,11 +574,11 @@ mod tests {
         let mut editor = Editor::default();
         press_all(&mut editor, "ab");
         let answer = editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 1)));
-        assert!(matches!(&answer, Answer::Refused(why) if why.contains("65535")), "{answer:?}");
-        assert!(matches!(editor.press(Key::PasteTooLong(70_000)), Answer::Refused(_)));
+        assert!(matches!(&answer, Outcome::Refused(why) if why.contains("65535")), "{answer:?}");
+        assert!(matches!(editor.press(Key::PasteTooLong(70_000)), Outcome::Refused(_)));
         assert_eq!(shown(&editor), "ab|");
         editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 2)));
-        assert_eq!(editor.press(Key::Char('x')), Answer::Bell);
+        assert_eq!(editor.press(Key::Char('x')), Outcome::Bell);
         assert_eq!(editor.text().len(), LINE_BYTES_MAX);
     }
 
@@ -595,7 +595,7 @@ mod tests {
         assert_eq!(shown(&editor), "hi bert |, x");
         press_all(&mut editor, "y");
         assert_eq!(shown(&editor), "hi bert y|, x");
-        assert_eq!(press_all(&mut editor, "<Tab>"), Answer::Complete);
+        assert_eq!(press_all(&mut editor, "<Tab>"), Outcome::Complete);
         press_all(&mut editor, "<C-_><C-_>");
         assert_eq!(shown(&editor), "hi b|, x");
     }

@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use chrono::{DateTime, FixedOffset, Local, SecondsFormat, TimeZone as _};
 use serde::Serialize;
 
-use super::sentence::sentence;
+use super::format::sentence;
 use crate::protocol::message::Timestamp;
 use crate::protocol::{MemberId, Notice, Who};
 
@@ -90,13 +90,13 @@ pub fn push(notice: &Notice, out: &mut Vec<u8>) {
         Notice::Missed { who, count } => ("missed", who, What::Missed { count: *count }),
         // Each message says so itself.
         Notice::Present => return,
-        _ => return push_told(&sentence(notice), out),
+        _ => return push_report(&sentence(notice), out),
     };
     push_line(event, now(), Some(who), what, out);
 }
 
 /// Appends what is told on standard error otherwise.
-pub fn push_told(sentence: &str, out: &mut Vec<u8>) {
+pub fn push_report(sentence: &str, out: &mut Vec<u8>) {
     push_line("notice", now(), None, What::Notice { text: sentence.into() }, out);
 }
 

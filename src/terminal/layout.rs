@@ -3,7 +3,7 @@
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::visible::push_visible;
+use super::sanitize::push_sanitized;
 
 /// The size of the terminal, in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl Rows {
 /// terminal is shown as a sign.
 fn shown(cluster: &str, columns_max: usize) -> (String, usize) {
     let mut bytes = Vec::new();
-    push_visible(cluster, &mut bytes);
+    push_sanitized(cluster, &mut bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let columns = columns_at_most(&text);
     if columns > columns_max { ("\u{fffd}".to_owned(), 1) } else { (text, columns) }

@@ -13,7 +13,7 @@ use mio::{Registry, Token};
 
 use super::descriptor::{self, Descriptor, Kind, Use};
 use crate::error::reason;
-use crate::limits::{OUTPUT_BYTES, OUTPUT_RETRY, OUTPUT_TURN_BYTES, SHARED_WRITE_BYTES};
+use crate::limits::{OUTPUT_RETRY_INTERVAL, OUTPUT_TURN_BYTES, SHARED_WRITE_BYTES, STDOUT_QUEUE_BYTES};
 
 /// A queue of bytes before a descriptor.
 ///
@@ -130,7 +130,7 @@ impl Output {
     }
 
     fn fill(&mut self, why: String, now: Instant) {
-        self.state = State::Full { why, retry_at: now + OUTPUT_RETRY };
+        self.state = State::Full { why, retry_at: now + OUTPUT_RETRY_INTERVAL };
     }
 
     fn close(&mut self, why: Option<String>) {
@@ -143,7 +143,7 @@ impl Output {
         if self.taken == self.queue.len() {
             self.queue.clear();
             self.taken = 0;
-        } else if self.taken >= OUTPUT_BYTES {
+        } else if self.taken >= STDOUT_QUEUE_BYTES {
             self.queue.drain(..self.taken);
             self.taken = 0;
         }

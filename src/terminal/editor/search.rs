@@ -1,7 +1,7 @@
 //! Searching the lines that were typed before, backwards, while the pattern is being typed.
 
-use super::recall::Recall;
-use super::steps::cluster_at;
+use super::history::History;
+use super::motion::cluster_at;
 
 /// A search.
 #[derive(Debug)]
@@ -40,13 +40,13 @@ impl Search {
     }
 
     /// One more character is searched for. Returns whether it is found.
-    pub fn push(&mut self, char: char, recall: &Recall) -> bool {
+    pub fn push(&mut self, char: char, history: &History) -> bool {
         self.pattern.push(char);
-        self.find(self.found.map_or(self.before, |(line, _)| line + 1), recall)
+        self.find(self.found.map_or(self.before, |(line, _)| line + 1), history)
     }
 
     /// One less.
-    pub fn pop(&mut self, recall: &Recall) -> bool {
+    pub fn pop(&mut self, history: &History) -> bool {
         if self.pattern.pop().is_none() {
             return false;
         }
@@ -54,17 +54,17 @@ impl Search {
             (self.found, self.is_found) = (None, true);
             return true;
         }
-        self.find(self.before, recall)
+        self.find(self.before, history)
     }
 
     /// The same in an older line.
-    pub fn older(&mut self, recall: &Recall) -> bool {
-        self.find(self.found.map_or(self.before, |(line, _)| line), recall)
+    pub fn older(&mut self, history: &History) -> bool {
+        self.find(self.found.map_or(self.before, |(line, _)| line), history)
     }
 
-    fn find(&mut self, before: usize, recall: &Recall) -> bool {
-        let found = (0..before.min(recall.newest())).rev().find_map(|index| {
-            let line = recall.line(index)?;
+    fn find(&mut self, before: usize, history: &History) -> bool {
+        let found = (0..before.min(history.newest())).rev().find_map(|index| {
+            let line = history.line(index)?;
             Some((index, cluster_at(line, line.rfind(&self.pattern)?)))
         });
         self.is_found = found.is_some() || self.pattern.is_empty();

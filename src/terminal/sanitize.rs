@@ -11,7 +11,7 @@ const REPLACEMENT: char = '\u{fffd}';
 
 /// Appends `text` to `out` as it is to be shown. A line break is a control character here: who
 /// shows several lines splits them before.
-pub fn push_visible(text: &str, out: &mut Vec<u8>) {
+pub fn push_sanitized(text: &str, out: &mut Vec<u8>) {
     // Looking at every byte, without a branch for each, is what the compiler can do many at a time.
     if text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
         out.extend_from_slice(text.as_bytes());
@@ -27,9 +27,9 @@ pub fn push_visible(text: &str, out: &mut Vec<u8>) {
 
 /// Whether `text` is shown as it is.
 #[must_use]
-pub fn is_visible(text: &str) -> bool {
+pub fn is_clean(text: &str) -> bool {
     let mut shown = Vec::new();
-    push_visible(text, &mut shown);
+    push_sanitized(text, &mut shown);
     shown == text.as_bytes()
 }
 
@@ -112,9 +112,9 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &str) {
         let mut shown = Vec::new();
-        push_visible(text, &mut shown);
+        push_sanitized(text, &mut shown);
         assert_eq!(String::from_utf8(shown).expect("characters"), expected);
-        assert_eq!(is_visible(text), text == expected);
+        assert_eq!(is_clean(text), text == expected);
     }
 
     #[test]

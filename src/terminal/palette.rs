@@ -27,13 +27,13 @@ pub const OFF: &str = "\x1b[0m";
 
 /// Turns styles into codes, or into nothing.
 #[derive(Debug, Default)]
-pub struct Paint {
+pub struct Palette {
     is_on: bool,
     /// The colours of those who introduced themselves.
     colors: BTreeMap<MemberId, u8>,
 }
 
-impl Paint {
+impl Palette {
     /// With codes, or without any.
     #[must_use]
     pub fn new(is_on: bool) -> Self {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_member_keeps_its_color() {
-        let mut paint = Paint::new(true);
+        let mut paint = Palette::new(true);
         let who = |name: &str, id| Who { name: name.into(), id, address: None };
         let id = Some(Word(1));
         let bob = paint.name(&who("bob", id));

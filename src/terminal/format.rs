@@ -1,21 +1,21 @@
 //! Notices in words: what the user reads.
 //!
-//! Everything that came from a peer, or quotes one, goes through [`push_visible`].
+//! Everything that came from a peer, or quotes one, goes through [`push_sanitized`].
 
 use std::mem;
 
 use chrono::{DateTime, FixedOffset, Local, NaiveDate};
 
 use super::mention;
-use super::sentence::{self, Channel, sentence};
-use super::style::{Paint, Style};
-use super::visible::push_visible;
+use super::palette::{Palette, Style};
+use super::sanitize::push_sanitized;
+use crate::limits::FORGET;
 use crate::protocol::message::Timestamp;
 use crate::protocol::{Notice, Who};
 
 /// How notices are put into words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Format {
     /// With colours.
     pub has_colors: bool,
     /// How times are written, in chrono's terms of strftime.
@@ -26,7 +26,7 @@ pub struct Look {
     pub finds_mentions: bool,
 }
 
-impl Default for Look {
+impl Default for Format {
     /// Without colours, and with the date in every time.
     fn default() -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Default for Look {
     }
 }
 
-impl Look {
+impl Format {
     /// How times are written, unless the user says otherwise: where somebody reads along, the day is
     /// known.
     #[must_use]
@@ -52,8 +52,8 @@ const DATE_AND_TIME: &str = "%Y-%m-%d %H:%M:%S";
 
 /// Puts notices into words, and times into local time.
 #[derive(Debug)]
-pub struct Words {
-    paint: Paint,
+pub struct Formatter {
+    paint: Palette,
     /// The name that others mention.
     own_name: String,
     finds_mentions: bool,
@@ -75,14 +75,14 @@ const INDENT: &[u8] = b"    ";
 /// What a message begins with that tells what its sender does (as in XEP-0245).
 const ACTION: &str = "/me ";
 
-impl Words {
+impl Formatter {
     /// Learns the local time zone with the first time that it puts into words: reading the zone takes
     /// a descriptor, and later there may be none.
     #[must_use]
-    pub fn new(look: Look, own_name: String, now: DateTime<Local>) -> Self {
-        let Look { has_colors, time_format, tells_days, finds_mentions } = look;
+    pub fn new(look: Format, own_name: String, now: DateTime<Local>) -> Self {
+        let Format { has_colors, time_format, tells_days, finds_mentions } = look;
         let day = tells_days.then(|| now.date_naive());
-        let (paint, tells_parts) = (Paint::new(has_colors), time_format.contains('f'));
+        let (paint, tells_parts) = (Palette::new(has_colors), time_format.contains('f'));
         let (second, date, time) = (i64::MIN, now.date_naive(), Vec::new());
         let mut words =
             Self { paint, own_name, finds_mentions, time_format, tells_parts, day, second, date, time };
@@ -113,7 +113,7 @@ impl Words {
             return (*is_private || is_mentioned) && !is_past;
         }
         self.paint.begin(Style::Dim, out);
-        push_visible(&sentence(notice), out);
+        push_sanitized(&sentence(notice), out);
         self.paint.end(out);
         out.push(b'\n');
         false
@@ -136,9 +136,9 @@ impl Words {
                 self.push_start(*at, mark, out);
                 self.push_one_line(&from.name, text, out);
             }
-            _ if sentence::channel(notice) == Channel::Conversation => {
+            _ if channel(notice) == Channel::Stdout => {
                 self.push_start(None, "", out);
-                push_visible(&sentence(notice), out);
+                push_sanitized(&sentence(notice), out);
                 out.push(b'\n');
             }
             _ => (),
@@ -162,14 +162,14 @@ impl Words {
     /// Who speaks and what it says, with line breaks made visible as all else.
     fn push_one_line(&self, name: &str, text: &str, out: &mut Vec<u8>) {
         let text = self.push_speaker(name, Style::Own, text, out);
-        push_visible(text.trim_end_matches(['\r', '\n']), out);
+        push_sanitized(text.trim_end_matches(['\r', '\n']), out);
         out.push(b'\n');
     }
 
     /// Appends a sentence that tells the user something, as one line.
-    pub fn push_told(&self, sentence: &str, out: &mut Vec<u8>) {
+    pub fn push_report(&self, sentence: &str, out: &mut Vec<u8>) {
         self.paint.begin(Style::Dim, out);
-        push_visible(sentence, out);
+        push_sanitized(sentence, out);
         self.paint.end(out);
         out.push(b'\n');
     }
@@ -181,13 +181,13 @@ impl Words {
         if let Some(day) = &mut self.day
             && mem::replace(day, date) != date
         {
-            self.push_told(&date.format("--- %A, %-d %B %Y ---").to_string(), out);
+            self.push_report(&date.format("--- %A, %-d %B %Y ---").to_string(), out);
         }
         self.paint.begin(Style::Dim, out);
         out.push(b'[');
         out.extend_from_slice(&self.time);
         if !mark.is_empty() {
-            push_visible(mark, out);
+            push_sanitized(mark, out);
         }
         out.push(b']');
         self.paint.end(out);
@@ -201,7 +201,7 @@ impl Words {
             out.extend_from_slice(b"* ");
         }
         self.paint.begin(style, out);
-        push_visible(name, out);
+        push_sanitized(name, out);
         self.paint.end(out);
         out.extend_from_slice(if action.is_some() { b" " } else { b": " });
         action.unwrap_or(text)
@@ -225,13 +225,13 @@ impl Words {
             let mut shown = 0;
             while marks_mentions && let Some((start, end)) = mention::find(line, &self.own_name, shown) {
                 is_mentioned = true;
-                push_visible(&line[shown..start], out);
+                push_sanitized(&line[shown..start], out);
                 self.paint.begin(Style::Mention, out);
-                push_visible(&line[start..end], out);
+                push_sanitized(&line[start..end], out);
                 self.paint.end(out);
                 shown = end;
             }
-            push_visible(&line[shown..], out);
+            push_sanitized(&line[shown..], out);
             out.push(b'\n');
             if rest.is_some() {
                 out.extend_from_slice(INDENT);
@@ -266,7 +266,80 @@ impl Words {
     fn set_words(&mut self, date: NaiveDate, time: &str) {
         self.date = date;
         self.time.clear();
-        push_visible(time, &mut self.time);
+        push_sanitized(time, &mut self.time);
+    }
+}
+
+/// Where a notice belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// What the group says: standard output.
+    Stdout,
+    /// Everything else: standard error.
+    Stderr,
+}
+
+/// Where `notice` is to be shown.
+#[must_use]
+pub fn channel(notice: &Notice) -> Channel {
+    match notice {
+        Notice::Message { .. }
+        | Notice::Joined { .. }
+        | Notice::Back { .. }
+        | Notice::Renamed { .. }
+        | Notice::Missed { .. }
+        | Notice::Present
+        | Notice::Left { .. }
+        | Notice::Lost { .. } => Channel::Stdout,
+        _ => Channel::Stderr,
+    }
+}
+
+/// What `notice` tells, on one line if names have none in them. Of a message, what was said.
+#[must_use]
+pub fn sentence(notice: &Notice) -> String {
+    match notice {
+        Notice::Message { text, .. } => text.clone(),
+        Notice::Joined { who } => format!("{who} has joined"),
+        Notice::Back { who } => format!("{who} is back"),
+        Notice::Renamed { who, before } => format!("{before} is now {who}"),
+        Notice::Missed { who, count: 1 } => format!("1 message of {who} is missing here"),
+        Notice::Missed { who, count } => format!("{count} messages of {who} are missing here"),
+        Notice::Present => "--- the above was said before you came ---".to_owned(),
+        Notice::Left { who } => format!("{who} has left the chat..."),
+        Notice::Lost { who, why } => format!("{who} is lost: {why}"),
+        Notice::Accepted { address } => format!("{address} connected"),
+        Notice::Connected { peer, address, missed } => {
+            let place = if **peer == *address.to_string() { String::new() } else { format!(" at {address}") };
+            let late = match missed {
+                0 => String::new(),
+                _ => format!("; too late for the first {missed} messages typed before"),
+            };
+            format!("connected to {peer}{place}{late}")
+        }
+        Notice::Unreachable { peer, why } => format!("cannot reach {peer}: {why}; trying again"),
+        Notice::Oneself { peer } => format!("{peer} is this peer itself: not connected"),
+        Notice::Undelivered { who, count } => {
+            format!("{who} did not get {count} of your messages, as far as is known")
+        }
+        Notice::Silent { who } => {
+            format!("{who} has said nothing: whether it has read your messages is not known")
+        }
+        Notice::Forgotten { who } => {
+            format!("{who} was gone for {} minutes and is forgotten", FORGET.as_secs() / 60)
+        }
+        Notice::Impostor { address, who } => {
+            format!("{address} says that it is {who} and cannot show it: closed")
+        }
+        Notice::Unheard { is_kept: true } => {
+            "nobody is connected: this waits for those who are lost".to_owned()
+        }
+        Notice::Unheard { is_kept: false } => {
+            "no peer is connected: only who joins later may still read this".to_owned()
+        }
+        Notice::CannotAccept(why) => {
+            format!("cannot accept more connections: {why}; new ones wait for a free place")
+        }
     }
 }
 
@@ -278,7 +351,7 @@ mod tests {
     #[track_caller]
     fn check(notice: Notice, expected: &str) {
         let mut shown = Vec::new();
-        Words::new(Look::default(), "al".to_owned(), Local::now()).push(&notice, &mut shown);
+        Formatter::new(Format::default(), "al".to_owned(), Local::now()).push(&notice, &mut shown);
         assert_eq!(String::from_utf8(shown).expect("characters"), expected);
     }
 
@@ -302,7 +375,7 @@ mod tests {
 
     #[test]
     fn the_time_follows_the_message() {
-        let mut words = Words::new(Look::default(), "al".to_owned(), Local::now());
+        let mut words = Formatter::new(Format::default(), "al".to_owned(), Local::now());
         for second in [22, 22, 23, 22] {
             let zoned =
                 DateTime::parse_from_rfc3339(&format!("2026-11-22T06:55:{second}.5+05:30")).expect("a time");

@@ -1,13 +1,13 @@
 //! Going round what may complete a word.
 
-use super::{Answer, Editor, Step};
+use super::{Editor, Outcome, Step};
 use crate::limits::LINE_BYTES_MAX;
-use crate::terminal::completion::Completion;
 use crate::terminal::keys::Key;
+use crate::terminal::tab_completion::Completion;
 
-/// Candidates that Tab goes round.
+/// Menu that Tab goes round.
 #[derive(Debug)]
-pub(super) struct Candidates {
+pub(super) struct Menu {
     completion: Completion,
     /// Which one stands in the line.
     index: usize,
@@ -17,28 +17,28 @@ pub(super) struct Candidates {
 
 impl Editor {
     /// Puts the first candidate into the line; Tab and Shift+Tab go round them all.
-    pub fn offer(&mut self, completion: Completion) -> Answer {
+    pub fn offer(&mut self, completion: Completion) -> Outcome {
         let bytes_max = completion.candidates.iter().map(String::len).max().unwrap_or(0);
         if bytes_max == 0 || self.text.len() + bytes_max > LINE_BYTES_MAX {
-            return Answer::Bell;
+            return Outcome::Bell;
         }
         self.last = Step::Other;
         self.begin(Step::Other);
-        self.put(Candidates { completion, index: 0, to: self.cursor });
-        Answer::Nothing
+        self.put(Menu { completion, index: 0, to: self.cursor });
+        Outcome::Nothing
     }
 
-    fn put(&mut self, mut candidates: Candidates) {
-        let Candidates { completion, index, to } = &mut candidates;
+    fn put(&mut self, mut candidates: Menu) {
+        let Menu { completion, index, to } = &mut candidates;
         let candidate = &completion.candidates[*index];
         self.text.replace_range(completion.from..*to, candidate);
         *to = completion.from + candidate.len();
         self.cursor = *to;
         self.move_to(self.cursor);
-        self.candidates = (completion.candidates.len() > 1).then_some(candidates);
+        self.menu = (completion.candidates.len() > 1).then_some(candidates);
     }
 
-    pub(super) fn go_round(&mut self, mut candidates: Candidates, key: &Key) -> Option<Answer> {
+    pub(super) fn go_round(&mut self, mut candidates: Menu, key: &Key) -> Option<Outcome> {
         let count = candidates.completion.candidates.len();
         candidates.index = match key {
             Key::Tab => (candidates.index + 1) % count,
@@ -46,6 +46,6 @@ impl Editor {
             _ => return None,
         };
         self.put(candidates);
-        Some(Answer::Nothing)
+        Some(Outcome::Nothing)
     }
 }

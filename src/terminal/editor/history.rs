@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::limits::{RECALL_BYTES_MAX, RECALL_LINES_MAX};
+use crate::limits::{INPUT_HISTORY_BYTES_MAX, INPUT_HISTORY_LINES_MAX};
 
 /// Lines typed before, and how far back the user has gone in them.
 ///
 /// Invariant: `bytes` is what `lines` hold. `at` is at most their count, where the draft is.
 #[derive(Debug, Default)]
-pub(super) struct Recall {
+pub(super) struct History {
     lines: VecDeque<String>,
     bytes: usize,
     at: Option<usize>,
@@ -17,7 +17,7 @@ pub(super) struct Recall {
     edited: BTreeMap<usize, String>,
 }
 
-impl Recall {
+impl History {
     /// Adds the newest line, unless it is empty or the same as the last one.
     pub fn add(&mut self, line: &str) {
         if line.is_empty() || self.lines.back().is_some_and(|last| last == line) {
@@ -25,7 +25,7 @@ impl Recall {
         }
         self.bytes += line.len();
         self.lines.push_back(line.to_owned());
-        while self.lines.len() > RECALL_LINES_MAX || self.bytes > RECALL_BYTES_MAX {
+        while self.lines.len() > INPUT_HISTORY_LINES_MAX || self.bytes > INPUT_HISTORY_BYTES_MAX {
             let Some(oldest) = self.lines.pop_front() else { break };
             self.bytes -= oldest.len();
         }

@@ -3,19 +3,19 @@
 use std::mem;
 
 use super::output::Output;
-use crate::limits::{NOTICE_BYTES, OUTPUT_BYTES};
+use crate::limits::{STDERR_QUEUE_BYTES, STDOUT_QUEUE_BYTES};
 
 /// Lines on their way to standard error; or to standard output, where both lead to the same place, so
 /// that they keep their order.
 #[derive(Debug)]
-pub struct Notices {
+pub struct Stderr {
     own: Option<Output>,
     /// Lines that found no room.
     unshown: u64,
     full_is_told: bool,
 }
 
-impl Notices {
+impl Stderr {
     /// Lines to `own`, or to where the conversation goes.
     #[must_use]
     pub fn new(own: Option<Output>) -> Self {
@@ -42,8 +42,8 @@ impl Notices {
     /// Adds a line, if there is room.
     pub fn push(&mut self, line: &[u8], conversation: &mut Output) {
         let (out, limit) = match &mut self.own {
-            Some(own) => (own, NOTICE_BYTES),
-            None => (conversation, OUTPUT_BYTES + NOTICE_BYTES),
+            Some(own) => (own, STDERR_QUEUE_BYTES),
+            None => (conversation, STDOUT_QUEUE_BYTES + STDERR_QUEUE_BYTES),
         };
         if out.closed().is_some() {
             return;
@@ -58,7 +58,7 @@ impl Notices {
     /// A sentence that tells how many lines found no room, once there is some again.
     pub fn poll_unshown(&mut self, conversation: &Output) -> Option<String> {
         let out = self.own.as_ref().unwrap_or(conversation);
-        if self.unshown == 0 || out.waiting_bytes() >= NOTICE_BYTES / 2 {
+        if self.unshown == 0 || out.waiting_bytes() >= STDERR_QUEUE_BYTES / 2 {
             return None;
         }
         let count = mem::take(&mut self.unshown);

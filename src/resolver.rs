@@ -15,7 +15,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::address::PeerAddress;
 use crate::error::reason;
-use crate::limits::{LOOK_UP, LOOK_UP_BYTES_MAX, LOOK_UPS_MAX};
+use crate::limits::{LOOKUP_REPLY_BYTES_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX};
 use crate::protocol::Peer;
 
 /// What the program is started with to look up the peer that follows. It is no option for users.
@@ -26,7 +26,7 @@ const FAILED: &str = "failed: ";
 
 /// Peers that are being looked up, one after the other.
 #[derive(Debug)]
-pub struct LookUps {
+pub struct Resolver {
     /// The program to start, and its arguments before the peer.
     program: Vec<OsString>,
     token: Token,
@@ -44,7 +44,7 @@ struct Running {
     until: Instant,
 }
 
-impl LookUps {
+impl Resolver {
     /// None yet. Answers come under `token`, from `program`, or from this program itself.
     #[must_use]
     pub fn new(token: Token, program: Option<Vec<OsString>>) -> Self {
@@ -58,8 +58,8 @@ impl LookUps {
     ///
     /// A sentence, if too many wait.
     pub fn ask(&mut self, peer: PeerAddress, now: Instant, registry: &Registry) -> Result<(), String> {
-        if self.waiting.len() >= LOOK_UPS_MAX {
-            return Err(format!("{LOOK_UPS_MAX} names are waiting to be looked up: try again later"));
+        if self.waiting.len() >= LOOKUPS_MAX {
+            return Err(format!("{LOOKUPS_MAX} names are waiting to be looked up: try again later"));
         }
         self.waiting.push_back(peer);
         self.start_next(now, registry);
@@ -80,7 +80,7 @@ impl LookUps {
     /// Ends what has taken too long.
     pub fn handle_time(&mut self, now: Instant, registry: &Registry) {
         if let Some(running) = self.running.take_if(|running| now >= running.until) {
-            self.end(running, Some(format!("no answer in {} s", LOOK_UP.as_secs())));
+            self.end(running, Some(format!("no answer in {} s", LOOKUP_TIMEOUT.as_secs())));
             self.start_next(now, registry);
         }
     }
@@ -108,7 +108,7 @@ impl LookUps {
         {
             match self.start(&peer, registry) {
                 Ok((child, output)) => {
-                    let until = now + LOOK_UP;
+                    let until = now + LOOKUP_TIMEOUT;
                     self.running = Some(Running { peer, child, output, heard: Vec::new(), until });
                 }
                 Err(error) => self.found.push_back(Err(failure(&peer, &reason(&error)))),
@@ -148,7 +148,7 @@ impl LookUps {
     }
 }
 
-impl Drop for LookUps {
+impl Drop for Resolver {
     fn drop(&mut self) {
         if let Some(running) = &mut self.running {
             end(&mut running.child);
@@ -159,7 +159,7 @@ impl Drop for LookUps {
 impl Running {
     /// Reads what there is. Returns whether that was all.
     fn read(&mut self) -> io::Result<bool> {
-        let mut buffer = [0; LOOK_UP_BYTES_MAX];
+        let mut buffer = [0; LOOKUP_REPLY_BYTES_MAX];
         loop {
             match self.output.read(&mut buffer) {
                 Ok(0) => return Ok(true),
@@ -168,7 +168,7 @@ impl Running {
                 Err(error) if error.kind() == ErrorKind::Interrupted => (),
                 Err(error) => return Err(error),
             }
-            if self.heard.len() > LOOK_UP_BYTES_MAX {
+            if self.heard.len() > LOOKUP_REPLY_BYTES_MAX {
                 return Err(io::Error::other("the look-up does not end"));
             }
         }
@@ -177,7 +177,7 @@ impl Running {
 
 /// What the look-up itself prints: where a peer is, an address a line, or why that is not known.
 #[must_use]
-pub fn answer(peer: &PeerAddress) -> String {
+pub fn resolve_for_parent(peer: &PeerAddress) -> String {
     match peer.resolve() {
         Ok(peer) => peer.addresses.iter().map(|address| format!("{address}\n")).collect(),
         Err(why) => format!("{FAILED}{why}\n"),
@@ -214,10 +214,10 @@ mod tests {
     const TOKEN: Token = Token(7);
 
     /// Looks up a host with a shell's command instead of ourselves.
-    fn look_up(command: &str, wait: impl Fn(&mut LookUps, &mut Poll)) -> Result<Peer, String> {
+    fn look_up(command: &str, wait: impl Fn(&mut Resolver, &mut Poll)) -> Result<Peer, String> {
         let mut poll = Poll::new().expect("a poll");
         let program = ["sh", "-c", command].map(OsString::from).to_vec();
-        let mut look_ups = LookUps::new(TOKEN, Some(program));
+        let mut look_ups = Resolver::new(TOKEN, Some(program));
         let peer = crate::address::parse("nosuchhost.invalid:5000").expect("a peer");
         look_ups.ask(peer, Instant::now(), poll.registry()).expect("room");
         wait(&mut look_ups, &mut poll);
@@ -225,7 +225,7 @@ mod tests {
         look_ups.poll_output().expect("an answer")
     }
 
-    fn wait(look_ups: &mut LookUps, poll: &mut Poll) {
+    fn wait(look_ups: &mut Resolver, poll: &mut Poll) {
         let mut events = Events::with_capacity(8);
         while look_ups.running.is_some() {
             poll.poll(&mut events, Some(Duration::from_secs(60))).expect("events");
@@ -269,10 +269,10 @@ mod tests {
     fn more_than_a_few_are_refused() {
         let poll = Poll::new().expect("a poll");
         let program = ["sh", "-c", "exec sleep 1000"].map(OsString::from).to_vec();
-        let mut look_ups = LookUps::new(TOKEN, Some(program));
+        let mut look_ups = Resolver::new(TOKEN, Some(program));
         let peer = crate::address::parse("nosuchhost.invalid:5000").expect("a peer");
         let mut ask = || look_ups.ask(peer.clone(), Instant::now(), poll.registry());
-        for _ in 0..=LOOK_UPS_MAX {
+        for _ in 0..=LOOKUPS_MAX {
             ask().expect("room");
         }
         ask().expect_err("no more");

@@ -21,7 +21,7 @@ use crate::protocol::frame::lossy;
 ///
 /// Invariant: the first `searched` bytes from `start` on hold no line break.
 #[derive(Debug)]
-pub struct Input {
+pub struct Stdin {
     file: File,
     kind: Kind,
     state: State,
@@ -40,7 +40,7 @@ enum State {
     Ended,
 }
 
-impl Input {
+impl Stdin {
     /// Standard input, registered under `token` if the poll can watch it.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use super::layout::Size;
 /// A terminal that sends every key at once, and marks what is pasted; until it is released, dropped, or
 /// the program panics.
 #[derive(Debug)]
-pub struct Claim {
+pub struct RawModeGuard {
     held: Arc<Mutex<Held>>,
 }
 
@@ -34,7 +34,7 @@ struct Held {
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
 
-impl Claim {
+impl RawModeGuard {
     /// A claim on the terminal that is read from `input` and written to `output`; not yet made.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for RawModeGuard {
     fn drop(&mut self) {
         self.release();
     }

@@ -9,12 +9,16 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use chrono::{DateTime, FixedOffset, Local};
+
+use super::format::{Format, Formatter};
 use crate::error::reason;
-use crate::limits::{RECORD_BYTES, RECORD_RETRY};
+use crate::limits::{LOGFILE_QUEUE_BYTES, LOGFILE_RETRY_INTERVAL};
+use crate::protocol::{Notice, Who};
 
 /// A file to which the conversation is appended.
 #[derive(Debug)]
-pub struct Record {
+pub struct LogFile {
     path: PathBuf,
     file: File,
     /// Lines that are still to be written.
@@ -27,7 +31,7 @@ pub struct Record {
     retry_at: Option<Instant>,
 }
 
-impl Record {
+impl LogFile {
     /// Opens a file, or begins one that only its owner may read.
     ///
     /// # Errors
@@ -59,7 +63,7 @@ impl Record {
     }
 
     /// Writes what was queued. Returns what the user should know: that it does not work any more, or
-    /// works again. While it does not, lines are kept within [`RECORD_BYTES`].
+    /// works again. While it does not, lines are kept within [`LOGFILE_QUEUE_BYTES`].
     pub fn flush(&mut self, now: Instant) -> Option<String> {
         if self.queue.is_empty() || self.retry_at.is_some_and(|at| now < at) {
             self.forget_surplus();
@@ -76,7 +80,7 @@ impl Record {
                 })
             }
             Err(error) => {
-                let had_failed = self.retry_at.replace(now + RECORD_RETRY).is_some();
+                let had_failed = self.retry_at.replace(now + LOGFILE_RETRY_INTERVAL).is_some();
                 self.forget_surplus();
                 let why = reason(&error);
                 (!had_failed).then(|| format!("cannot record to {path}: {why}; tried again until it works"))
@@ -116,7 +120,7 @@ impl Record {
     fn forget_surplus(&mut self) {
         let first =
             if self.is_in_line { memchr::memchr(b'\n', &self.queue).map_or(0, |at| at + 1) } else { 0 };
-        let surplus = self.queue.len().saturating_sub(RECORD_BYTES.max(first));
+        let surplus = self.queue.len().saturating_sub(LOGFILE_QUEUE_BYTES.max(first));
         if surplus == 0 {
             return;
         }
@@ -137,6 +141,53 @@ fn open(path: &Path) -> io::Result<File> {
         Ok(file)
     } else {
         Err(io::Error::other("it is no file"))
+    }
+}
+
+/// A record, and how it is worded.
+#[derive(Debug)]
+pub struct ConversationLog {
+    record: LogFile,
+    words: Formatter,
+}
+
+impl ConversationLog {
+    /// Records to `record` what is said to and by who is called `own_name`.
+    #[must_use]
+    pub fn new(record: LogFile, own_name: String, now: DateTime<Local>) -> Self {
+        Self { record, words: Formatter::new(Format::default(), own_name, now) }
+    }
+
+    /// Adds a notice, if it belongs to the conversation.
+    pub fn push(&mut self, notice: &Notice) {
+        self.words.push_record(notice, self.record.queue());
+    }
+
+    /// Adds what the user said, to everybody or `to` one alone.
+    pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
+        self.words.push_own_record(at, to, text, self.record.queue());
+    }
+
+    /// The user has another name.
+    pub fn set_own_name(&mut self, name: String) {
+        self.words.set_own_name(name);
+    }
+
+    /// Writes what was added. Returns what the user should know.
+    pub fn flush(&mut self, now: Instant) -> Option<String> {
+        self.record.flush(now)
+    }
+
+    /// What was never recorded, at the end: a sentence, if there is anything to say.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.record.failure()
+    }
+
+    /// When a file that could not be written is tried again.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.record.deadline()
     }
 }
 
@@ -167,7 +218,7 @@ mod tests {
         }
     }
 
-    fn write(record: &mut Record, line: &str, now: Instant) -> Option<String> {
+    fn write(record: &mut LogFile, line: &str, now: Instant) -> Option<String> {
         record.queue().extend_from_slice(line.as_bytes());
         record.flush(now)
     }
@@ -176,7 +227,7 @@ mod tests {
     fn lines_are_appended_for_the_owner_alone() {
         let (place, now) = (Place::new("append"), Instant::now());
         for line in ["one\n", "two\n"] {
-            let mut record = Record::open(&place.file()).expect("opened");
+            let mut record = LogFile::open(&place.file()).expect("opened");
             assert_eq!(write(&mut record, line, now), None);
         }
         assert_eq!(fs::read_to_string(place.file()).expect("there"), "one\ntwo\n");
@@ -186,7 +237,7 @@ mod tests {
     #[test]
     fn a_file_that_is_moved_away_is_begun_anew() {
         let (place, now) = (Place::new("move"), Instant::now());
-        let mut record = Record::open(&place.file()).expect("opened");
+        let mut record = LogFile::open(&place.file()).expect("opened");
         write(&mut record, "one\n", now);
         fs::rename(place.file(), place.0.join("old")).expect("moved");
         assert_eq!(write(&mut record, "two\n", now), None);
@@ -200,17 +251,17 @@ mod tests {
     fn a_full_disk_is_told_once_and_so_is_that_it_is_not_any_more() {
         let (place, mut now) = (Place::new("full"), Instant::now());
         std::os::unix::fs::symlink("/dev/full", place.file()).expect("a link");
-        let mut record = Record::open(&place.file()).expect("opened");
+        let mut record = LogFile::open(&place.file()).expect("opened");
         let told = write(&mut record, "one\n", now).expect("told");
         assert!(told.contains("cannot record to") && told.contains("No space left"), "{told}");
         let long = format!("{}\n", "x".repeat(999));
-        for _ in 0..RECORD_BYTES / 1000 + 10 {
+        for _ in 0..LOGFILE_QUEUE_BYTES / 1000 + 10 {
             now += Duration::from_millis(500);
             assert_eq!(write(&mut record, &long, now), None);
-            assert!(record.queue.len() <= RECORD_BYTES);
+            assert!(record.queue.len() <= LOGFILE_QUEUE_BYTES);
         }
         fs::remove_file(place.file()).expect("removed");
-        now += RECORD_RETRY;
+        now += LOGFILE_RETRY_INTERVAL;
         let told = write(&mut record, "last\n", now).expect("told");
         assert!(told.contains("again; 11 lines are missing"), "{told}");
         let recorded = fs::read_to_string(place.file()).expect("there");
@@ -220,10 +271,10 @@ mod tests {
     #[test]
     fn only_files_are_opened() {
         let place = Place::new("kinds");
-        assert_eq!(Record::open(&place.0).expect_err("a folder").kind(), ErrorKind::IsADirectory);
+        assert_eq!(LogFile::open(&place.0).expect_err("a folder").kind(), ErrorKind::IsADirectory);
         let (read, write) = io::pipe().expect("a pipe");
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&write));
-        assert_eq!(Record::open(Path::new(&path)).expect_err("a pipe").to_string(), "it is no file");
+        assert_eq!(LogFile::open(Path::new(&path)).expect_err("a pipe").to_string(), "it is no file");
         drop(read);
     }
 }

@@ -7,18 +7,18 @@ use std::mem;
 use std::time::Instant;
 
 use super::backlog::Backlog;
-use super::completion::{self, Known};
-use super::editor::{Answer, Editor, Mode};
+use super::editor::{Editor, Mode, Outcome};
 use super::keys::{Key, Keys};
 use super::layout::{Line, columns_at_most, cut_to_columns};
-use super::raw::Claim;
+use super::palette::{OFF, OWN};
+use super::raw_mode::RawModeGuard;
 use super::screen::Screen;
-use super::style::{OFF, OWN};
-use crate::limits::{DRAW_TURN_BYTES, FOREGROUND_LOOK};
+use super::tab_completion::{self, Known};
+use crate::limits::{DRAW_TURN_BYTES, FOREGROUND_POLL_INTERVAL};
 
 /// What the user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Typed<'a> {
+pub enum UserAction<'a> {
     /// This line, said or obeyed.
     Line(Cow<'a, str>),
     /// Nothing, but is to be told this.
@@ -33,8 +33,8 @@ pub enum Typed<'a> {
 
 /// A terminal with somebody at it.
 #[derive(Debug)]
-pub struct Interactive {
-    claim: Claim,
+pub struct LineUi {
+    claim: RawModeGuard,
     state: State,
     keys: Keys,
     /// What was typed and not yet taken.
@@ -65,7 +65,7 @@ enum State {
 
 /// How it looks and sounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manner {
+pub struct DrawOptions {
     /// With colours.
     pub has_colors: bool,
     /// With a bell.
@@ -74,11 +74,11 @@ pub struct Manner {
     pub reflows: bool,
 }
 
-impl Interactive {
+impl LineUi {
     /// Takes the terminal over, if it is not somebody else's at the moment.
     #[must_use]
-    pub fn new(claim: Claim, name: String, manner: Manner) -> Self {
-        let Manner { has_colors, has_bell, reflows } = manner;
+    pub fn new(claim: RawModeGuard, name: String, manner: DrawOptions) -> Self {
+        let DrawOptions { has_colors, has_bell, reflows } = manner;
         let state = if claim.take() { State::Here } else { State::Away };
         let screen = Screen::new(claim.size(), reflows);
         Self {
@@ -117,19 +117,21 @@ impl Interactive {
     }
 
     /// The next thing that the user wants, until `None`.
-    pub fn poll(&mut self) -> Option<Typed<'static>> {
+    pub fn poll(&mut self) -> Option<UserAction<'static>> {
         while let Some(key) = self.pressed.pop_front() {
             self.is_stale = true;
             match self.editor.press(key) {
-                Answer::Nothing => (),
-                Answer::Say(text) => return Some(Typed::Line(text.into())),
-                Answer::Complete => return Some(Typed::Complete),
-                Answer::Suspend => return Some(Typed::Suspend),
-                Answer::Leave => return Some(Typed::Leave),
-                Answer::Cleared => return Some(Typed::Hint("Ctrl+C leaves when the line is empty".into())),
-                Answer::Redraw => self.screen.clear(),
-                Answer::Bell => self.ring(),
-                Answer::Refused(why) => return Some(Typed::Hint(why.into())),
+                Outcome::Nothing => (),
+                Outcome::Say(text) => return Some(UserAction::Line(text.into())),
+                Outcome::Complete => return Some(UserAction::Complete),
+                Outcome::Suspend => return Some(UserAction::Suspend),
+                Outcome::Leave => return Some(UserAction::Leave),
+                Outcome::Cleared => {
+                    return Some(UserAction::Hint("Ctrl+C leaves when the line is empty".into()));
+                }
+                Outcome::Redraw => self.screen.clear(),
+                Outcome::Bell => self.ring(),
+                Outcome::Refused(why) => return Some(UserAction::Hint(why.into())),
             }
         }
         None
@@ -137,9 +139,9 @@ impl Interactive {
 
     /// Completes what is before the cursor.
     pub fn complete(&mut self, known: Known<'_>) {
-        let completion = completion::complete(self.editor.text(), self.editor.cursor(), known);
-        let answer = completion.map_or(Answer::Bell, |completion| self.editor.offer(completion));
-        if answer == Answer::Bell {
+        let completion = tab_completion::complete(self.editor.text(), self.editor.cursor(), known);
+        let answer = completion.map_or(Outcome::Bell, |completion| self.editor.offer(completion));
+        if answer == Outcome::Bell {
             self.ring();
         }
     }
@@ -241,7 +243,7 @@ impl Interactive {
             self.look_at = None;
         } else if self.look_at.is_none_or(|at| now >= at) {
             self.resume();
-            self.look_at = Some(now + FOREGROUND_LOOK);
+            self.look_at = Some(now + FOREGROUND_POLL_INTERVAL);
         }
     }
 

@@ -5,11 +5,11 @@ use crate::protocol::{Notice, Who};
 /// A list of them, as long as the user makes it. A member is known by its id, whatever it is called; who
 /// has none, by its name.
 #[derive(Debug, Default)]
-pub struct Ignored {
+pub struct IgnoreList {
     all: Vec<Who>,
 }
 
-impl Ignored {
+impl IgnoreList {
     /// Adds somebody. Returns whether it was not there.
     pub fn add(&mut self, who: Who) -> bool {
         let is_new = !self.holds(&who);
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_member_is_known_by_its_id_and_others_by_their_names() {
         let who = |name: &str, id: Option<u128>| Who { name: name.into(), id: id.map(Word), address: None };
-        let mut ignored = Ignored::default();
+        let mut ignored = IgnoreList::default();
         assert!(ignored.add(who("bob", Some(1))) && ignored.add(who("nc", None)));
         assert!(!ignored.add(who("robert", Some(1))));
         assert!(ignored.holds(&who("robert", Some(1))) && ignored.holds(&who("nc", None)));
