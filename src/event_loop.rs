@@ -296,6 +296,7 @@ impl EventLoop {
                     self.terminal.reply(&sentence);
                 }
                 Some(UserAction::Complete) => self.complete(),
+                Some(UserAction::ExpandReply) => self.expand_reply(),
                 Some(UserAction::Suspend) => self.suspend(),
                 Some(UserAction::Leave) => self.end_typing(now),
                 None if mem::take(&mut may_read) => self.terminal.read_input(self.poll.registry()),

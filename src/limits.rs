@@ -210,6 +210,13 @@ pub const LINE_PIECE_BYTES: usize = 60_000;
 /// 8, and answers to questions that nobody asked take some 30.
 pub const SEQUENCE_BYTES_MAX: usize = 32;
 
+/// How much before the cursor may be the beginning of a name, in bytes: more than a name has, written in
+/// another case.
+pub const COMPLETED_BYTES_MAX: usize = 4 * NAME_BYTES_MAX;
+
+/// Others of whom it is remembered when they last said something: more than a group has members.
+pub const SPEAKERS_MAX: usize = 2 * MEMBERS_MAX;
+
 /// Lines in one paste from which on the user is asked first.
 pub const PASTE_LINES_ASK: usize = 21;
 

@@ -17,6 +17,7 @@ pub mod palette;
 pub mod raw_mode;
 pub mod sanitize;
 pub mod screen;
+pub mod speakers;
 pub mod stderr;
 pub mod stdin;
 pub mod tab_completion;
@@ -39,6 +40,7 @@ use logfile::{ConversationLog, LogFile};
 use output::Output;
 use raw_mode::RawModeGuard;
 use sanitize::push_sanitized;
+use speakers::Speakers;
 use stderr::Stderr;
 use stdin::Stdin;
 use tab_completion::Known;
@@ -79,6 +81,7 @@ pub struct Terminal {
     formatter: Formatter,
     log: Option<ConversationLog>,
     ignored: IgnoreList,
+    speakers: Speakers,
     tokens: Tokens,
     /// Since when nothing of the conversation was taken, while some waits.
     stalled_since: Option<Instant>,
@@ -145,6 +148,7 @@ impl Terminal {
             formatter: Formatter::new(look, name.clone(), now),
             log: log.map(|file| ConversationLog::new(file, name, now)),
             ignored: IgnoreList::default(),
+            speakers: Speakers::default(),
             tokens,
             stalled_since: None,
         })
@@ -165,6 +169,12 @@ impl Terminal {
     /// Those of whom nothing is shown.
     pub fn ignored(&mut self) -> &mut IgnoreList {
         &mut self.ignored
+    }
+
+    /// Who has said something, and when.
+    #[must_use]
+    pub fn speakers(&self) -> &Speakers {
+        &self.speakers
     }
 
     /// Whether what the user says is shown or recorded.
@@ -215,6 +225,21 @@ impl Terminal {
     pub fn complete(&mut self, known: Known<'_>) {
         if let OutputMode::LineUi(user) = &mut self.mode {
             user.complete(known);
+        }
+    }
+
+    /// Puts a line that was refused back into the line that is typed. Nothing happens where there is none,
+    /// or where something was typed since: Up brings the refused line back then.
+    pub fn restore_draft(&mut self, line: String) {
+        if let OutputMode::LineUi(user) = &mut self.mode {
+            user.restore_draft(line);
+        }
+    }
+
+    /// Puts `text` in the place of what is typed.
+    pub fn replace_text(&mut self, text: String) {
+        if let OutputMode::LineUi(user) = &mut self.mode {
+            user.replace_text(text);
         }
     }
 
@@ -380,6 +405,7 @@ impl Terminal {
         if self.ignored.is_theirs(notice) {
             return;
         }
+        self.speakers.handle_event(notice);
         if let Some(log) = &mut self.log {
             log.push(notice);
         }

@@ -12,7 +12,7 @@ use groupchat::terminal::raw_mode::RawModeGuard;
 use rustix::process::Signal;
 use support::sockets::{EXIT, MESSAGE, accept, listen, message, messages, wait_until};
 use support::window::Window;
-use support::{PROGRAM, read_to_end, read_until};
+use support::{PROGRAM, Peer, read_to_end, read_until};
 
 const ALICE: &str = "alice> ";
 const CTRL_C: &str = "\x03";
@@ -207,6 +207,41 @@ fn tab_completes_commands_and_names() {
     window.wait_for_rows(&["alice> ask Bobby |"]);
     window.press("\x15");
     leave(window, stream);
+}
+
+#[test]
+fn a_reply_shows_to_whom_it_goes_and_names_are_completed_by_who_spoke_last() {
+    let mut window = Window::start(&["-n", "alice", "--color=never", "--bind=127.0.0.1", "0"]);
+    window.wait_for("listening on 127.0.0.1:");
+    let text = window.look(|screen| screen.contents());
+    let port = text.split("listening on 127.0.0.1:").nth(1).expect("a port").split_whitespace().next();
+    let address = format!("127.0.0.1:{}", port.expect("a port"));
+    window.press("/reply ");
+    window.wait_for("nobody has sent you a private message");
+    window.wait_for_rows(&["alice> /reply |"]);
+    window.press("\x15");
+    let mut carla = Peer::start(&["-n", "carla", "0", &address]);
+    carla.conversation.wait_for("alice has joined");
+    let mut carol = Peer::start(&["-n", "carol", "0", &address]);
+    carol.conversation.wait_for("alice has joined");
+    carol.say("/msg alice psst");
+    window.wait_for("carol: psst");
+    carla.say("to all");
+    window.wait_for("carla: to all");
+    window.press("/r ");
+    window.wait_for_rows(&["alice> /msg carol |"]);
+    window.press("what?\r");
+    carol.conversation.wait_for("alice: what?");
+    window.press("hello @ca\t");
+    window.wait_for_rows(&["alice> hello @carla |"]);
+    window.press("\t");
+    window.wait_for_rows(&["alice> hello @carol |"]);
+    carol.say("hi");
+    window.wait_for("carol: hi");
+    window.press("\x15ca\t");
+    window.wait_for_rows(&["alice> carol: |"]);
+    window.press("\x15\x04");
+    assert_eq!(window.exit_code(), 0);
 }
 
 #[test]

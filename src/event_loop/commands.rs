@@ -1,5 +1,6 @@
 //! Doing what the user types: saying it, or obeying it.
 
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use chrono::Local;
@@ -13,6 +14,7 @@ use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Retry,
 use crate::protocol::{Peer, Who};
 use crate::terminal::json;
 use crate::terminal::layout::columns_at_most;
+use crate::terminal::speakers::Speakers;
 use crate::terminal::tab_completion::Known;
 
 impl EventLoop {
@@ -49,9 +51,29 @@ impl EventLoop {
 
     /// Completes what is before the cursor.
     pub(super) fn complete(&mut self) {
-        let roster = self.peer.roster();
-        let names: Vec<&str> = roster.iter().filter(|one| one.is_met()).map(|one| &*one.who.name).collect();
+        let mut roster = self.peer.roster();
+        roster.retain(Participant::is_met);
+        // Who is here before who is not, and then who said something last.
+        let speakers = self.terminal.speakers();
+        roster.sort_by_key(|one| (one.standing == Standing::Lost, Reverse(speakers.last_spoken(&one.who))));
+        let names: Vec<&str> = roster.iter().map(|one| &*one.who.name).collect();
         self.terminal.complete(Known { commands: &COMMANDS.map(|entry| entry.name), names: &names });
+    }
+
+    /// Puts the command that answers the last private message into the line, so that it is seen to whom
+    /// it goes before it is written.
+    pub(super) fn expand_reply(&mut self) {
+        let Some(last) = self.terminal.speakers().last_private() else {
+            return self.terminal.reply("nobody has sent you a private message: /msg NAME TEXT sends one");
+        };
+        let roster = self.peer.roster();
+        match roster.iter().find(|one| Speakers::is_same(&one.who, last)) {
+            Some(one) => self.terminal.replace_text(format!("/msg {} ", one.who)),
+            None => {
+                let sentence = format!("{last}, who sent you the last private message, is not here any more");
+                self.terminal.reply(&sentence);
+            }
+        }
     }
 
     /// Stops, if there is somebody who can make us go on.

@@ -28,6 +28,8 @@ pub enum Outcome {
     Say(String),
     /// To complete what is before the cursor.
     Complete,
+    /// To put who sent the last private message into the line, instead of a `/reply ` that was just typed.
+    ExpandReply,
     /// To tell, this once, that the key which cleared the line leaves on an empty one.
     Cleared,
     /// To leave.
@@ -151,7 +153,11 @@ impl Editor {
     fn edit(&mut self, key: Key) -> Outcome {
         let (text, cursor) = (self.text.as_str(), self.cursor);
         match key {
-            Key::Char(char) => return self.insert(char.encode_utf8(&mut [0; 4]), Step::Type),
+            Key::Char(char) => {
+                let outcome = self.insert(char.encode_utf8(&mut [0; 4]), Step::Type);
+                let is_begun = char == ' ' && self.cursor == self.text.len() && is_reply_begun(&self.text);
+                return if outcome == Outcome::Nothing && is_begun { Outcome::ExpandReply } else { outcome };
+            }
             Key::Paste(pasted) => return self.paste(pasted),
             Key::PasteTooLong(bytes) => {
                 let most = LINE_BYTES_MAX;
@@ -291,6 +297,25 @@ impl Editor {
         Outcome::Say(line)
     }
 
+    /// Puts a line back that was taken and refused, if nothing else has been typed since. Otherwise the
+    /// history has it.
+    pub fn restore(&mut self, line: String) {
+        self.history.add(&line);
+        if self.text.is_empty() && self.pasted.is_none() {
+            self.replace_text(line);
+        }
+    }
+
+    /// Puts `text` in the place of the whole line, as one step that can be undone. Ignored if it is longer
+    /// than a line may be.
+    pub fn replace_text(&mut self, text: String) {
+        if text.len() <= LINE_BYTES_MAX {
+            self.last = Step::Other;
+            self.begin(Step::Other);
+            self.set_text(text);
+        }
+    }
+
     fn set_text(&mut self, text: String) {
         self.cursor = text.len();
         self.text = text;
@@ -355,6 +380,12 @@ impl Editor {
         self.search = Some(search);
         Some(if is_found { Outcome::Nothing } else { Outcome::Bell })
     }
+}
+
+/// Whether all of `text` is the command that answers the last private message, and the blank behind it.
+fn is_reply_begun(text: &str) -> bool {
+    let word = text.trim_start().strip_prefix(['/', '\u{ff0f}']).and_then(|rest| rest.strip_suffix(' '));
+    word.is_some_and(|word| ["reply", "r"].iter().any(|name| word.eq_ignore_ascii_case(name)))
 }
 
 #[cfg(test)]
@@ -567,6 +598,37 @@ mod tests {
         editor.press(Key::Paste(lines(PASTE_LINES_ASK)));
         press_all(&mut editor, "y");
         assert_eq!(editor.text(), format!("ab{}", lines(PASTE_LINES_ASK)));
+    }
+
+    #[test]
+    fn a_refused_line_comes_back() {
+        let mut editor = Editor::default();
+        press_all(&mut editor, "/mgs bob x<Enter>");
+        editor.restore("/mgs bob x".into());
+        assert_eq!(shown(&editor), "/mgs bob x|");
+        press_all(&mut editor, "<C-u>typed since");
+        editor.restore("/mgs bob x".into());
+        assert_eq!(shown(&editor), "typed since|");
+        press_all(&mut editor, "<Up>");
+        assert_eq!(shown(&editor), "/mgs bob x|");
+    }
+
+    #[test]
+    fn a_reply_names_whom_it_goes_to_as_soon_as_it_is_typed() {
+        for begun in ["/reply ", "/r ", "/REPLY ", " /Reply ", "\u{ff0f}reply "] {
+            check_answer(begun, Outcome::ExpandReply);
+        }
+        for other in ["/reply", "reply ", "/replyx ", "/reply  ", "/reply x ", "x /reply ", "//r ", "/me "] {
+            check_answer(other, Outcome::Nothing);
+        }
+        check_answer("/replyx<Left> ", Outcome::Nothing);
+        let mut editor = Editor::default();
+        press_all(&mut editor, "/reply ");
+        editor.replace_text("/msg bob ".into());
+        press_all(&mut editor, "hi");
+        assert_eq!(shown(&editor), "/msg bob hi|");
+        press_all(&mut editor, "<C-_><C-_>");
+        assert_eq!(shown(&editor), "/reply |");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum UserAction<'a> {
     Hint(Cow<'a, str>),
     /// The word before the cursor completed.
     Complete,
+    /// The name of whoever sent the last private message in the line, instead of `/reply `.
+    ExpandReply,
     /// To do something else in this terminal for a while.
     Suspend,
     /// To leave.
@@ -124,6 +126,7 @@ impl LineUi {
                 Outcome::Nothing => (),
                 Outcome::Say(text) => return Some(UserAction::Line(text.into())),
                 Outcome::Complete => return Some(UserAction::Complete),
+                Outcome::ExpandReply => return Some(UserAction::ExpandReply),
                 Outcome::Suspend => return Some(UserAction::Suspend),
                 Outcome::Leave => return Some(UserAction::Leave),
                 Outcome::Cleared => {
@@ -144,6 +147,21 @@ impl LineUi {
         if answer == Outcome::Bell {
             self.ring();
         }
+    }
+
+    /// Puts a line that was refused back to be corrected, unless something was typed since: then the
+    /// history has it.
+    pub fn restore_draft(&mut self, line: String) {
+        if self.pressed.is_empty() {
+            self.editor.restore(line);
+            self.is_stale = true;
+        }
+    }
+
+    /// Puts `text` in the place of what is typed.
+    pub fn replace_text(&mut self, text: String) {
+        self.editor.replace_text(text);
+        self.is_stale = true;
     }
 
     /// Has whole lines shown, above the one that is typed.

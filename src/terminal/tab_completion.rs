@@ -1,8 +1,7 @@
 //! Completing what stands before the cursor: commands, and the names of those who are there.
 
-use unicode_segmentation::UnicodeSegmentation as _;
-
 use super::mention::prefix_in_any_case;
+use crate::limits::COMPLETED_BYTES_MAX;
 
 /// What may stand in the line instead of what does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,28 +21,34 @@ pub struct Known<'a> {
     pub names: &'a [&'a str],
 }
 
-/// Completes what stands before `cursor` in `text`: a command at the line's start, or a name anywhere.
-/// A name at the start is one that is spoken to.
+/// Completes what stands before `cursor` in `text`: a command at the line's start, or a name behind any
+/// blank, with `@` before it or not. A name at the start is one that is spoken to.
 #[must_use]
 pub fn complete(text: &str, cursor: usize, known: Known<'_>) -> Option<Completion> {
     let before = &text[..cursor];
     if before.starts_with('/') && !before.contains(char::is_whitespace) {
-        let commands = known.commands.iter().filter(|command| command.starts_with(before));
-        let candidates = commands.map(|command| format!("{command} ")).collect();
-        return some(Completion { from: 0, candidates });
+        let is_begun = |command: &&&str| prefix_in_any_case(command, before).is_some();
+        let candidates = known.commands.iter().filter(is_begun);
+        return some(Completion { from: 0, candidates: candidates.map(|name| format!("{name} ")).collect() });
     }
     // Names may hold spaces: the longest that may be meant counts.
-    let starts = before.split_word_bound_indices().map(|(at, _)| at);
-    let starts = starts.filter(|at| *at == 0 || before[..*at].ends_with(char::is_whitespace));
-    starts.map(|from| names(before, from, known)).find_map(some)
+    starts(before).find_map(|from| some(names(before, from, known)))
+}
+
+/// Where in `before` a name may begin, the first place first: at the start and behind blanks, no further
+/// back than a name is long.
+fn starts(before: &str) -> impl Iterator<Item = usize> {
+    let first = before.floor_char_boundary(before.len().saturating_sub(COMPLETED_BYTES_MAX));
+    let is_start = move |at: &usize| *at == 0 || before[..*at].ends_with(char::is_whitespace);
+    before[first..].char_indices().map(move |(at, _)| first + at).filter(is_start)
 }
 
 fn names(before: &str, from: usize, known: Known<'_>) -> Completion {
     let begun = &before[from..];
-    let is_spoken_to = from == 0;
-    let end = if is_spoken_to { ": " } else { " " };
+    let (sign, begun) = begun.strip_prefix('@').map_or(("", begun), |begun| ("@", begun));
+    let end = if from == 0 && sign.is_empty() { ": " } else { " " };
     let is_begun = |name: &&&str| !begun.trim().is_empty() && prefix_in_any_case(name, begun).is_some();
-    let candidates = known.names.iter().filter(is_begun).map(|name| format!("{name}{end}")).collect();
+    let candidates = known.names.iter().filter(is_begun).map(|name| format!("{sign}{name}{end}")).collect();
     Completion { from, candidates }
 }
 
@@ -79,6 +84,7 @@ mod tests {
         check("/h|", &["/help |"]);
         check("/m|", &["/msg |", "/me |"]);
         check("/|", &["/help |", "/ignore |", "/msg |", "/me |"]);
+        check("/H|", &["/help |"]);
         check("/x|", &[]);
         check(" /h|", &[]);
     }
@@ -95,5 +101,17 @@ mod tests {
         check("kebo|", &[]);
         check("|", &[]);
         check("hi |", &[]);
+        check("@bobb|", &["@Bobby |"]);
+        check("hi @mary a|", &["hi @mary ann |"]);
+        check("a\tbobb|", &["a\tBobby |"]);
+        check("a\u{3000}bobb|", &["a\u{3000}Bobby |"]);
+        check("a\u{a0}bobb|", &["a\u{a0}Bobby |"]);
+        check("a\nbobb|", &["a\nBobby |"]);
+        check("a  bobb|", &["a  Bobby |"]);
+        for none in ["@|", "hi @|", "me@bobb|", "@@bobb|", "(bobb|"] {
+            check(none, &[]);
+        }
+        let far = "\u{e9} ".repeat(20_000);
+        check(&format!("{far}bobb|"), &[&format!("{far}Bobby |")]);
     }
 }

@@ -1,0 +1,111 @@
+//! Who has said something last: whom `/reply` means, and whose name is completed first.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use crate::limits::SPEAKERS_MAX;
+use crate::protocol::{MemberId, Notice, Who};
+
+/// The order in which others have last said something.
+#[derive(Debug, Default)]
+pub struct Speakers {
+    /// The number of the last message of each.
+    last: HashMap<Speaker, u64>,
+    /// How many messages there were.
+    count: u64,
+    private: Option<Who>,
+}
+
+/// What a speaker keeps when it changes its name: its identity, or else its address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Speaker {
+    Member(MemberId),
+    Plain(SocketAddr),
+    Named(Rc<str>),
+}
+
+impl Speaker {
+    fn of(who: &Who) -> Self {
+        match (who.id, who.address) {
+            (Some(id), _) => Self::Member(id),
+            (None, Some(address)) => Self::Plain(address),
+            (None, None) => Self::Named(Rc::clone(&who.name)),
+        }
+    }
+}
+
+impl Speakers {
+    /// Notes who said something.
+    pub fn handle_event(&mut self, event: &Notice) {
+        let Notice::Message { from, is_private, .. } = event else { return };
+        if *is_private {
+            self.private = Some(from.clone());
+        }
+        self.count += 1;
+        self.last.insert(Speaker::of(from), self.count);
+        if self.last.len() > SPEAKERS_MAX {
+            // Those who were silent for the longest: half of them, so that this is rare.
+            let mut numbers: Vec<u64> = self.last.values().copied().collect();
+            let (_, middle, _) = numbers.select_nth_unstable(SPEAKERS_MAX / 2);
+            let middle = *middle;
+            self.last.retain(|_, number| *number > middle);
+        }
+    }
+
+    /// A number that is the greater the later `who` said something; 0 if that is unknown.
+    #[must_use]
+    pub fn last_spoken(&self, who: &Who) -> u64 {
+        self.last.get(&Speaker::of(who)).copied().unwrap_or(0)
+    }
+
+    /// Who sent the last private message, under the name that it had then.
+    #[must_use]
+    pub fn last_private(&self) -> Option<&Who> {
+        self.private.as_ref()
+    }
+
+    /// Whether two are the same, whatever they are called.
+    #[must_use]
+    pub fn is_same(one: &Who, other: &Who) -> bool {
+        Speaker::of(one) == Speaker::of(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who(port: u16) -> Who {
+        Who { name: "bob".into(), id: None, address: Some(([127, 0, 0, 1], port).into()) }
+    }
+
+    fn said(from: Who, is_private: bool) -> Notice {
+        Notice::Message { at: None, from, text: "hi".into(), is_past: false, is_private }
+    }
+
+    #[test]
+    fn who_said_something_later_is_known() {
+        let mut speakers = Speakers::default();
+        for port in [1, 2, 1] {
+            speakers.handle_event(&said(who(port), false));
+        }
+        assert!(speakers.last_spoken(&who(1)) > speakers.last_spoken(&who(2)));
+        assert_eq!(speakers.last_spoken(&who(3)), 0);
+        assert_eq!(speakers.last_private(), None);
+        speakers.handle_event(&said(who(2), true));
+        speakers.handle_event(&said(who(3), false));
+        assert_eq!(speakers.last_private(), Some(&who(2)));
+    }
+
+    #[test]
+    fn of_many_the_last_are_kept() {
+        let mut speakers = Speakers::default();
+        for port in 0..=SPEAKERS_MAX as u16 {
+            speakers.handle_event(&said(who(port), false));
+        }
+        assert!(speakers.last.len() <= SPEAKERS_MAX);
+        assert_eq!(speakers.last_spoken(&who(0)), 0);
+        assert_ne!(speakers.last_spoken(&who(SPEAKERS_MAX as u16)), 0);
+    }
+}
