@@ -26,6 +26,22 @@ pub enum Command<'a> {
     Quit(Option<&'a str>),
 }
 
+impl Command<'_> {
+    /// Whether what it does depends on who is in the group.
+    #[must_use]
+    pub fn needs_group(&self) -> bool {
+        match self {
+            Self::Who | Self::Private(_) | Self::Ignore(_) => true,
+            Self::Say(_)
+            | Self::Help
+            | Self::Connect(_)
+            | Self::Name(_)
+            | Self::Unignore(_)
+            | Self::Quit(_) => false,
+        }
+    }
+}
+
 /// A command as the user is told of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {

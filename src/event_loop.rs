@@ -2,10 +2,12 @@
 
 mod commands;
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::mem;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use chrono::Local;
@@ -14,9 +16,10 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SI
 use signal_hook::low_level::emulate_default_handler;
 use signal_hook_mio::v1_0::Signals;
 
+use crate::command;
 use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
-use crate::limits::{EVENTS, SAY_TURN_BYTES, SEND_TIMEOUT};
+use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SAY_TURN_BYTES, SEND_TIMEOUT};
 use crate::protocol::frame::Framing;
 use crate::protocol::{Peer, Setup};
 use crate::resolver::Resolver;
@@ -85,6 +88,25 @@ enum Phase {
     Over,
 }
 
+/// The lines of a script that failed.
+#[derive(Debug, Default)]
+struct Failures {
+    count: u64,
+    /// The first of them, shortened.
+    first: String,
+}
+
+impl Failures {
+    /// A sentence for the end, if any failed.
+    fn sentence(&self) -> Option<String> {
+        match self.count {
+            0 => None,
+            1 => Some(format!("'{}' failed", self.first)),
+            count => Some(format!("'{}' and {} more failed", self.first, count - 1)),
+        }
+    }
+}
+
 struct EventLoop {
     poll: Poll,
     events: Events,
@@ -96,8 +118,13 @@ struct EventLoop {
     stay: bool,
     /// Everything is said, and the peers are to have it before we leave.
     is_sending: bool,
-    /// Lines of a script that were no commands, and were not said.
-    failed_commands: u64,
+    /// Lines to be taken before those of standard input: what `--send` says, and a line that waits.
+    lines: VecDeque<String>,
+    /// When a peer was named last.
+    named_at: Instant,
+    /// The peers that were named at the start, and by no command.
+    first_peers: Vec<Rc<str>>,
+    failures: Failures,
     /// What those have not who were to have it, when we left.
     unsent: Option<String>,
     /// What the last turn asked for: `None` is until something happens.
@@ -129,6 +156,7 @@ impl EventLoop {
             // A terminal that we have changed is given back before these do what they do.
             [SIGTSTP, SIGQUIT].iter().try_for_each(|signal| signals.add_signal(*signal)).map_err(failed)?;
         }
+        let first_peers = peers.iter().map(|peer| Rc::clone(&peer.name)).collect();
         let setup = Setup { name, port: address.port(), silent: framing, is_plain: plain, history, peers };
         let now = Instant::now();
         let mut event_loop = Self {
@@ -138,16 +166,18 @@ impl EventLoop {
             peer: GroupPeer::new(server, setup, now),
             terminal,
             resolver: Resolver::new(RESOLVER, None),
-            phase: if takes_input { Phase::Talking } else { Phase::InputEnded { at: now } },
+            phase: Phase::Talking,
             stay,
             is_sending: !takes_input,
-            failed_commands: 0,
+            lines: send.into(),
+            named_at: now,
+            first_peers,
+            failures: Failures::default(),
             unsent: None,
             // The first turn does all that needs no event.
             next_wait: Some(Duration::ZERO),
         };
         event_loop.terminal.show_listening(event_loop.peer.id(), address);
-        send.iter().for_each(|text| event_loop.say(text));
         Ok(event_loop)
     }
 
@@ -205,8 +235,32 @@ impl EventLoop {
     /// Whether there is no more to say, and nothing to wait for.
     fn is_done(&self, now: Instant) -> bool {
         let Phase::InputEnded { at } = self.phase else { return false };
-        let is_waiting = self.is_sending && now < at + SEND_TIMEOUT && !self.peer.still_owed().is_empty();
-        !is_waiting && self.resolver.is_idle() && !self.peer.is_reaching_out(now, at)
+        let is_owed = self.is_sending && !self.peer.still_owed().is_empty()
+            || self.terminal.is_script() && self.peer.has_private_pending();
+        let is_waiting = is_owed && now < at + SEND_TIMEOUT;
+        !is_waiting && self.resolver.is_idle() && !self.is_reaching_out(now, at)
+    }
+
+    /// Whether what was said may reach somebody else in a moment, as far as that is waited for after
+    /// `since`.
+    fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
+        let is_silence_awaited = self.peer.said() > 0 && self.peer.silence_ends(now).is_some();
+        is_silence_awaited || self.peer.is_reaching_out(now, since)
+    }
+
+    /// Whether a line of a script has to wait, and all behind it with it: while a peer that the script
+    /// named is looked up; and a command that depends on who is in the group while the group is first
+    /// being met.
+    fn must_wait(&self, line: &str, now: Instant) -> bool {
+        if !self.terminal.is_script() {
+            return false;
+        }
+        let needs_group = || command::read(line).is_ok_and(|command| command.needs_group());
+        let is_meeting = || {
+            now < self.named_at + MEET_TIMEOUT
+                && (self.peer.silence_ends(now).is_some() || self.peer.is_reaching_out(now, self.named_at))
+        };
+        !self.resolver.is_idle() || needs_group() && is_meeting()
     }
 
     /// Whether the conversation has lost its reader, who will miss nothing if we leave.
@@ -278,19 +332,29 @@ impl EventLoop {
         let shows_own = self.terminal.shows_own();
         let (mut at, mut may_read) = (None, true);
         while self.phase == Phase::Talking && self.peer.said() <= limit {
+            if let Some(line) = self.lines.pop_front() {
+                if self.must_wait(&line, now) {
+                    self.lines.push_front(line);
+                    return;
+                }
+                self.take_line(&line, now);
+                continue;
+            }
+            if self.is_sending {
+                break;
+            }
             match self.terminal.next_action() {
                 // Most of what a script says is neither a command nor seen here.
-                Some(UserAction::Line(line)) if !shows_own && !line.starts_with('/') => {
+                Some(UserAction::Line(line))
+                    if !shows_own && !line.starts_with('/') && self.resolver.is_idle() =>
+                {
                     if !line.is_empty() {
                         // All that was read at once was said at once.
                         let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
                         self.peer.say(&line, at);
                     }
                 }
-                Some(UserAction::Line(line)) => {
-                    let line = line.into_owned();
-                    self.take_line(&line, now);
-                }
+                Some(UserAction::Line(line)) => self.lines.push_back(line.into_owned()),
                 Some(UserAction::Hint(sentence)) => {
                     let sentence = sentence.into_owned();
                     self.terminal.reply(&sentence);
@@ -303,15 +367,21 @@ impl EventLoop {
                 None => break,
             }
         }
-        if self.phase == Phase::Talking && self.terminal.is_input_over() && !self.stay {
+        let is_over = self.is_sending || self.terminal.is_input_over() && !self.stay;
+        if self.phase == Phase::Talking && is_over && self.lines.is_empty() {
             self.phase = Phase::InputEnded { at: now };
         }
     }
 
-    /// The user has said everything. Who said something is told what is still waited for.
+    /// The user has said everything. A person who said something is told what is still waited for; a
+    /// script waits as at the end of its input.
     fn end_typing(&mut self, now: Instant) {
         self.terminal.give_back();
-        if self.peer.said() == 0 || !self.peer.is_reaching_out(now, now) {
+        if self.terminal.is_script() {
+            self.phase = Phase::InputEnded { at: now };
+            return;
+        }
+        if self.peer.said() == 0 || !self.is_reaching_out(now, now) {
             return self.leave(now);
         }
         self.phase = Phase::InputEnded { at: now };
@@ -320,12 +390,40 @@ impl EventLoop {
 
     fn leave(&mut self, now: Instant) {
         self.phase = Phase::Leaving;
+        if self.terminal.is_script() {
+            self.fail_what_is_open();
+        }
         if self.is_sending {
             let names = self.peer.still_owed().iter().map(|who| who.name.to_string()).collect::<Vec<_>>();
             self.unsent = (!names.is_empty()).then(|| names.join(", "));
         }
         self.terminal.leave(now);
         self.peer.leave(now, Local::now().fixed_offset());
+    }
+
+    /// Lines of a script that did not do what they should by now.
+    fn fail_what_is_open(&mut self) {
+        for line in mem::take(&mut self.lines) {
+            self.fail(&line, "the chat ended before the group was met");
+        }
+        for peer in self.peer.unreached() {
+            if !self.first_peers.contains(&peer) {
+                self.fail(&format!("/connect {peer}"), "it was never reached");
+            }
+        }
+    }
+
+    /// A command could not do what it should, and why: the user sees it; that a script's did is a failure.
+    fn fail(&mut self, line: &str, why: &str) {
+        if !self.terminal.is_script() {
+            return self.terminal.reply(why);
+        }
+        let start = shortened(line);
+        self.terminal.reply(&format!("'{start}' failed: {why}"));
+        if self.failures.count == 0 {
+            self.failures.first = start;
+        }
+        self.failures.count += 1;
     }
 
     fn show(&mut self) {
@@ -339,24 +437,26 @@ impl EventLoop {
     fn next_timeout(&self) -> Option<Duration> {
         let now = Instant::now();
         let can_take = !self.terminal.is_full() || self.phase == Phase::Leaving;
-        let can_say = self.phase == Phase::Talking && self.peer.said() <= self.peer.say_limit(now);
+        let waits = self.lines.front().is_some_and(|line| self.must_wait(line, now));
+        let can_say = self.phase == Phase::Talking && !waits && self.peer.said() <= self.peer.say_limit(now);
         let has_work = self.nobody_reads()
             || self.peer.has_more_to_write()
             || self.terminal.has_more_to_show()
             || can_take && self.peer.has_more_to_take()
-            || can_say && self.terminal.has_input();
+            || can_say && (self.terminal.has_input() || !self.lines.is_empty());
         if has_work {
             return Some(Duration::ZERO);
         }
         let leave = self.terminal.leave_deadline().filter(|_| self.peer.has_left());
-        let input_ended = matches!(self.phase, Phase::InputEnded { .. });
-        let silence = self.peer.silence_ends(now).filter(|_| input_ended);
-        let send = match self.phase {
-            Phase::InputEnded { at } if self.is_sending => Some(at + SEND_TIMEOUT),
-            _ => None,
+        let (wait_ends, is_waiting) = match self.phase {
+            Phase::InputEnded { at } => (Some(at + SEND_TIMEOUT), true),
+            Phase::Talking if waits => (Some(self.named_at + MEET_TIMEOUT), true),
+            Phase::Talking | Phase::Leaving | Phase::Over => (None, false),
         };
+        let wait_ends = wait_ends.filter(|at| now < *at);
+        let silence = self.peer.silence_ends(now).filter(|_| is_waiting);
         let look_up = self.resolver.deadline();
-        let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave, silence, send, look_up];
+        let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave, silence, wait_ends, look_up];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(deadline.saturating_duration_since(now))
     }
@@ -370,15 +470,35 @@ impl EventLoop {
         let unshown = (self.peer.discarded_bytes() > 0)
             .then(|| "standard output took too little: what others said last is not shown".to_owned());
         let unsent = self.unsent.map(|names| format!("not everybody has it, as far as is known: {names}"));
-        let failed_commands = (self.failed_commands > 0).then(|| {
-            format!(
-                "{} of the lines that began with a slash were neither obeyed nor said",
-                self.failed_commands
-            )
+        let is_script = self.terminal.is_script();
+        let undelivered = self.peer.private_undelivered();
+        let undelivered = (is_script && !undelivered.is_empty()).then(|| {
+            let names = undelivered.iter().map(|who| who.name.to_string()).collect::<Vec<_>>().join(", ");
+            format!("a private message was not delivered, as far as is known: {names}")
         });
-        match unheard.or(unsent).or(failed_commands).or_else(|| self.terminal.failure()).or(unshown) {
+        let unreached = (is_script && self.peer.has_reached_nobody())
+            .then(|| "nobody was reached: no peer that was named answered".to_owned());
+        let reasons = [
+            unheard,
+            unsent,
+            self.failures.sentence(),
+            undelivered,
+            unreached,
+            self.terminal.failure(),
+            unshown,
+        ];
+        match reasons.into_iter().flatten().next() {
             Some(sentence) => Err(Error::Failure(sentence)),
             None => Ok(()),
         }
+    }
+}
+
+/// The start of a line, for a sentence that quotes it.
+fn shortened(line: &str) -> String {
+    let first = line.lines().next().unwrap_or_default();
+    match first.char_indices().nth(COMMAND_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &first[..end]),
+        None => first.to_owned(),
     }
 }

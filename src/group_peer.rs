@@ -9,6 +9,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::mem;
 use std::net::{IpAddr, Ipv6Addr, Shutdown};
+use std::rc::Rc;
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset};
@@ -239,7 +240,31 @@ impl GroupPeer {
     /// Whether somebody may be reached in a moment, as far as that is waited for after `since`.
     #[must_use]
     pub fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
-        self.group.is_reaching_out(now, since) || self.group.silence_ends(now).is_some()
+        self.group.is_reaching_out(now, since)
+    }
+
+    /// The peers that the user named and that were never reached.
+    #[must_use]
+    pub fn unreached(&self) -> Vec<Rc<str>> {
+        self.group.unreached()
+    }
+
+    /// Whether the user named peers, and none of them was ever reached.
+    #[must_use]
+    pub fn has_reached_nobody(&self) -> bool {
+        self.group.has_reached_nobody()
+    }
+
+    /// Whether a member may still confirm a private message.
+    #[must_use]
+    pub fn has_private_pending(&self) -> bool {
+        self.group.has_private_pending()
+    }
+
+    /// Those of whom it is not known that they have all that was sent to them alone.
+    #[must_use]
+    pub fn private_undelivered(&self) -> Vec<Who> {
+        self.group.private_undelivered()
     }
 
     /// Until when a silent peer is waited for.

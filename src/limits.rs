@@ -59,6 +59,10 @@ pub const UNMET_TOLD_MAX: usize = 16;
 /// slow one, if it is not a plain one.
 pub const SILENCE: Duration = Duration::from_secs(3);
 
+/// How long a script's command that names a member waits, after a peer was named, until the members of
+/// its group are met: an attempt to reach the peer, and then one to reach those that it reports.
+pub const MEET_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// How long `--send` waits until everybody has what was said: as long as somebody who takes nothing is
 /// waited for anywhere.
 pub const SEND_TIMEOUT: Duration = STALL;
@@ -149,6 +153,10 @@ pub const PRIVATE_BYTES: usize = 64 << 10;
 /// seven, so it fits a frame.
 pub const PRIVATE_TEXT_BYTES: usize = 48 << 10;
 
+/// Members that are remembered because a private message did not reach them before they were gone: more
+/// than one sentence can name.
+pub const PRIVATE_LOST_MAX: usize = 100;
+
 /// Peers that the user may name, at the start and while chatting.
 pub const NAMED_MAX: usize = 1_000;
 
@@ -217,6 +225,9 @@ pub const COMPLETED_BYTES_MAX: usize = 4 * NAME_BYTES_MAX;
 /// Others of whom it is remembered when they last said something: more than a group has members.
 pub const SPEAKERS_MAX: usize = 2 * MEMBERS_MAX;
 
+/// How much of a command is quoted when it failed, in characters: enough to recognise it.
+pub const COMMAND_CHARS_MAX: usize = 40;
+
 /// Lines in one paste from which on the user is asked first.
 pub const PASTE_LINES_ASK: usize = 21;
 
@@ -284,5 +295,6 @@ const _: () = {
     assert!(HOLD_BACK.as_millis() < INTRODUCTION_WAIT.as_millis());
     assert!(INTRODUCTION_WAIT.as_millis() < INTRODUCTION.as_millis());
     assert!(DIALS_UNMET_MAX < DIALS_MAX);
+    assert!(MEET_TIMEOUT.as_millis() == 2 * DIAL.as_millis());
     assert!(PEER_FRAME_BYTES + PEER_FRAME_BYTES / 2 < FRAME_BYTES_MAX);
 };

@@ -32,7 +32,16 @@ pub struct Resolver {
     token: Token,
     waiting: VecDeque<PeerAddress>,
     running: Option<Running>,
-    found: VecDeque<Result<Peer, String>>,
+    found: VecDeque<Result<Peer, NotFound>>,
+}
+
+/// A peer whose address could not be looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFound {
+    /// As the user wrote it.
+    pub peer: String,
+    /// Why it is not known where it is.
+    pub why: String,
 }
 
 #[derive(Debug)]
@@ -97,8 +106,8 @@ impl Resolver {
         Some(self.running.as_ref()?.until)
     }
 
-    /// The next peer that was found, or a sentence that tells why one was not, until `None`.
-    pub fn poll_output(&mut self) -> Option<Result<Peer, String>> {
+    /// The next peer that was found, or was not, until `None`.
+    pub fn poll_output(&mut self) -> Option<Result<Peer, NotFound>> {
         self.found.pop_front()
     }
 
@@ -184,8 +193,8 @@ pub fn resolve_for_parent(peer: &PeerAddress) -> String {
     }
 }
 
-fn failure(peer: &PeerAddress, why: &str) -> String {
-    format!("cannot connect to '{}': {why}", peer.text())
+fn failure(peer: &PeerAddress, why: &str) -> NotFound {
+    NotFound { peer: peer.text().to_owned(), why: why.to_owned() }
 }
 
 /// Ends a process. It does not wait for long: whoever is killed goes.
@@ -214,7 +223,7 @@ mod tests {
     const TOKEN: Token = Token(7);
 
     /// Looks up a host with a shell's command instead of ourselves.
-    fn look_up(command: &str, wait: impl Fn(&mut Resolver, &mut Poll)) -> Result<Peer, String> {
+    fn look_up(command: &str, wait: impl Fn(&mut Resolver, &mut Poll)) -> Result<Peer, NotFound> {
         let mut poll = Poll::new().expect("a poll");
         let program = ["sh", "-c", command].map(OsString::from).to_vec();
         let mut look_ups = Resolver::new(TOKEN, Some(program));
@@ -245,7 +254,8 @@ mod tests {
     fn a_failure_is_told() {
         #[track_caller]
         fn check(command: &str, expected: &str) {
-            let why = look_up(command, wait).expect_err("nothing is found");
+            let NotFound { peer, why } = look_up(command, wait).expect_err("nothing is found");
+            assert_eq!(peer, "nosuchhost.invalid:5000");
             assert!(why.contains(expected), "{why}");
         }
         check("echo 'failed: cannot find it'", "cannot find it");
@@ -262,7 +272,7 @@ mod tests {
             look_ups.handle_time(until, poll.registry());
             assert!(!std::path::Path::new(&format!("/proc/{id}")).exists(), "it is gone");
         });
-        assert!(why.expect_err("nothing is found").ends_with("no answer in 10 s"));
+        assert!(why.expect_err("nothing is found").why.ends_with("no answer in 10 s"));
     }
 
     #[test]

@@ -83,6 +83,8 @@ pub struct Terminal {
     ignored: IgnoreList,
     speakers: Speakers,
     tokens: Tokens,
+    /// Nobody types: lines come from a file, a pipe or the command line.
+    is_script: bool,
     /// Since when nothing of the conversation was taken, while some waits.
     stalled_since: Option<Instant>,
 }
@@ -150,6 +152,7 @@ impl Terminal {
             ignored: IgnoreList::default(),
             speakers: Speakers::default(),
             tokens,
+            is_script: !takes_input || !stdin.is_terminal(),
             stalled_since: None,
         })
     }
@@ -198,6 +201,12 @@ impl Terminal {
     #[must_use]
     pub fn is_interactive(&self) -> bool {
         matches!(self.mode, OutputMode::LineUi(_))
+    }
+
+    /// Whether nobody types: lines come from a file, a pipe or the command line.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        self.is_script
     }
 
     /// Whether so much conversation waits that no more should be taken in.

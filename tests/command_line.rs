@@ -301,7 +301,7 @@ fn what_reached_nobody_is_a_failure() {
     let (port, address) = (&*free.number(), &*other.address().to_string());
     check("", &[], 0, &[]);
     check("\n\n", &[], 0, &[]);
-    check("", &[port], 0, &[&format!("cannot reach {port}: ")]);
+    check("", &[port], 1, &["no peer that was named answered", &format!("cannot reach {port}: ")]);
     check("one", &[], 1, &["no peer is connected", "the message is lost"]);
     check("one\ntwo\nthree", &[], 1, &["no peer is connected", "all 3 messages"]);
     check("one", &[port], 1, &[&format!("cannot reach {port}: ")]);

@@ -12,32 +12,39 @@ use crate::command::{self, COMMANDS, Command, nearest};
 use crate::name;
 use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Retry, Standing};
 use crate::protocol::{Peer, Who};
+use crate::resolver;
 use crate::terminal::json;
 use crate::terminal::layout::columns_at_most;
 use crate::terminal::speakers::Speakers;
 use crate::terminal::tab_completion::Known;
 
 impl EventLoop {
-    /// A line was typed.
+    /// Takes in a line that was typed, or is a script's: sends it, or obeys it.
     pub(super) fn take_line(&mut self, line: &str, now: Instant) {
-        match command::read(line) {
-            Ok(Command::Say(text)) => self.say(&text),
-            Ok(Command::Help) => command::help().for_each(|line| self.terminal.reply(&line)),
-            Ok(Command::Who) => self.show_who(now),
-            Ok(Command::Connect(text)) => self.connect_to(text, now),
-            Ok(Command::Name(name)) => self.rename(name),
-            Ok(Command::Private(words)) => self.say_privately(words),
-            Ok(Command::Ignore(name)) => self.ignore(name),
-            Ok(Command::Unignore(name)) => self.unignore(name),
-            Ok(Command::Quit(words)) => {
+        if let Err(why) = self.obey(line, now) {
+            self.fail(line, &why);
+        }
+    }
+
+    /// # Errors
+    ///
+    /// Why a command could not do what it should: a sentence for the user.
+    fn obey(&mut self, line: &str, now: Instant) -> Result<(), String> {
+        match command::read(line)? {
+            Command::Say(text) => self.say(&text),
+            Command::Help => command::help().for_each(|line| self.terminal.reply(&line)),
+            Command::Who => self.show_who(now),
+            Command::Connect(text) => self.connect_to(text, now)?,
+            Command::Name(name) => self.rename(name)?,
+            Command::Private(words) => self.say_privately(words)?,
+            Command::Ignore(name) => self.ignore(name)?,
+            Command::Unignore(name) => self.unignore(name)?,
+            Command::Quit(words) => {
                 words.into_iter().for_each(|words| self.say(words));
                 self.end_typing(now);
             }
-            Err(why) => {
-                self.failed_commands += u64::from(!self.terminal.is_interactive());
-                self.terminal.reply(&why);
-            }
         }
+        Ok(())
     }
 
     /// Says something to everybody.
@@ -90,89 +97,86 @@ impl EventLoop {
     pub(super) fn take_resolved(&mut self, now: Instant) {
         self.resolver.handle_time(now, self.poll.registry());
         while let Some(found) = self.resolver.poll_output() {
-            match found {
-                Ok(peer) => self.connect(peer, now),
-                Err(why) => self.terminal.reply(&why),
+            let line = |peer: &str| format!("/connect {peer}");
+            let (line, outcome) = match found {
+                Ok(peer) => (line(&peer.name), self.connect(peer, now)),
+                Err(resolver::NotFound { peer, why }) => (line(&peer), Err(cannot_connect(&peer, &why))),
+            };
+            if let Err(why) = outcome {
+                self.fail(&line, &why);
             }
         }
     }
 
-    fn connect_to(&mut self, text: &str, now: Instant) {
-        let peer = match address::parse(text) {
-            Ok(peer) => peer,
-            Err(why) => return self.terminal.reply(&format!("cannot connect to '{text}': {why}")),
-        };
+    fn connect_to(&mut self, text: &str, now: Instant) -> Result<(), String> {
+        let peer = address::parse(text).map_err(|why| cannot_connect(text, &why))?;
         match peer.known() {
-            Some(peer) => self.connect(peer, now),
+            Some(peer) => self.connect(peer, now)?,
             None => {
-                let asked = self.resolver.ask(peer, now, self.poll.registry());
-                self.terminal.reply(&asked.err().unwrap_or_else(|| format!("looking up {text}")));
+                self.resolver.ask(peer, now, self.poll.registry())?;
+                self.terminal.reply(&format!("looking up {text}"));
             }
         }
+        Ok(())
     }
 
-    fn connect(&mut self, peer: Peer, now: Instant) {
+    fn connect(&mut self, peer: Peer, now: Instant) -> Result<(), String> {
         let name = peer.name.clone();
         let sentence = match self.peer.connect(peer, now) {
             Connecting::Begun => format!("connecting to {name}"),
             Connecting::Connected(who) => format!("{name} is connected already: {who}"),
             Connecting::Dialling => format!("connecting to {name} again"),
-            Connecting::Full => format!("not connected to {name}: too many peers are named already"),
+            Connecting::Full => return Err(cannot_connect(&name, "too many peers are named already")),
         };
         self.terminal.reply(&sentence);
+        self.named_at = now;
+        Ok(())
     }
 
-    fn rename(&mut self, text: &str) {
-        match name::parse(text) {
-            Ok(name) => {
-                self.terminal.set_name(&name);
-                self.terminal.reply(&format!("you are now {name}"));
-                self.peer.rename(name);
-            }
-            Err(why) => self.terminal.reply(&format!("you are not called '{text}': {why}")),
-        }
+    fn rename(&mut self, text: &str) -> Result<(), String> {
+        let name = name::parse(text).map_err(|why| format!("you are not called '{text}': {why}"))?;
+        self.terminal.set_name(&name);
+        self.terminal.reply(&format!("you are now {name}"));
+        self.peer.rename(name);
+        Ok(())
     }
 
-    fn say_privately(&mut self, words: &str) {
-        let Some((who, text)) = self.find(words) else { return };
+    fn say_privately(&mut self, words: &str) -> Result<(), String> {
+        let (who, text) = self.find(words)?;
         if text.is_empty() {
-            return self.terminal.reply(&format!("there is nothing to say to {who}"));
+            return Err(format!("there is nothing to say to {who}"));
         }
         let at = Local::now().fixed_offset();
-        match self.peer.whisper(&who, text, at) {
-            Ok(()) => self.terminal.show_own(at, Some(&who), text),
-            Err(why) => self.terminal.reply(&format!("not said: {why}")),
+        self.peer.whisper(&who, text, at).map_err(|why| format!("not said: {why}"))?;
+        self.terminal.show_own(at, Some(&who), text);
+        Ok(())
+    }
+
+    fn ignore(&mut self, name: &str) -> Result<(), String> {
+        let (who, rest) = self.find(name)?;
+        if !rest.is_empty() {
+            return Err(format!("nobody is called {name}"));
         }
+        let is_new = self.terminal.ignored().add(who.clone());
+        self.terminal.reply(&format!("{who} is ignored{}", if is_new { "" } else { " already" }));
+        Ok(())
     }
 
-    fn ignore(&mut self, name: &str) {
-        let Some((who, rest)) = self.find(name) else { return };
-        let sentence = match rest {
-            "" if self.terminal.ignored().add(who.clone()) => format!("{who} is ignored"),
-            "" => format!("{who} is ignored already"),
-            _ => format!("nobody is called {name}"),
-        };
-        self.terminal.reply(&sentence);
+    fn unignore(&mut self, name: &str) -> Result<(), String> {
+        let who = self.terminal.ignored().remove(name);
+        let who = who.ok_or_else(|| match self.terminal.ignored().names().as_slice() {
+            [] => "nobody is ignored".to_owned(),
+            names => format!("{name} is not ignored; ignored: {}", names.join(", ")),
+        })?;
+        self.terminal.reply(&format!("{who} is not ignored any more"));
+        Ok(())
     }
 
-    fn unignore(&mut self, name: &str) {
-        let sentence = match self.terminal.ignored().remove(name) {
-            Some(who) => format!("{who} is not ignored any more"),
-            None => match self.terminal.ignored().names().as_slice() {
-                [] => "nobody is ignored".to_owned(),
-                names => format!("{name} is not ignored; ignored: {}", names.join(", ")),
-            },
-        };
-        self.terminal.reply(&sentence);
-    }
-
-    /// Who is meant by the name with which `words` begin, and what stands behind it. Otherwise the user
-    /// is told.
-    fn find<'a>(&mut self, words: &'a str) -> Option<(Who, &'a str)> {
-        let why = match self.peer.find(words) {
-            Ok(found) => return Some(found),
-            Err(NotFound::Ambiguous(names)) => format!("that may be any of {}", names.join(", ")),
-            Err(NotFound::Nobody) => {
+    /// Who is meant by the name with which `words` begin, and what stands behind it.
+    fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
+        self.peer.find(words).map_err(|why| match why {
+            NotFound::Ambiguous(names) => format!("that may be any of {}", names.join(", ")),
+            NotFound::Nobody => {
                 let name = words.split_whitespace().next().unwrap_or(words);
                 let roster = self.peer.roster();
                 let names = roster.iter().filter(|one| one.is_met()).map(|one| &*one.who.name);
@@ -181,9 +185,7 @@ impl EventLoop {
                     None => format!("nobody is called {name}: /who tells who is there"),
                 }
             }
-        };
-        self.terminal.reply(&why);
-        None
+        })
     }
 
     fn show_who(&mut self, now: Instant) {
@@ -201,6 +203,10 @@ impl EventLoop {
             self.terminal.show_member(&one.who, &for_scripts(one, now), &sentence);
         }
     }
+}
+
+fn cannot_connect(peer: &str, why: &str) -> String {
+    format!("cannot connect to '{peer}': {why}")
 }
 
 /// A longer name moves what stands behind it.

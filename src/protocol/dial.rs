@@ -38,6 +38,8 @@ pub struct Dial {
     peer: Peer,
     state: State,
     reach: Reach,
+    /// It was there once.
+    was_reached: bool,
     failures: u32,
     /// The number of the first message that this peer has not been sent.
     next_message: u64,
@@ -77,7 +79,7 @@ impl Dial {
     pub fn new(mut peer: Peer, now: Instant, next_message: u64) -> Self {
         peer.addresses.truncate(ADDRESSES_MAX);
         let state = State::Due { at: now };
-        Self { peer, state, reach: Reach::Untried, failures: 0, next_message }
+        Self { peer, state, reach: Reach::Untried, was_reached: false, failures: 0, next_message }
     }
 
     /// A peer that is connected, or not to be dialled before it was.
@@ -127,6 +129,12 @@ impl Dial {
     #[must_use]
     pub fn is_first_attempt(&self) -> bool {
         self.reach == Reach::Untried && self.is_open()
+    }
+
+    /// Whether the peer was there at any time.
+    #[must_use]
+    pub fn was_reached(&self) -> bool {
+        self.was_reached
     }
 
     /// Whether it is dialled no more.
@@ -215,6 +223,7 @@ impl Dial {
 
     /// The peer is connected, whoever dialled.
     pub fn handle_connected(&mut self) {
+        self.was_reached = true;
         if !self.is_over() {
             self.state = State::Connected;
             self.reach = Reach::Reached;
@@ -230,6 +239,7 @@ impl Dial {
 
     /// Whom the user named is this member.
     pub fn handle_met(&mut self, member: MemberKey) {
+        self.was_reached = true;
         if !self.is_over() {
             self.state = State::Met(member);
         }
@@ -255,7 +265,13 @@ impl Dial {
         }
     }
 
-    /// The peer said goodbye, is this program itself, or we are leaving.
+    /// The peer is this program itself.
+    pub fn handle_oneself(&mut self) {
+        self.was_reached = false;
+        self.give_up();
+    }
+
+    /// The peer said goodbye, or we are leaving.
     pub fn give_up(&mut self) {
         self.state = State::Over;
     }

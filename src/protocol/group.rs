@@ -83,6 +83,8 @@ pub struct Group<S> {
     joining: Joining,
     notices: VecDeque<Notice>,
     heard: Heard,
+    /// Members that are gone and that private messages did not reach, the last ones.
+    private_lost: VecDeque<Who>,
     leaving: bool,
     /// What muted clients have said.
     discarded_bytes: usize,
@@ -139,6 +141,7 @@ impl<S> Group<S> {
             joining: Joining::default(),
             notices: VecDeque::new(),
             heard: Heard::default(),
+            private_lost: VecDeque::new(),
             leaving: false,
             discarded_bytes: 0,
             random,

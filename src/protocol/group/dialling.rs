@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Client, ClientId, Dial, DialId, Dialled, Group, Introduction, MemberKey, Notice, State};
-use crate::limits::{DIAL, INTRODUCTION, INTRODUCTION_WAIT, SILENCE, UNMET_TOLD_MAX};
+use crate::limits::{INTRODUCTION, INTRODUCTION_WAIT, MEET_TIMEOUT, SILENCE, UNMET_TOLD_MAX};
 use crate::protocol::member::{Member, Members};
 
 /// An address to be dialled.
@@ -131,7 +131,7 @@ impl<S> Group<S> {
         let mut timed = self.timers.awaited.iter().chain(&self.timers.introducing);
         let mut members = self.members.iter();
         // There may always be somebody who tells of yet another.
-        now < since + 2 * DIAL
+        now < since + MEET_TIMEOUT
             && (timed.any(|(_, id)| is_soon_met(id))
                 || members.any(|(_, member)| member.is_soon_met(now))
                 || self.owed_to_groups().next().is_some())
@@ -153,17 +153,29 @@ impl<S> Group<S> {
         })
     }
 
-    /// Until when somebody may still turn out to be slow and no plain peer: whom the user named, and who
-    /// has been silent so far. What was said would reach nobody else of its group.
+    /// The peers that the user named and that were never reached.
+    #[must_use]
+    pub fn unreached(&self) -> Vec<Rc<str>> {
+        let unreached = self.named.iter().filter(|dial| !dial.was_reached());
+        unreached.map(|dial| Rc::clone(dial.name())).collect()
+    }
+
+    /// Whether the user named peers, and none of them was ever reached.
+    #[must_use]
+    pub fn has_reached_nobody(&self) -> bool {
+        !self.named.is_empty() && !self.named.iter().any(Dial::was_reached)
+    }
+
+    /// Until when a peer that the user named, and that has been silent so far, may still turn out to be a
+    /// slow member and no plain peer. What was sent would reach nobody else of its group.
     #[must_use]
     pub fn silence_ends(&self, now: Instant) -> Option<Instant> {
         let is_silent = |client: &&Client<S>| {
             let is_plain = client.introduction == Introduction::Plain && client.dialled.is_some();
             is_plain && client.state == State::Open && client.spoken.is_none() && !self.is_plain
         };
-        let said_something = self.heard.said > 0;
-        let silent = self.clients.iter().map(|(_, client)| client).filter(|_| said_something);
-        let ends = silent.filter(is_silent).map(|client| client.since + SILENCE);
+        let silent = self.clients.iter().map(|(_, client)| client).filter(is_silent);
+        let ends = silent.map(|client| client.since + SILENCE);
         ends.filter(|at| now < *at).max()
     }
 
@@ -172,7 +184,7 @@ impl<S> Group<S> {
         let address = self.clients[id.0].address;
         match dial {
             DialId::Named(index) => {
-                self.named[index].give_up();
+                self.named[index].handle_oneself();
                 self.notices.push_back(Notice::Oneself { peer: Rc::clone(self.named[index].name()) });
             }
             DialId::Member(key) => self.handle_wrong_address(key, address, now),

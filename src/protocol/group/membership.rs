@@ -254,7 +254,11 @@ impl<S> Group<S> {
     /// A member said goodbye, over `id`. It is told how many of its messages we have.
     pub(super) fn part(&mut self, key: MemberKey, id: ClientId) {
         let who = self.members[key].who();
-        self.tell(Notice::Left { who });
+        let count = self.members[key].private.kept_count();
+        self.tell(Notice::Left { who: who.clone() });
+        if count > 0 {
+            self.tell(Notice::Undelivered { who, count });
+        }
         self.push_have(id, key);
         self.remove_member(key, true);
     }
@@ -288,6 +292,7 @@ impl<S> Group<S> {
 
     /// Forgets a member and everything that leads to it.
     fn remove_member(&mut self, key: MemberKey, has_left: bool) {
+        self.note_private_lost(key);
         let member = self.members.remove(key, has_left);
         for id in member.links.iter().chain(&member.others) {
             self.clients[id.0].introduction = Introduction::Over;

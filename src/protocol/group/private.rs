@@ -5,6 +5,7 @@ use std::time::Instant;
 use chrono::{DateTime, FixedOffset};
 
 use super::{ClientId, Group, Introduction, MemberKey, Notice, Who};
+use crate::limits::PRIVATE_LOST_MAX;
 use crate::protocol::frame::{Code, Frame};
 use crate::protocol::peer_frame::PeerFrame;
 use crate::protocol::roster::NotPrivate;
@@ -24,6 +25,31 @@ impl<S> Group<S> {
             self.push_private(link, key, first);
         }
         Ok(())
+    }
+
+    /// Whether a member may still confirm a private message.
+    #[must_use]
+    pub fn has_private_pending(&self) -> bool {
+        self.members.iter().any(|(_, member)| member.private.kept_count() > 0)
+    }
+
+    /// Those of whom it is not known that they have all that was sent to them alone.
+    #[must_use]
+    pub fn private_undelivered(&self) -> Vec<Who> {
+        let kept = self.members.iter().filter(|(_, member)| member.private.kept_count() > 0);
+        self.private_lost.iter().cloned().chain(kept.map(|(_, member)| member.who())).collect()
+    }
+
+    /// A member is about to be forgotten, with the private messages that it did not confirm.
+    pub(super) fn note_private_lost(&mut self, key: MemberKey) {
+        let member = &self.members[key];
+        if member.private.kept_count() > 0 {
+            let who = member.who();
+            self.private_lost.push_back(who);
+            if self.private_lost.len() > PRIVATE_LOST_MAX {
+                self.private_lost.pop_front();
+            }
+        }
     }
 
     /// Tells a member what it may not know, since it was on its way over another connection: our name,
