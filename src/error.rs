@@ -21,12 +21,31 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What the system says of an error, without the number that it adds.
+/// What the system says of an error, as it stands behind a colon: without the number that it adds, and
+/// without the capital of a sentence.
 #[must_use]
 pub fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" (os error ") {
-        Some((reason, _)) => reason.to_owned(),
-        None => text,
+    let mut text = error.to_string();
+    text.truncate(text.rfind(" (os error ").unwrap_or(text.len()));
+    let is_word = text.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase);
+    if let Some(first) = text.get_mut(..1).filter(|_| is_word) {
+        first.make_ascii_lowercase();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_stands_behind_a_colon() {
+        assert_eq!(reason(&rustix::io::Errno::ISDIR.into()), "is a directory");
+        assert_eq!(reason(&rustix::io::Errno::ACCESS.into()), "permission denied");
+        assert_eq!(reason(&Error::other("I/O")), "I/O");
+        assert_eq!(reason(&Error::other("")), "");
+        assert_eq!(reason(&ErrorKind::ConnectionRefused.into()), "connection refused");
     }
 }

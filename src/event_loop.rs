@@ -363,7 +363,7 @@ impl EventLoop {
                 Some(UserAction::ExpandReply) => self.expand_reply(),
                 Some(UserAction::Suspend) => self.suspend(),
                 Some(UserAction::Leave) => self.end_typing(now),
-                None if mem::take(&mut may_read) => self.terminal.read_input(self.poll.registry()),
+                None if mem::take(&mut may_read) => self.terminal.read_input(self.poll.registry(), now),
                 None => break,
             }
         }
@@ -479,6 +479,7 @@ impl EventLoop {
         let unreached = (is_script && self.peer.has_reached_nobody())
             .then(|| "nobody was reached: no peer that was named answered".to_owned());
         let reasons = [
+            self.terminal.input_failure().map(str::to_owned),
             unheard,
             unsent,
             self.failures.sentence(),

@@ -9,14 +9,8 @@ use groupchat::{event_loop, resolver, terminal};
 
 fn main() -> ExitCode {
     let result = args::parse(std::env::args_os()).and_then(|asked| match asked {
-        Invocation::Text(text) => {
-            terminal::print(&text);
-            Ok(())
-        }
-        Invocation::LookUp(peer) => {
-            terminal::print(&resolver::resolve_for_parent(&peer));
-            Ok(())
-        }
+        Invocation::Text(text) => terminal::print(&text),
+        Invocation::LookUp(peer) => terminal::print(&resolver::resolve_for_parent(&peer)),
         Invocation::Run(config) => event_loop::run(*config),
     });
     let Err(error) = result else { return ExitCode::SUCCESS };

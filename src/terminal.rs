@@ -22,15 +22,18 @@ pub mod stderr;
 pub mod stdin;
 pub mod tab_completion;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::mem;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset, Local};
 use mio::event::Event;
 use mio::{Registry, Token};
 
+use crate::error::{Error, reason};
 use crate::limits::{LEAVE_STALL, STDOUT_QUEUE_BYTES};
 use crate::protocol::{MemberId, Notice, Who};
 use format::{Channel, Format, Formatter};
@@ -85,6 +88,10 @@ pub struct Terminal {
     tokens: Tokens,
     /// Nobody types: lines come from a file, a pipe or the command line.
     is_script: bool,
+    /// Events that were not shown to a terminal in whose background we are.
+    skipped: u64,
+    /// Why standard input cannot be read.
+    input_failure: Option<String>,
     /// Since when nothing of the conversation was taken, while some waits.
     stalled_since: Option<Instant>,
 }
@@ -153,6 +160,8 @@ impl Terminal {
             speakers: Speakers::default(),
             tokens,
             is_script: !takes_input || !stdin.is_terminal(),
+            skipped: 0,
+            input_failure: None,
             stalled_since: None,
         })
     }
@@ -212,8 +221,9 @@ impl Terminal {
     /// Whether so much conversation waits that no more should be taken in.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        // Of what a terminal is too slow for, some is skipped.
-        !self.is_interactive() && self.conversation.waiting_bytes() >= STDOUT_QUEUE_BYTES
+        // Of what a terminal is too slow for, some is skipped; and of what one may not be shown.
+        let skips = self.is_interactive() || self.conversation.is_in_background();
+        !skips && self.conversation.waiting_bytes() >= STDOUT_QUEUE_BYTES
     }
 
     /// Whether nobody will read the conversation any more.
@@ -268,15 +278,16 @@ impl Terminal {
     }
 
     /// Reads what was typed, once.
-    pub fn read_input(&mut self, registry: &Registry) {
+    pub fn read_input(&mut self, registry: &Registry, now: Instant) {
         if let OutputMode::LineUi(user) = &self.mode
             && !user.is_here()
         {
             // It would be somebody else's, and the system would stop us for it.
             return;
         }
-        if let Some(trouble) = self.stdin.read(registry) {
+        if let Some(trouble) = self.stdin.read(registry, now) {
             self.report(&trouble);
+            self.input_failure = Some(trouble);
         }
         if let OutputMode::LineUi(user) = &mut self.mode {
             user.handle_bytes(self.stdin.take_bytes());
@@ -301,6 +312,11 @@ impl Terminal {
 
     /// We were stopped, and go on.
     pub fn go_on(&mut self) {
+        self.stdin.go_on();
+        self.conversation.go_on();
+        if let Some(stderr) = self.stderr.own() {
+            stderr.go_on();
+        }
         if let OutputMode::LineUi(user) = &mut self.mode {
             user.go_on(self.conversation.queue());
         }
@@ -315,6 +331,7 @@ impl Terminal {
 
     /// Does what is to be done without an event.
     pub fn handle_time(&mut self, now: Instant) {
+        self.stdin.handle_time(now);
         if let OutputMode::LineUi(user) = &mut self.mode {
             user.handle_time(now);
         }
@@ -339,6 +356,10 @@ impl Terminal {
             user.draw(self.conversation.queue());
         }
         let mut took = self.conversation.flush(now);
+        if !self.conversation.is_in_background() && self.skipped > 0 {
+            let count = mem::take(&mut self.skipped);
+            self.report(&format!("{count} lines were skipped: this was in the background"));
+        }
         if let Some(sentence) = self.stderr.poll_full(&self.conversation) {
             self.report(&sentence);
         }
@@ -359,7 +380,8 @@ impl Terminal {
         let stderr = self.stderr.output().and_then(Output::deadline);
         let record = self.log.as_ref().and_then(ConversationLog::deadline);
         let user = if let OutputMode::LineUi(user) = &self.mode { user.deadline() } else { None };
-        [self.conversation.deadline(), stderr, record, user].into_iter().flatten().min()
+        let streams = [self.stdin.deadline(), self.conversation.deadline(), stderr];
+        streams.into_iter().chain([record, user]).flatten().min()
     }
 
     /// The user types nothing more: the terminal is as it was.
@@ -372,6 +394,10 @@ impl Terminal {
     /// The user leaves: from now on, patience has an end.
     pub fn leave(&mut self, now: Instant) {
         self.give_back();
+        self.conversation.leave();
+        if let Some(stderr) = self.stderr.own() {
+            stderr.leave();
+        }
         self.stalled_since = self.stalled_since.map(|_| now);
     }
 
@@ -387,17 +413,29 @@ impl Terminal {
         self.waiting_bytes() == 0 || self.leave_deadline().is_some_and(|deadline| now >= deadline)
     }
 
-    /// What was never shown, at the end: a sentence, if there is anything to say.
+    /// Why standard input could not be read to its end.
+    #[must_use]
+    pub fn input_failure(&self) -> Option<&str> {
+        self.input_failure.as_deref()
+    }
+
+    /// What was never shown or recorded, at the end: a sentence, if there is anything to say.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let bytes = self.conversation_bytes();
-        match (self.conversation.closed(), self.conversation.full()) {
+        let conversation = match (self.conversation.closed(), self.conversation.full()) {
             (Some(Some(why)), _) => Some(format!("cannot write standard output: {why}")),
-            (Some(None), _) => self.log.as_ref().and_then(ConversationLog::failure),
-            (None, _) if bytes == 0 => self.log.as_ref().and_then(ConversationLog::failure),
+            (Some(None), _) => None,
+            (None, _) if bytes == 0 => None,
             (None, Some(why)) => Some(format!("cannot write standard output: {why}; {bytes} bytes are lost")),
             (None, None) => Some(format!("nobody reads standard output; {bytes} bytes are lost")),
-        }
+        };
+        let log = || self.log.as_ref().and_then(ConversationLog::failure);
+        conversation.or_else(log).or_else(|| {
+            let stderr = self.stderr.output()?;
+            let why = stderr.closed().flatten().or(stderr.full())?;
+            Some(format!("cannot write standard error: {why}"))
+        })
     }
 
     fn conversation_bytes(&self) -> usize {
@@ -418,8 +456,10 @@ impl Terminal {
         if let Some(log) = &mut self.log {
             log.push(notice);
         }
+        let skips = self.skips_conversation();
         match (&mut self.mode, format::channel(notice)) {
             _ if self.conversation.closed().is_some() => (),
+            (OutputMode::Json, _) | (OutputMode::Lines, Channel::Stdout) if skips => self.skipped += 1,
             (OutputMode::Json, _) => json::push(notice, self.conversation.queue()),
             (OutputMode::Lines, Channel::Stdout) => {
                 self.formatter.push(notice, self.conversation.queue());
@@ -434,6 +474,11 @@ impl Terminal {
             }
             (_, Channel::Stderr) => self.report(&format::sentence(notice)),
         }
+    }
+
+    /// Whether a terminal in whose background we are has had its share of the conversation.
+    fn skips_conversation(&self) -> bool {
+        self.conversation.is_in_background() && self.conversation.waiting_bytes() >= STDOUT_QUEUE_BYTES
     }
 
     /// Shows what the user said, where it is not seen already: to everybody, or `to` one alone.
@@ -498,10 +543,33 @@ impl Terminal {
     }
 }
 
-/// Prints `text` to standard output, before or without a chat.
-pub fn print(text: &str) {
-    // Who closed it does not want it.
-    let _ = io::stdout().write_all(text.as_bytes());
+/// Prints `text` to standard output, before or without a chat. A reader that has read enough is no error.
+///
+/// # Errors
+///
+/// [`Error::Failure`] if it cannot be written.
+pub fn print(text: &str) -> Result<(), Error> {
+    let written = write_to(io::stdout().as_fd(), text.as_bytes());
+    written.map_err(|error| Error::Failure(format!("cannot write standard output: {}", reason(&error))))
+}
+
+fn write_to(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    // The standard library's stream would pass over some errors, and tell of others too late.
+    let mut file = File::from(descriptor.try_clone_to_owned()?);
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => (),
+                // Somebody else has made it non-blocking.
+                ErrorKind::WouldBlock => descriptor::wait_until_writable(descriptor),
+                ErrorKind::BrokenPipe => return Ok(()),
+                _ => return Err(error),
+            },
+        }
+    }
+    Ok(())
 }
 
 /// Prints why the program ends to standard error, if it takes that while we have patience.
@@ -510,7 +578,8 @@ pub fn complain(sentence: &str) {
     push_sanitized(sentence, &mut line);
     line.push(b'\n');
     let mut stderr = io::stderr();
-    if descriptor::is_writable_within(stderr.as_fd(), LEAVE_STALL) {
+    let may_write = !descriptor::is_in_background(stderr.as_fd());
+    if may_write && descriptor::is_writable_within(stderr.as_fd(), LEAVE_STALL) {
         // There is nobody else to tell.
         let _ = stderr.write_all(&line);
     }

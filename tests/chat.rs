@@ -249,7 +249,7 @@ fn who_said_goodbye_has_left() {
 #[test]
 fn who_said_no_goodbye_is_lost_and_the_reason_is_shown() {
     check_end(drop, "bob is lost: closed without a goodbye");
-    check_end(reset, "bob is lost: Connection reset by peer");
+    check_end(reset, "bob is lost: connection reset by peer");
     check_end(says("half "), "bob is lost: closed in the middle of a message, after 4 bytes of it");
     check_end(says("bye<EXITENCD"), "bob is lost: closed in the middle of a message, after 12 bytes of it");
     check_end(says("\r\n"), "bob is lost: closed without a goodbye");

@@ -295,7 +295,7 @@ fn the_readme_shows_a_bot_that_works() {
 #[test]
 fn a_record_on_a_full_disk_stops_nobody() {
     let (mut alice, _, mut bob) = pair(&["--log", "/dev/full"], &[]);
-    alice.notices.wait_for("cannot record to /dev/full: No space left");
+    alice.notices.wait_for("cannot record to /dev/full: no space left");
     bob.say("hi");
     alice.conversation.wait_for("bob: hi");
     alice.say("hello");

@@ -48,16 +48,16 @@ fn a_full_disk_is_told_once_and_at_the_end() {
     };
     let (mut peer, mut stream) = start_with([Stdio::piped(), full.into(), Stdio::piped()]);
     stream.write_all(b"one<MSGENCD>").expect("a peer that reads");
-    peer.notices.wait_for("cannot write standard output: No space left on device; the conversation waits");
+    peer.notices.wait_for("cannot write standard output: no space left on device; the conversation waits");
     wait_until_idle(peer.child.id());
     stream.write_all(b"two<MSGENCD>").expect("a peer that reads");
     check_can_talk(&mut peer, &mut stream);
     wait_until_idle(peer.child.id());
     peer.end_input();
     let last = check_goodbye(&mut peer, &mut stream, 1);
-    assert!(last.starts_with("groupchat: cannot write standard output: No space left on device; "), "{last}");
+    assert!(last.starts_with("groupchat: cannot write standard output: no space left on device; "), "{last}");
     assert!(last.ends_with(" bytes are lost"), "{last}");
-    let told = peer.notices.seen.iter().filter(|line| line.contains("No space left")).count();
+    let told = peer.notices.seen.iter().filter(|line| line.contains("no space left")).count();
     assert_eq!(told, 2, "once while it runs, and at the end: {:?}", peer.notices.seen);
 }
 
@@ -78,7 +78,7 @@ fn a_disk_that_has_room_again_gets_everything() {
     let mut stream = accept(&listener);
     let lines: Vec<_> = (0..20_000).map(|number| format!("{number} is said<MSGENCD>")).collect();
     feed(stream.try_clone().expect("another descriptor"), lines.concat());
-    peer.notices.wait_for("cannot write standard output: File too large; the conversation waits");
+    peer.notices.wait_for("cannot write standard output: file too large; the conversation waits");
     check_can_talk(&mut peer, &mut stream);
     let unlimited = Rlimit { current: None, maximum: None };
     prlimit(Some(Pid::from_child(&peer.child)), Resource::Fsize, unlimited).expect("a limit to lift");
@@ -162,31 +162,65 @@ fn output_that_cannot_be_written_is_a_failure_with_goodbye() {
     let (mut peer, mut stream) = start_with([Stdio::piped(), only_read.into(), Stdio::piped()]);
     stream.write_all(b"one<MSGENCD>").expect("a peer that reads");
     let last = check_goodbye(&mut peer, &mut stream, 1);
-    assert_eq!(last, "groupchat: cannot write standard output: Bad file descriptor");
+    assert_eq!(last, "groupchat: cannot write standard output: bad file descriptor");
 }
 
 #[track_caller]
-fn check_errors_hold_nothing_up(errors: Stdio) {
+fn check_errors_hold_nothing_up(errors: Stdio, code: i32) {
     let (mut peer, mut stream) = start_with([Stdio::piped(), Stdio::piped(), errors]);
     stream.write_all(b"one<MSGENCD>").expect("a peer that reads");
     peer.conversation.wait_for(": one");
     check_can_talk(&mut peer, &mut stream);
     wait_until_idle(peer.child.id());
     peer.end_input();
-    check_goodbye(&mut peer, &mut stream, 0);
+    check_goodbye(&mut peer, &mut stream, code);
 }
 
 #[test]
 fn errors_that_nobody_reads_hold_nothing_up() {
     let (_reader, writer) = full_pipe();
-    check_errors_hold_nothing_up(writer.into());
+    check_errors_hold_nothing_up(writer.into(), 0);
 }
 
 #[test]
 fn errors_whose_reader_goes_away_hold_nothing_up() {
     let (reader, writer) = io::pipe().expect("a pipe");
     drop(reader);
-    check_errors_hold_nothing_up(writer.into());
+    check_errors_hold_nothing_up(writer.into(), 0);
+}
+
+/// There is nobody to tell but whoever reads the exit code.
+#[test]
+fn errors_that_cannot_be_written_are_a_failure() {
+    let only_read = File::open("/dev/null").expect("the null device");
+    check_errors_hold_nothing_up(only_read.into(), 1);
+    if let Ok(full) = File::options().write(true).open("/dev/full") {
+        check_errors_hold_nothing_up(full.into(), 1);
+    }
+}
+
+#[test]
+fn texts_that_cannot_be_written_are_a_failure() {
+    /// Asks for a text, that goes to `output`.
+    #[track_caller]
+    fn check(arguments: &[&str], output: Stdio, expected: Option<&str>) {
+        let mut command = Command::new(PROGRAM);
+        let mut peer = Peer::run_with(command.args(arguments), Stdio::null(), output, Stdio::piped());
+        let expected = expected.map(|why| format!("groupchat: cannot write standard output: {why}"));
+        assert_eq!(peer.notices.rest(), Vec::from_iter(expected.clone()), "{arguments:?}");
+        assert_eq!(peer.exit_code(), i32::from(expected.is_some()), "{arguments:?}");
+    }
+    for arguments in [&["--help"][..], &["--man"], &["--version"], &["--completions", "zsh"]] {
+        if let Ok(full) = File::options().write(true).open("/dev/full") {
+            check(arguments, full.into(), Some("no space left on device"));
+        }
+        let only_read = File::open("/dev/null").expect("the null device");
+        check(arguments, only_read.into(), Some("bad file descriptor"));
+        // As behind `head`.
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        check(arguments, writer.into(), None);
+    }
 }
 
 /// The last sentence, on why it failed, waits for its reader no longer than anything else.

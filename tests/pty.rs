@@ -283,3 +283,60 @@ fn a_stopped_terminal_can_be_left() {
     assert_eq!(terminal.exit_code(), 1);
     assert_eq!(settings(&terminal.device), terminal.settings_before);
 }
+
+/// In a shell with job control, a peer is started in the background as `command` says, where writing to
+/// the terminal would stop it. The shell says which process that is, waits for Enter, and does `then`.
+fn in_the_background(command: &str, then: &str) -> (Terminal, Lines, Box<dyn Write + Send>, TcpStream) {
+    let (listener, address) = listen();
+    let script = format!(r#"set -m; stty tostop; {command} & echo "job $!."; read line; {then}"#);
+    let command = script.replace("PEER", &format!(r#""$0" -n alice 0 {address}"#));
+    let mut terminal = Terminal::run(&["sh", "-c", &command, PROGRAM]);
+    let (mut screen, keyboard) = terminal.screen();
+    let job = screen.wait_for("job ");
+    let job = job.trim_end().trim_end_matches('.').rsplit(' ').next().map(str::parse);
+    let mut stream = accept(&listener);
+    stream.write_all(message("bob", "hi").as_bytes()).expect("a peer that reads");
+    wait_until_idle(job.expect("a number").expect("a process"));
+    (terminal, screen, keyboard, stream)
+}
+
+#[test]
+fn in_the_background_nothing_is_written_and_kill_ends_it() {
+    #[track_caller]
+    fn check(command: &str, code: u32) {
+        let then = r#"kill %1; wait %1; echo "it ended with $?.""#;
+        let (mut terminal, mut screen, mut keyboard, mut stream) = in_the_background(command, then);
+        press(&mut keyboard, "\r");
+        check_goodbye(&mut stream);
+        screen.wait_for(&format!("it ended with {code}."));
+        let written = ["listening", "connected", "hi", "groupchat:", "lost"];
+        let written = screen.seen.iter().find(|line| written.iter().any(|part| line.contains(part)));
+        assert_eq!(written, None, "{command}");
+        assert_eq!(terminal.exit_code(), 0);
+    }
+    for kind in ["dumb", "xterm"] {
+        check(&format!("TERM={kind} PEER"), 0);
+        check(&format!("TERM={kind} PEER 2>/dev/null"), 0);
+        check(&format!("TERM={kind} PEER >/dev/null"), 0);
+        check(&format!("TERM={kind} PEER --stay </dev/null"), 0);
+        check(&format!("TERM={kind} PEER --stay --json </dev/null"), 0);
+        // It would tell why it failed.
+        check(&format!("TERM={kind} PEER --stay --log /dev/full </dev/null"), 1);
+    }
+}
+
+#[test]
+fn in_the_foreground_again_everything_is_shown() {
+    for kind in ["dumb", "xterm"] {
+        let (mut terminal, mut screen, mut keyboard, mut stream) =
+            in_the_background(&format!("TERM={kind} PEER"), "fg; exit $?");
+        press(&mut keyboard, "\r");
+        screen.wait_for("listening on");
+        screen.wait_for(": hi");
+        press(&mut keyboard, "hello\r");
+        assert_eq!(messages(read_until(&mut stream, MESSAGE).as_bytes()), ["hello"]);
+        press(&mut keyboard, CTRL_D);
+        check_goodbye(&mut stream);
+        assert_eq!(terminal.exit_code(), 0);
+    }
+}

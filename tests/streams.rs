@@ -32,13 +32,19 @@ fn start_with(arguments: &[&str], streams: [Stdio; 3]) -> (Peer, TcpStream) {
 /// What a peer with `input` says until it leaves, and what it tells its user of that.
 #[track_caller]
 fn said(input: Stdio) -> (Vec<String>, String) {
+    said_until(input, 0)
+}
+
+/// The same of a peer that ends with `code`.
+#[track_caller]
+fn said_until(input: Stdio, code: i32) -> (Vec<String>, String) {
     let (mut peer, mut stream) = start_with(&[], [input, Stdio::piped(), Stdio::piped()]);
     let bytes = read_to_end(&mut stream);
     assert!(bytes.ends_with(format!("|\nalice{EXIT}").as_bytes()), "no goodbye after {} bytes", bytes.len());
     // It waits for that.
     drop(stream);
     let notices = peer.notices.rest().join("\n");
-    assert_eq!(peer.exit_code(), 0, "{notices}");
+    assert_eq!(peer.exit_code(), code, "{notices}");
     (messages(&bytes), notices)
 }
 
@@ -137,18 +143,19 @@ fn a_line_may_come_in_pieces() {
 }
 
 #[test]
-fn input_that_cannot_be_had_is_an_end_of_input() {
+fn input_that_cannot_be_read_is_an_end_of_input_and_a_failure() {
     #[track_caller]
     fn check(input: Stdio, trouble: Option<&str>) {
-        let (texts, notices) = said(input);
+        let (texts, notices) = said_until(input, i32::from(trouble.is_some()));
         assert_eq!(texts, [""; 0]);
-        let told = notices.lines().find_map(|line| line.strip_prefix("cannot read standard input: "));
-        assert_eq!(told, trouble, "{notices}");
+        let told = notices.lines().last().and_then(|line| line.strip_prefix("groupchat: "));
+        let trouble = trouble.map(|why| format!("cannot read standard input: {why}"));
+        assert_eq!(told, trouble.as_deref(), "{notices}");
     }
     check(Stdio::null(), None);
-    check(File::open(std::env::temp_dir()).expect("a directory").into(), Some("Is a directory"));
+    check(File::open(std::env::temp_dir()).expect("a directory").into(), Some("is a directory"));
     let only_written = File::options().write(true).open("/dev/null").expect("the null device");
-    check(only_written.into(), Some("Bad file descriptor"));
+    check(only_written.into(), Some("bad file descriptor"));
 }
 
 #[test]

@@ -17,6 +17,8 @@ use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
+use rustix::process::getpgrp;
+use rustix::termios::tcgetpgrp;
 
 /// How a descriptor is kept from blocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +118,19 @@ pub fn is_writable(descriptor: BorrowedFd<'_>) -> bool {
 pub fn is_writable_within(descriptor: BorrowedFd<'_>, patience: Duration) -> bool {
     let ready = PollFlags::OUT | PollFlags::HUP | PollFlags::ERR;
     state(descriptor, PollFlags::OUT, patience).intersects(ready)
+}
+
+/// Waits until writing a little would not block. Only where there is no loop.
+pub fn wait_until_writable(descriptor: BorrowedFd<'_>) {
+    while !is_writable_within(descriptor, Duration::from_secs(60)) {}
+}
+
+/// Whether it is our terminal, and somebody else is in its foreground: a write may stop the whole process
+/// (`stty tostop`), and a read always does.
+#[must_use]
+pub fn is_in_background(descriptor: BorrowedFd<'_>) -> bool {
+    // One that does not control us knows no background.
+    tcgetpgrp(descriptor).is_ok_and(|foreground| foreground != getpgrp())
 }
 
 /// Whether nobody is left at the other end of what is written.

@@ -27,6 +27,8 @@ pub struct LogFile {
     is_in_line: bool,
     /// Lines that were given up since it failed.
     lost: u64,
+    /// Lines that were given up before.
+    missing: u64,
     /// It failed, and is tried again then.
     retry_at: Option<Instant>,
 }
@@ -40,7 +42,7 @@ impl LogFile {
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = open(path)?;
         let (queue, path) = (Vec::new(), path.to_owned());
-        Ok(Self { path, file, queue, is_in_line: false, lost: 0, retry_at: None })
+        Ok(Self { path, file, queue, is_in_line: false, lost: 0, missing: 0, retry_at: None })
     }
 
     /// Where to append whole lines.
@@ -51,7 +53,7 @@ impl LogFile {
     /// What was never written: a sentence, if there is anything to say.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        let lines = self.lost + memchr::memchr_iter(b'\n', &self.queue).count() as u64;
+        let lines = self.missing + self.lost + memchr::memchr_iter(b'\n', &self.queue).count() as u64;
         let path = self.path.display();
         (lines > 0).then(|| format!("cannot record to {path}: {lines} lines are missing there"))
     }
@@ -74,6 +76,7 @@ impl LogFile {
             Ok(()) => {
                 let had_failed = self.retry_at.take().is_some();
                 let lost = mem::take(&mut self.lost);
+                self.missing += lost;
                 had_failed.then(|| match lost {
                     0 => format!("recording to {path} again; nothing is missing there"),
                     _ => format!("recording to {path} again; {lost} lines are missing there"),
@@ -253,7 +256,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/full", place.file()).expect("a link");
         let mut record = LogFile::open(&place.file()).expect("opened");
         let told = write(&mut record, "one\n", now).expect("told");
-        assert!(told.contains("cannot record to") && told.contains("No space left"), "{told}");
+        assert!(told.contains("cannot record to") && told.contains("no space left"), "{told}");
         let long = format!("{}\n", "x".repeat(999));
         for _ in 0..LOGFILE_QUEUE_BYTES / 1000 + 10 {
             now += Duration::from_millis(500);
@@ -264,6 +267,7 @@ mod tests {
         now += LOGFILE_RETRY_INTERVAL;
         let told = write(&mut record, "last\n", now).expect("told");
         assert!(told.contains("again; 11 lines are missing"), "{told}");
+        assert!(record.failure().expect("a failure").ends_with(": 11 lines are missing there"));
         let recorded = fs::read_to_string(place.file()).expect("there");
         assert!(recorded.ends_with("x\nlast\n") && recorded.starts_with('x'));
     }

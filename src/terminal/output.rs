@@ -4,7 +4,7 @@
 //! [`Terminal`](super::Terminal)'s.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
@@ -13,7 +13,10 @@ use mio::{Registry, Token};
 
 use super::descriptor::{self, Descriptor, Kind, Use};
 use crate::error::reason;
-use crate::limits::{OUTPUT_RETRY_INTERVAL, OUTPUT_TURN_BYTES, SHARED_WRITE_BYTES, STDOUT_QUEUE_BYTES};
+use crate::limits::{
+    FOREGROUND_POLL_INTERVAL, OUTPUT_RETRY_INTERVAL, OUTPUT_TURN_BYTES, SHARED_WRITE_BYTES,
+    STDOUT_QUEUE_BYTES,
+};
 
 /// A queue of bytes before a descriptor.
 ///
@@ -22,6 +25,9 @@ use crate::limits::{OUTPUT_RETRY_INTERVAL, OUTPUT_TURN_BYTES, SHARED_WRITE_BYTES
 pub struct Output {
     file: File,
     kind: Kind,
+    is_terminal: bool,
+    /// What a terminal may not be shown now will not be shown later.
+    is_last_chance: bool,
     state: State,
     queue: Vec<u8>,
     taken: usize,
@@ -36,6 +42,8 @@ enum State {
     Waiting,
     /// There is no room behind it, as on a full disk: tried again at that time.
     Full { why: String, retry_at: Instant },
+    /// It is a terminal, and we are in its background: looked at again at that time.
+    Background { retry_at: Instant },
     /// Nobody reads it any more, or it failed, and why.
     Closed(Option<String>),
 }
@@ -48,7 +56,9 @@ impl Output {
     /// What the system says.
     pub fn new(inherited: BorrowedFd<'_>, registry: &Registry, token: Token) -> io::Result<Self> {
         let Descriptor { file, kind } = descriptor::open(inherited, Use::Write, registry, token)?;
-        Ok(Self { file, kind, state: State::Ready, queue: Vec::new(), taken: 0 })
+        let is_terminal = file.is_terminal();
+        let (state, queue) = (State::Ready, Vec::new());
+        Ok(Self { file, kind, is_terminal, is_last_chance: false, state, queue, taken: 0 })
     }
 
     /// The poll says something of it.
@@ -73,10 +83,32 @@ impl Output {
         self.queue.len() - self.taken
     }
 
-    /// When a full one is tried again.
+    /// When one that takes nothing is tried again without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        if let State::Full { retry_at, .. } = self.state { Some(retry_at) } else { None }
+        match self.state {
+            State::Full { retry_at, .. } | State::Background { retry_at } => Some(retry_at),
+            State::Ready | State::Waiting | State::Closed(_) => None,
+        }
+    }
+
+    /// Whether it is a terminal in whose background we are, so that nothing is written.
+    #[must_use]
+    pub fn is_in_background(&self) -> bool {
+        matches!(self.state, State::Background { .. })
+    }
+
+    /// We may be in the foreground again.
+    pub fn go_on(&mut self) {
+        if self.is_in_background() {
+            self.state = State::Ready;
+        }
+    }
+
+    /// The program ends: what a terminal in whose background we are may not be shown is given up.
+    pub fn leave(&mut self) {
+        self.is_last_chance = true;
+        self.go_on();
     }
 
     /// Why there is no room behind it, while there is none.
@@ -101,12 +133,19 @@ impl Output {
         while self.state == State::Ready && self.waiting_bytes() > 0 {
             self.write_some(now);
         }
+        if self.is_last_chance && self.is_in_background() {
+            self.taken = self.queue.len();
+        }
         let took = before - self.waiting_bytes();
         self.forget_taken();
         took
     }
 
     fn write_some(&mut self, now: Instant) {
+        if self.is_terminal && descriptor::is_in_background(self.file.as_fd()) {
+            self.state = State::Background { retry_at: now + FOREGROUND_POLL_INTERVAL };
+            return;
+        }
         let is_shared = self.kind == Kind::Shared;
         if is_shared && !descriptor::is_writable(self.file.as_fd()) {
             self.state = State::Waiting;

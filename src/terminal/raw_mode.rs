@@ -6,12 +6,11 @@ use std::mem;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::process::getpgrp;
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcgetwinsize,
-    tcsetattr,
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
 
+use super::descriptor::{is_in_background, is_writable};
 use super::layout::Size;
 
 /// A terminal that sends every key at once, and marks what is pasted; until it is released, dropped, or
@@ -101,7 +100,7 @@ impl Held {
         if self.is_taken {
             return true;
         }
-        if !self.is_in_foreground() {
+        if is_in_background(self.input.as_fd()) {
             return false;
         }
         // A shell may have left it as it was when we were stopped without being told.
@@ -138,20 +137,15 @@ impl Held {
         let Some(original) = self.original.take() else { return };
         // Whoever is in the foreground instead has made the terminal its own; and touching it would
         // stop us.
-        if self.is_in_foreground() {
+        if !is_in_background(self.input.as_fd()) {
             self.write(PASTE_MARKS_OFF);
             // There is nobody to tell.
             let _ = tcsetattr(&self.input, OptionalActions::Now, &original);
         }
     }
 
-    fn is_in_foreground(&self) -> bool {
-        // One that does not control us knows no background.
-        tcgetpgrp(&self.input).map_or(true, |foreground| foreground == getpgrp())
-    }
-
     fn write(&mut self, code: &[u8]) {
-        if super::descriptor::is_writable(self.output.as_fd()) {
+        if is_writable(self.output.as_fd()) {
             // A terminal that takes nothing can do without.
             let _ = self.output.write_all(code);
         }

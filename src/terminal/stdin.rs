@@ -5,16 +5,17 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Read as _};
 use std::mem;
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::time::Instant;
 
 use mio::unix::SourceFd;
 use mio::{Registry, Token};
 
 use super::descriptor::{self, Descriptor, Kind};
 use crate::error::reason;
-use crate::limits::{INPUT_READ_BYTES, LINE_BYTES_MAX, LINE_PIECE_BYTES};
+use crate::limits::{FOREGROUND_POLL_INTERVAL, INPUT_READ_BYTES, LINE_BYTES_MAX, LINE_PIECE_BYTES};
 use crate::protocol::frame::lossy;
 
 /// Lines being read.
@@ -24,6 +25,7 @@ use crate::protocol::frame::lossy;
 pub struct Stdin {
     file: File,
     kind: Kind,
+    is_terminal: bool,
     state: State,
     buffer: Vec<u8>,
     start: usize,
@@ -36,6 +38,8 @@ enum State {
     Waiting,
     /// There may be something.
     Ready,
+    /// It is a terminal, and we are in its background: looked at again at that time.
+    Background { retry_at: Instant },
     /// There is no more.
     Ended,
 }
@@ -49,12 +53,33 @@ impl Stdin {
     pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let Descriptor { file, kind } =
             descriptor::open(io::stdin().as_fd(), descriptor::Use::Read, registry, token)?;
-        Ok(Self { file, kind, state: State::Ready, buffer: Vec::new(), start: 0, searched: 0 })
+        let (is_terminal, state) = (file.is_terminal(), State::Ready);
+        Ok(Self { file, kind, is_terminal, state, buffer: Vec::new(), start: 0, searched: 0 })
     }
 
     /// The poll says that there may be something.
     pub fn handle_event(&mut self) {
         if self.state == State::Waiting {
+            self.state = State::Ready;
+        }
+    }
+
+    /// Looks again, when it is time to, whether a terminal is ours.
+    pub fn handle_time(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|retry_at| now >= retry_at) {
+            self.go_on();
+        }
+    }
+
+    /// When that is to be done.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        if let State::Background { retry_at } = self.state { Some(retry_at) } else { None }
+    }
+
+    /// We may be in the foreground again.
+    pub fn go_on(&mut self) {
+        if let State::Background { .. } = self.state {
             self.state = State::Ready;
         }
     }
@@ -103,8 +128,12 @@ impl Stdin {
     }
 
     /// Reads once. Returns what the user should know if the input cannot be read.
-    pub fn read(&mut self, registry: &Registry) -> Option<String> {
+    pub fn read(&mut self, registry: &Registry, now: Instant) -> Option<String> {
         if self.state != State::Ready {
+            return None;
+        }
+        if self.is_terminal && descriptor::is_in_background(self.file.as_fd()) {
+            self.state = State::Background { retry_at: now + FOREGROUND_POLL_INTERVAL };
             return None;
         }
         // A description that is shared may have been emptied by somebody else.
