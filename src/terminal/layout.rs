@@ -1,5 +1,11 @@
 //! How the prompt and the typed line are broken into rows. It draws nothing.
+//!
+//! The cost of a draw does not depend on the length of the line: where its rows begin is kept, found out
+//! no further than what is to be seen, and forgotten no further than what was changed.
 
+use std::mem;
+
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -69,41 +75,9 @@ impl Layout {
     /// most of what is behind it.
     #[must_use]
     pub fn new(line: &Line<'_>, columns: usize, rows_max: usize) -> Self {
-        let mut rows = Rows { columns_max: columns.max(1), rows: vec![Row::default()] };
-        rows.last().text.push_str(line.style.0);
-        line.prompt.graphemes(true).for_each(|cluster| rows.push(cluster));
-        rows.last().text.push_str(line.style.1);
-        let mut cursor = None;
-        for (at, cluster) in line.text.grapheme_indices(true) {
-            let is_break = cluster == "\n";
-            if !is_break {
-                rows.make_room(cluster);
-            }
-            if at >= line.cursor {
-                cursor.get_or_insert(rows.place());
-            }
-            match is_break {
-                true => rows.rows.push(Row::default()),
-                false => rows.push(cluster),
-            }
-        }
-        let cursor = cursor.unwrap_or_else(|| {
-            // The terminal leaves its cursor on a full row; what is typed next belongs on another.
-            if rows.last().columns == rows.columns_max {
-                rows.rows.push(Row::default());
-            }
-            rows.place()
-        });
-        Self { rows: rows.rows, cursor }.window(rows_max.max(1))
-    }
-
-    fn window(mut self, rows_max: usize) -> Self {
-        let surplus = self.rows.len().saturating_sub(rows_max);
-        let first = self.cursor.row.min(surplus);
-        self.rows.drain(..first);
-        self.rows.truncate(rows_max);
-        self.cursor.row -= first;
-        self
+        let mut draft = Draft::default();
+        draft.update(line, columns, rows_max);
+        draft.layout
     }
 
     /// The text of the row in which the cursor is, up to the cursor.
@@ -113,36 +87,207 @@ impl Layout {
     }
 }
 
-struct Rows {
-    columns_max: usize,
-    rows: Vec<Row>,
+/// A line and its layout, which is changed with it.
+///
+/// Invariant: `starts` says where in `text` its rows begin, from the first one on: the first row is the
+/// last one of the prompt. They are all there if `is_complete`.
+#[derive(Debug, Default)]
+pub struct Draft {
+    columns: usize,
+    rows_max: usize,
+    prompt: String,
+    prompt_rows: Vec<Row>,
+    text: String,
+    cursor: usize,
+    starts: Vec<usize>,
+    is_complete: bool,
+    layout: Layout,
 }
 
-impl Rows {
-    fn last(&mut self) -> &mut Row {
-        self.rows.last_mut().expect("there is always a row")
+impl Draft {
+    /// What is to be seen of the line.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
-    fn place(&self) -> Place {
-        let row = self.rows.len() - 1;
-        Place { row, bytes: self.rows[row].text.len(), columns: self.rows[row].columns }
+    /// Takes over a line and a size. Returns the layout from before if there is another now.
+    pub fn update(&mut self, line: &Line<'_>, columns: usize, rows_max: usize) -> Option<Layout> {
+        let (columns, rows_max) = (columns.max(1), rows_max.max(1));
+        let prompt = [line.style.0, line.prompt, line.style.1].concat();
+        if columns != self.columns || prompt != self.prompt {
+            *self = Self {
+                columns,
+                prompt,
+                prompt_rows: prompt_rows(line, columns),
+                text: line.text.to_owned(),
+                starts: vec![0],
+                layout: mem::take(&mut self.layout),
+                ..Self::default()
+            };
+        } else if line.text != self.text {
+            self.change_text(line.text);
+        } else if (line.cursor, rows_max) == (self.cursor, self.rows_max) {
+            return None;
+        }
+        (self.cursor, self.rows_max) = (line.cursor, rows_max);
+        self.find_starts();
+        let layout = self.window();
+        (layout != self.layout).then(|| mem::replace(&mut self.layout, layout))
     }
 
-    /// Begins a row if the cluster does not fit behind what is there.
-    fn make_room(&mut self, cluster: &str) {
-        let columns = shown(cluster, self.columns_max).1;
-        if self.last().columns + columns > self.columns_max {
-            self.rows.push(Row::default());
+    fn change_text(&mut self, text: &str) {
+        let unchanged = common_prefix(&self.text, text);
+        self.text.truncate(unchanged);
+        self.text.push_str(&text[unchanged..]);
+        // The cluster before the change may go on in it, and the row before that cluster may now have
+        // room for it, or none.
+        let before = self.starts.partition_point(|start| *start < unchanged);
+        self.starts.truncate(before.saturating_sub(1).max(1));
+        self.is_complete = false;
+    }
+
+    /// Looks for where rows begin, up to the last row that may be seen.
+    fn find_starts(&mut self) {
+        while !self.is_complete {
+            let last = self.starts.len() - 1;
+            if self.starts[last] > self.cursor && last >= self.cursor_row() + self.rows_max {
+                break;
+            }
+            match self.row_end(last) {
+                Some(end) => self.starts.push(end),
+                None => self.is_complete = true,
+            }
         }
     }
 
-    fn push(&mut self, cluster: &str) {
-        self.make_room(cluster);
-        let (text, columns) = shown(cluster, self.columns_max);
-        let row = self.last();
-        row.text.push_str(&text);
-        row.columns += columns;
+    /// In which row of the text the cursor is.
+    fn cursor_row(&self) -> usize {
+        self.starts.partition_point(|start| *start <= self.cursor).saturating_sub(1)
     }
+
+    /// Where the row behind this one begins, if there is one.
+    fn row_end(&self, row: usize) -> Option<usize> {
+        let start = self.starts[row];
+        let mut columns = if row == 0 { self.last_prompt_row().columns } else { 0 };
+        for (at, cluster) in clusters(&self.text[start..]) {
+            if cluster == "\n" {
+                return Some(start + at + 1);
+            }
+            columns += columns_shown(cluster, self.columns);
+            if columns > self.columns {
+                return Some(start + at);
+            }
+        }
+        None
+    }
+
+    fn last_prompt_row(&self) -> &Row {
+        self.prompt_rows.last().expect("a prompt has a row, even an empty one")
+    }
+
+    /// A row of the text, whose end is known, and where in it the cursor would be.
+    fn row(&self, row: usize) -> (Row, Place) {
+        let mut shown = if row == 0 { self.last_prompt_row().clone() } else { Row::default() };
+        let start = self.starts[row];
+        let end = self.starts.get(row + 1).copied().unwrap_or(self.text.len());
+        let mut place = None;
+        let here = |shown: &Row| Place { row: 0, bytes: shown.text.len(), columns: shown.columns };
+        for (at, cluster) in clusters(&self.text[start..end]) {
+            if start + at >= self.cursor {
+                place.get_or_insert(here(&shown));
+            }
+            if cluster != "\n" {
+                shown.columns += push_shown(cluster, self.columns, &mut shown.text);
+            }
+        }
+        let place = place.unwrap_or(here(&shown));
+        (shown, place)
+    }
+
+    /// The rows that are to be seen.
+    fn window(&self) -> Layout {
+        let prompt_only = self.prompt_rows.len() - 1;
+        let known = if self.is_complete { self.starts.len() } else { self.starts.len() - 1 };
+        // The terminal leaves its cursor on a full row; what is typed next belongs on another.
+        let is_one_more = self.cursor >= self.text.len() && self.row(known - 1).0.columns == self.columns;
+        let cursor_row = prompt_only + if is_one_more { known } else { self.cursor_row() };
+        let count = prompt_only + known + usize::from(is_one_more);
+        let first = cursor_row.min(count.saturating_sub(self.rows_max));
+        let mut layout =
+            Layout { rows: Vec::new(), cursor: Place { row: cursor_row - first, ..Place::default() } };
+        for index in first..count.min(first + self.rows_max) {
+            let (row, place) = match index.checked_sub(prompt_only) {
+                None => (self.prompt_rows[index].clone(), Place::default()),
+                Some(row) if row == known => Default::default(),
+                Some(row) => self.row(row),
+            };
+            if index == cursor_row {
+                layout.cursor = Place { row: layout.cursor.row, ..place };
+            }
+            layout.rows.push(row);
+        }
+        layout
+    }
+}
+
+/// The rows of the prompt; the text goes on in the last one.
+fn prompt_rows(line: &Line<'_>, columns_max: usize) -> Vec<Row> {
+    let (mut rows, mut row) = (Vec::new(), Row { text: line.style.0.to_owned(), columns: 0 });
+    for (_, cluster) in clusters(line.prompt) {
+        if row.columns + columns_shown(cluster, columns_max) > columns_max {
+            rows.push(mem::take(&mut row));
+        }
+        row.columns += push_shown(cluster, columns_max, &mut row.text);
+    }
+    row.text.push_str(line.style.1);
+    rows.push(row);
+    rows
+}
+
+/// How many bytes both begin with, in whole characters.
+fn common_prefix(one: &str, other: &str) -> usize {
+    const BLOCK: usize = 256;
+    let blocks = one.as_bytes().chunks(BLOCK).zip(other.as_bytes().chunks(BLOCK));
+    let from = blocks.take_while(|(one, other)| one == other).count() * BLOCK;
+    let from = from.min(one.len()).min(other.len());
+    let rest = one.as_bytes()[from..].iter().zip(&other.as_bytes()[from..]);
+    let at = from + rest.take_while(|(one, other)| one == other).count();
+    (0..=at).rev().find(|at| other.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// The grapheme clusters of a text, and where they begin: fast where they are ASCII.
+pub fn clusters(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let (start, bytes) = (at, text.as_bytes());
+        let first = *bytes.get(start)?;
+        // Only a line feed goes with an ASCII character before it, and only with one.
+        let is_alone = first.is_ascii() && first != b'\r' && bytes.get(start + 1).is_none_or(u8::is_ascii);
+        at += if is_alone { 1 } else { text[start..].graphemes(true).next()?.len() };
+        Some((start, &text[start..at]))
+    })
+}
+
+/// Whether a cluster is shown as it is, in one cell.
+fn is_plain(cluster: &str) -> bool {
+    matches!(cluster.as_bytes(), [b' '..=b'~'])
+}
+
+/// How many cells a grapheme cluster takes at most, as it is shown.
+fn columns_shown(cluster: &str, columns_max: usize) -> usize {
+    if is_plain(cluster) { 1 } else { shown(cluster, columns_max).1 }
+}
+
+/// Appends a grapheme cluster as it is shown. Returns how many cells that takes at most.
+fn push_shown(cluster: &str, columns_max: usize, out: &mut String) -> usize {
+    if is_plain(cluster) {
+        out.push_str(cluster);
+        return 1;
+    }
+    let (text, columns) = shown(cluster, columns_max);
+    out.push_str(&text);
+    columns
 }
 
 /// How a grapheme cluster is shown, and how many cells that takes at most. One that is wider than the
@@ -155,12 +300,23 @@ fn shown(cluster: &str, columns_max: usize) -> (String, usize) {
     if columns > columns_max { ("\u{fffd}".to_owned(), 1) } else { (text, columns) }
 }
 
-/// How many cells a text takes at most: terminals disagree about joined emoji and selectors. Some show
-/// one picture for all, others one for each.
+/// How many cells a text takes at most: terminals disagree about joined emoji and selectors, of which
+/// some show one picture for all, others one for each, and about characters that go with the one before.
 #[must_use]
 pub fn columns_at_most(text: &str) -> usize {
-    let one_by_one = |cluster: &str| columns_each(cluster).map(|(_, columns)| columns).sum::<usize>();
-    text.graphemes(true).map(|cluster| cluster.width().max(one_by_one(cluster))).sum()
+    let one_by_one = |cluster: &str| {
+        let each = cluster.chars().zip(columns_each(cluster));
+        each.map(|(char, (_, columns))| if columns == 0 && !is_zero_width(char) { 1 } else { columns }).sum()
+    };
+    clusters(text)
+        .map(|(_, cluster)| if is_plain(cluster) { 1 } else { cluster.width().max(one_by_one(cluster)) })
+        .sum()
+}
+
+/// Whether a character takes no cell in any terminal: marks above and below, joiner and selectors.
+pub fn is_zero_width(char: char) -> bool {
+    matches!(char, '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
+        || matches!(char.general_category(), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
 }
 
 /// Turns the character before it into an emoji, which takes two cells.
@@ -188,6 +344,8 @@ pub fn cut_to_columns(text: &str, columns_max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// `|` in the text is the cursor, and in the rows, too.
@@ -240,6 +398,89 @@ mod tests {
         check("a\nb|\nc\nd", 10, 2, &["b|", "c"]);
         check("|a\nb\nc\nd", 10, 2, &["> |a", "b"]);
         check("a\nb\nc|\nd", 10, 3, &["b", "c|", "d"]);
+    }
+
+    #[test]
+    fn a_cursor_never_meets_a_row_that_is_wider_than_the_terminal() {
+        // Marks that some terminals give a cell of their own, and a character that few show at all.
+        assert_eq!(columns_at_most("\u{915}\u{93e}\u{93f}"), 3);
+        assert_eq!(columns_at_most("e\u{301}\u{302}"), 1);
+        assert_eq!(columns_at_most("a\u{ad}b"), 3);
+        assert_eq!(columns_at_most("\u{2764}\u{fe0f}"), 2);
+    }
+
+    /// Work on a long line is as much as on a short one.
+    #[test]
+    fn rows_are_looked_for_no_further_than_they_are_seen() {
+        let (mut draft, text) = (Draft::default(), "x".repeat(64 << 10));
+        let line = |text, cursor| Line { prompt: "> ", style: ("", ""), text, cursor };
+        draft.update(&line(&text, 0), 80, 23);
+        assert_eq!(draft.starts.len(), 24);
+        draft.update(&line(&text, text.len() / 2), 80, 23);
+        let half = draft.starts.len();
+        assert!((400..450).contains(&half), "{half}");
+        let inserted = format!("{}y{}", &text[..text.len() / 2], &text[text.len() / 2..]);
+        let cursor = text.len() / 2 + 1;
+        assert!(draft.update(&line(&inserted, cursor), 80, 23).is_some());
+        assert_eq!(draft.starts.len(), half);
+        assert!(draft.update(&line(&inserted, cursor), 80, 23).is_none());
+        draft.update(&line(&inserted, inserted.len()), 80, 23);
+        let all = draft.starts.len();
+        draft.change_text(&format!("{inserted}z"));
+        assert!(draft.starts.len() >= all - 2, "what is before a change is not looked for again");
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let parts = [
+            "a",
+            "bc ",
+            "\n",
+            "\r\n",
+            "\u{65e5}",
+            "e\u{301}",
+            "\u{301}",
+            "\u{1f1e9}",
+            "\u{200d}",
+            "\u{1f468}",
+            "\u{1f468}\u{200d}\u{1f469}",
+            "\x1b",
+            "\u{915}\u{94d}\u{937}",
+        ];
+        prop::collection::vec(prop::sample::select(parts.to_vec()), 0..30).prop_map(|parts| parts.concat())
+    }
+
+    fn boundary(text: &str, near: usize) -> usize {
+        let all = text.grapheme_indices(true).map(|(at, _)| at).chain([text.len()]);
+        all.take_while(|at| *at <= near).last().unwrap_or(0)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+
+        /// However a line is changed, its rows are those of a new one, and those of all rows that are seen.
+        #[test]
+        fn rows_are_the_same_however_the_text_came_about(
+            steps in prop::collection::vec((text(), 0..200usize, 0..9usize, 0..200usize, 0..3usize), 1..12),
+            columns in 1..12usize,
+            rows_max in 1..6usize,
+        ) {
+            let (mut draft, mut text) = (Draft::default(), String::new());
+            for (inserted, at, removed, cursor, prompt) in steps {
+                let from = boundary(&text, at);
+                let to = boundary(&text, from + removed).max(from);
+                text.replace_range(from..to, &inserted);
+                let cursor = boundary(&text, cursor);
+                let prompt = &"alice> "[..prompt + 5];
+                let line = Line { prompt, style: ("\x1b[1m", "\x1b[0m"), text: &text, cursor };
+                draft.update(&line, columns, rows_max);
+                let whole = Layout::new(&line, columns, 10_000);
+                let first = whole.cursor.row.min(whole.rows.len().saturating_sub(rows_max));
+                let last = whole.rows.len().min(first + rows_max);
+                prop_assert_eq!(&draft.layout().rows, &whole.rows[first..last]);
+                prop_assert_eq!(draft.layout().cursor, Place { row: whole.cursor.row - first, ..whole.cursor });
+                prop_assert!(whole.rows.iter().all(|row| row.columns <= columns));
+            }
+        }
     }
 
     #[test]

@@ -4,30 +4,37 @@
 //! has drawn, and nothing of what is above. Rows are separated by line breaks of its own and never
 //! filled beyond the width, so it always knows in which row the cursor is; and it moves within a row by
 //! writing it again, so that it need not know where the terminal puts a character.
+//!
+//! Some terminals copy what they are told to erase into their scrollback, if that is the whole screen. So
+//! the first row of the line is always erased alone: it may be the first of the screen.
 
 use std::mem;
 
-use super::layout::{Layout, Line, Size, columns_each};
+use super::layout::{Draft, Layout, Line, Row, Size, columns_each};
 
 /// What is drawn at the bottom.
 ///
-/// Invariant: the terminal's cursor is where `drawn` says, or at the start of an empty row where
-/// nothing is drawn.
+/// Invariant: the terminal's cursor is where the draft's layout says, or at the start of an empty row
+/// where nothing is drawn.
 #[derive(Debug)]
 pub struct Screen {
     size: Size,
     /// The terminal breaks rows anew when it becomes narrower.
     reflows: bool,
-    drawn: Option<Layout>,
-    /// The screen is to be emptied.
+    draft: Draft,
+    is_drawn: bool,
+    /// What is above is to be scrolled away.
     is_cleared: bool,
 }
 
-/// Erases from the cursor to the end of the screen (ECMA-48, ED).
+/// Erases from the cursor to the end of the row (ECMA-48, EL).
+const ERASE_ROW: &[u8] = b"\x1b[K";
+
+/// Erases from the cursor to the end of the screen (ECMA-48, ED). Never sent in the first row.
 const ERASE_BELOW: &[u8] = b"\x1b[J";
 
-/// Erases all of the screen, from its upper left corner on (ECMA-48, CUP and ED).
-const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
+/// Moves the cursor to the upper left corner (ECMA-48, CUP).
+const HOME: &[u8] = b"\x1b[H";
 
 /// The next row, made if there is none.
 const NEXT_ROW: &[u8] = b"\r\n";
@@ -36,7 +43,7 @@ impl Screen {
     /// A terminal of this size, whose cursor is at the start of an empty row.
     #[must_use]
     pub fn new(size: Size, reflows: bool) -> Self {
-        Self { size, reflows, drawn: None, is_cleared: false }
+        Self { size, reflows, draft: Draft::default(), is_drawn: false, is_cleared: false }
     }
 
     /// How large it is.
@@ -45,15 +52,14 @@ impl Screen {
         self.size
     }
 
-    /// Writes `above`, whole lines that each end in a line feed, above the line, and then the line
+    /// Writes `above`, whole rows that each end in a line feed, above the line, and then the line
     /// itself: only as much of it as has changed.
     pub fn draw(&mut self, above: &[u8], line: &Line<'_>, out: &mut Vec<u8>) {
-        // One row is left to the conversation, where there are two.
-        let rows_max = self.size.rows.saturating_sub(1);
-        let layout = Layout::new(line, self.size.columns, rows_max);
         if mem::take(&mut self.is_cleared) {
-            self.drawn = None;
-            out.extend_from_slice(CLEAR);
+            self.erase(out);
+            // From wherever the cursor is, so many rows scroll what is above it away, and nothing else.
+            (1..self.size.rows).for_each(|_| out.extend_from_slice(NEXT_ROW));
+            out.extend_from_slice(HOME);
         }
         if !above.is_empty() {
             self.erase(out);
@@ -62,32 +68,46 @@ impl Screen {
                 out.extend_from_slice(NEXT_ROW);
             }
         }
-        match self.drawn.take() {
-            Some(drawn) => redraw(&drawn, &layout, out),
-            None => draw_from(&layout, 0, out),
+        // One row is left to the conversation, where there are two.
+        let rows_max = self.size.rows.saturating_sub(1);
+        let before = self.draft.update(line, self.size.columns, rows_max);
+        match before {
+            _ if !self.is_drawn => draw(self.draft.layout(), out),
+            Some(before) => redraw(&before, self.draft.layout(), out),
+            None => (),
         }
-        self.drawn = Some(layout);
+        self.is_drawn = true;
     }
 
     /// Takes the line away. The cursor is where it began.
     pub fn erase(&mut self, out: &mut Vec<u8>) {
-        if let Some(drawn) = self.drawn.take() {
-            move_up(drawn.cursor.row, out);
+        let Layout { rows, cursor } = self.draft.layout();
+        self.erase_rows(cursor.row, rows.len(), out);
+    }
+
+    /// Takes a line of so many rows away, in one of which the cursor is.
+    fn erase_rows(&mut self, cursor_row: usize, count: usize, out: &mut Vec<u8>) {
+        if mem::take(&mut self.is_drawn) {
+            move_up(cursor_row, out);
             out.push(b'\r');
-            out.extend_from_slice(ERASE_BELOW);
+            out.extend_from_slice(ERASE_ROW);
+            if count > 1 {
+                out.extend_from_slice(NEXT_ROW);
+                out.extend_from_slice(ERASE_BELOW);
+                move_up(1, out);
+            }
         }
     }
 
     /// Leaves the line where it is and goes on below it.
     pub fn leave_behind(&mut self, out: &mut Vec<u8>) {
-        if let Some(drawn) = self.drawn.take() {
-            for _ in drawn.cursor.row..drawn.rows.len() {
-                out.extend_from_slice(NEXT_ROW);
-            }
+        if mem::take(&mut self.is_drawn) {
+            let Layout { rows, cursor } = self.draft.layout();
+            (cursor.row..rows.len()).for_each(|_| out.extend_from_slice(NEXT_ROW));
         }
     }
 
-    /// Empties the screen before the next line is drawn; what has scrolled out of it stays.
+    /// Scrolls what is above the line away before that is drawn next, and draws it at the top.
     pub fn clear(&mut self) {
         self.is_cleared = true;
     }
@@ -100,22 +120,25 @@ impl Screen {
     /// The terminal has another size: what was drawn is taken away, wherever that has put it.
     pub fn resize(&mut self, size: Size, out: &mut Vec<u8>) {
         let before = mem::replace(&mut self.size, size);
-        if let Some(drawn) = &mut self.drawn {
-            let is_narrower = size.columns < before.columns;
-            if is_narrower && self.reflows {
-                drawn.cursor.row = reflowed_row(drawn, size.columns);
-            }
+        let layout = self.draft.layout();
+        if size.columns < before.columns && self.reflows && self.is_drawn {
+            let (cursor_row, count) = reflowed_rows(layout, size.columns);
+            self.erase_rows(cursor_row, count, out);
+        } else {
             self.erase(out);
         }
     }
 }
 
-/// How many rows the cursor is below the first, after a terminal has broken them anew.
-fn reflowed_row(drawn: &Layout, columns: usize) -> usize {
-    let above = drawn.rows[..drawn.cursor.row].iter();
-    let above = above.map(|row| broken_anew(&row.text, row.text.len(), columns) + 1);
+/// How many rows the cursor is below the first, and how many rows there are, after a terminal has broken
+/// them anew.
+fn reflowed_rows(drawn: &Layout, columns: usize) -> (usize, usize) {
+    let count = |rows: &[Row]| -> usize {
+        rows.iter().map(|row| broken_anew(&row.text, row.text.len(), columns) + 1).sum()
+    };
     let row = &drawn.rows[drawn.cursor.row].text;
-    above.sum::<usize>() + broken_anew(row, drawn.cursor.bytes, columns)
+    let cursor_row = count(&drawn.rows[..drawn.cursor.row]) + broken_anew(row, drawn.cursor.bytes, columns);
+    (cursor_row, count(&drawn.rows))
 }
 
 /// In which row of so many cells a terminal has put its cursor, that was behind the first `bytes` of a
@@ -171,8 +194,8 @@ fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
             return out.extend_from_slice(more.as_bytes());
         }
     }
-    // At least one row is drawn: where rows are only gone, the last of those that stay, since
-    // erasing begins in it.
+    // At least one row is drawn: where rows are only gone, the last of those that stay, since what is
+    // below it is to be erased.
     let first = equal.min(layout.rows.len() - 1);
     if first <= from.row {
         move_up(from.row - first, out);
@@ -180,25 +203,50 @@ fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
         (from.row..first).for_each(|_| out.extend_from_slice(NEXT_ROW));
     }
     out.push(b'\r');
-    out.extend_from_slice(ERASE_BELOW);
-    draw_from(layout, first, out);
-}
-
-/// Writes the rows from `first` on, in which the cursor is, and puts it where it belongs.
-fn draw_from(layout: &Layout, first: usize, out: &mut Vec<u8>) {
     for (index, row) in layout.rows.iter().enumerate().skip(first) {
         if index > first {
             out.extend_from_slice(NEXT_ROW);
         }
+        // Before what is written: behind it, a full row would lose its last character.
+        if index < drawn.rows.len() {
+            out.extend_from_slice(ERASE_ROW);
+        }
         out.extend_from_slice(row.text.as_bytes());
     }
+    if drawn.rows.len() > layout.rows.len() {
+        out.extend_from_slice(NEXT_ROW);
+        out.extend_from_slice(ERASE_BELOW);
+        place_cursor(layout, layout.rows.len(), out);
+    } else {
+        place_cursor_from_end(layout, out);
+    }
+}
+
+/// Writes all rows, in the first of which the cursor is, and puts it where it belongs.
+fn draw(layout: &Layout, out: &mut Vec<u8>) {
+    for (index, row) in layout.rows.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(NEXT_ROW);
+        }
+        out.extend_from_slice(row.text.as_bytes());
+    }
+    place_cursor_from_end(layout, out);
+}
+
+/// Puts the cursor, which is at the end of the last row, where it belongs.
+fn place_cursor_from_end(layout: &Layout, out: &mut Vec<u8>) {
     let last = layout.rows.len() - 1;
     let is_at_end = layout.cursor.row == last && layout.cursor.bytes == layout.rows[last].text.len();
     if !is_at_end {
-        move_up(last - layout.cursor.row, out);
-        out.push(b'\r');
-        out.extend_from_slice(layout.before_cursor().as_bytes());
+        place_cursor(layout, last, out);
     }
+}
+
+/// Puts the cursor, which is in row `from` or just below all rows, where it belongs.
+fn place_cursor(layout: &Layout, from: usize, out: &mut Vec<u8>) {
+    move_up(from - layout.cursor.row, out);
+    out.push(b'\r');
+    out.extend_from_slice(layout.before_cursor().as_bytes());
 }
 
 /// Moves the cursor up (ECMA-48, CUU).
@@ -231,12 +279,12 @@ mod tests {
     #[test]
     fn only_what_changed_is_written() {
         check(&[("|", "> "), ("a|", "a"), ("abc|", "bc"), ("abc|", "")]);
-        check(&[("abc|", "> abc"), ("ab|", "\r\x1b[J> ab"), ("a|b", "\r> a"), ("ab|", "b")]);
+        check(&[("abc|", "> abc"), ("ab|", "\r\x1b[K> ab"), ("a|b", "\r> a"), ("ab|", "b")]);
         check(&[("12345678|", "> 12345678\r\n"), ("12345678x|", "x")]);
         check(&[
             ("12345678x|", "> 12345678\r\nx"),
-            ("12345678|", "\r\x1b[J"),
-            ("1234567|", "\x1b[1A\r\x1b[J> 1234567"),
+            ("12345678|", "\r\x1b[K"),
+            ("1234567|", "\x1b[1A\r\x1b[K> 1234567\r\n\x1b[J\x1b[1A\r> 1234567"),
         ]);
     }
 
@@ -246,11 +294,27 @@ mod tests {
         screen.draw(b"", &line("12345678x", 9), &mut out);
         out.clear();
         screen.draw(b"one\ntwo\n", &line("12345678x", 9), &mut out);
-        assert_eq!(String::from_utf8_lossy(&out), "\x1b[1A\r\x1b[Jone\r\ntwo\r\n> 12345678\r\nx");
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "\x1b[1A\r\x1b[K\r\n\x1b[J\x1b[1Aone\r\ntwo\r\n> 12345678\r\nx"
+        );
         out.clear();
         screen.erase(&mut out);
         screen.erase(&mut out);
-        assert_eq!(out, b"\x1b[1A\r\x1b[J");
+        assert_eq!(out, b"\x1b[1A\r\x1b[K\r\n\x1b[J\x1b[1A");
+    }
+
+    #[test]
+    fn what_is_above_is_scrolled_away() {
+        let (mut screen, mut out) = (Screen::new(Size::new(10, 4), true), Vec::new());
+        screen.draw(b"", &line("a", 1), &mut out);
+        out.clear();
+        screen.clear();
+        screen.draw(b"", &line("a", 1), &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), "\r\x1b[K\r\n\r\n\r\n\x1b[H> a");
+        out.clear();
+        screen.draw(b"", &line("a", 1), &mut out);
+        assert_eq!(out, b"");
     }
 
     #[test]
