@@ -281,7 +281,7 @@ impl EventLoop {
                     if signal == SIGCONT {
                         self.terminal.go_on();
                     }
-                    self.terminal.resize();
+                    self.terminal.resize(now);
                     continue;
                 }
                 SIGTSTP | SIGQUIT => {

@@ -257,6 +257,10 @@ pub const FOREGROUND_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// sixtieth of a second, so that what is typed is seen at once.
 pub const DRAW_TURN_BYTES: usize = 32 << 10;
 
+/// A terminal is not drawn until its size has stayed the same for so long: while it changes, how the rows are
+/// broken is not known, since tmux tells of new sizes no more often than every 250 ms.
+pub const RESIZE_SETTLE_TIME: Duration = Duration::from_millis(300);
+
 /// Conversation waiting for the file in which it is recorded, in bytes, while that cannot be written.
 pub const LOGFILE_QUEUE_BYTES: usize = 256 << 10;
 

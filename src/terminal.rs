@@ -21,6 +21,7 @@ pub mod speakers;
 pub mod stderr;
 pub mod stdin;
 pub mod tab_completion;
+pub mod wrap;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
@@ -99,8 +100,8 @@ pub struct Terminal {
 /// What standard output is.
 #[derive(Debug)]
 enum OutputMode {
-    /// Lines, one after the other.
-    Lines,
+    /// Lines, one after the other; broken into rows of so many cells at a terminal.
+    Lines { columns: Option<usize> },
     /// Events for scripts.
     Json,
     /// A terminal with somebody at it.
@@ -137,6 +138,7 @@ impl Terminal {
             has_colors,
             tells_days: is_interactive && time_format.is_none(),
             finds_mentions: has_colors || is_interactive,
+            expands_tabs: stdout.is_terminal(),
             time_format: time_format.unwrap_or_else(|| Format::time_format(is_interactive).to_owned()),
         };
         let mode = if is_interactive {
@@ -146,7 +148,7 @@ impl Terminal {
         } else if is_json {
             OutputMode::Json
         } else {
-            OutputMode::Lines
+            OutputMode::Lines { columns: stdout.is_terminal().then(|| descriptor::size(&stdout).columns) }
         };
         let now = Local::now();
         Ok(Self {
@@ -295,9 +297,11 @@ impl Terminal {
     }
 
     /// The terminal may have another size.
-    pub fn resize(&mut self) {
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.resize(self.conversation.queue());
+    pub fn resize(&mut self, now: Instant) {
+        match &mut self.mode {
+            OutputMode::LineUi(user) => user.resize(now),
+            OutputMode::Lines { columns: Some(columns) } => *columns = descriptor::size(io::stdout()).columns,
+            OutputMode::Lines { columns: None } | OutputMode::Json => (),
         }
     }
 
@@ -353,7 +357,7 @@ impl Terminal {
             && self.conversation.waiting_bytes() == 0
             && self.conversation.closed().is_none()
         {
-            user.draw(self.conversation.queue());
+            user.draw(now, self.conversation.queue());
         }
         let mut took = self.conversation.flush(now);
         if !self.conversation.is_in_background() && self.skipped > 0 {
@@ -459,10 +463,15 @@ impl Terminal {
         let skips = self.skips_conversation();
         match (&mut self.mode, format::channel(notice)) {
             _ if self.conversation.closed().is_some() => (),
-            (OutputMode::Json, _) | (OutputMode::Lines, Channel::Stdout) if skips => self.skipped += 1,
+            (OutputMode::Json, _) | (OutputMode::Lines { .. }, Channel::Stdout) if skips => self.skipped += 1,
             (OutputMode::Json, _) => json::push(notice, self.conversation.queue()),
-            (OutputMode::Lines, Channel::Stdout) => {
+            (OutputMode::Lines { columns: None }, Channel::Stdout) => {
                 self.formatter.push(notice, self.conversation.queue());
+            }
+            (OutputMode::Lines { columns: Some(columns) }, Channel::Stdout) => {
+                let mut lines = Vec::new();
+                self.formatter.push(notice, &mut lines);
+                wrap::push_wrapped(&lines, *columns, self.conversation.queue());
             }
             (OutputMode::LineUi(user), Channel::Stdout) => {
                 let mut lines = Vec::new();
@@ -505,7 +514,14 @@ impl Terminal {
                 self.formatter.push_report(sentence, &mut line);
                 user.push(&line);
             }
-            _ => {
+            (OutputMode::Lines { columns: Some(columns) }, false) => {
+                let mut whole = Vec::new();
+                push_sanitized(sentence, &mut whole);
+                whole.push(b'\n');
+                wrap::push_wrapped(&whole, *columns, &mut line);
+                self.stderr.push(&line, &mut self.conversation);
+            }
+            (OutputMode::Lines { .. } | OutputMode::LineUi(_), _) => {
                 push_sanitized(sentence, &mut line);
                 line.push(b'\n');
                 self.stderr.push(&line, &mut self.conversation);

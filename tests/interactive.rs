@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use support::sockets::{EXIT, MESSAGE, accept, listen, message, messages, wait_until};
 use support::window::Window;
 use support::{PROGRAM, Peer, read_to_end, read_until};
+use vt100::Screen;
 
 const ALICE: &str = "alice> ";
 const CTRL_C: &str = "\x03";
@@ -153,13 +154,117 @@ fn a_window_can_be_resized_while_one_types() {
 }
 
 #[test]
+fn a_storm_of_sizes_leaves_one_prompt() {
+    for reflows in [true, false] {
+        let (listener, address) = listen();
+        let words = [PROGRAM, "-n", "alice", "--color=never", "0", &address.to_string()];
+        let mut window = Window::run_as(&words, Size::new(80, 24), reflows);
+        let mut stream = accept(&listener);
+        window.wait_for("connected to");
+        window.press("a line that is longer than a narrow window is wide ");
+        window.wait_for_rows(&["alice> a line that is longer than a narrow window is wide |"]);
+        for number in 0..30 {
+            window.resize(Size::new(20 + number * 37 % 61, 10 + number * 7 % 15));
+            // Left, and something typed: more is to be drawn than the end of the line.
+            window.press("\x1b[Dx");
+            say(&mut stream, "bob", &format!("message {number}"));
+        }
+        window.resize(Size::new(100, 30));
+        window.wait_for("bob: message 29\nalice> ");
+        window.press("\x05!");
+        let typed = "a line that is longer than a narrow window is wide";
+        window.wait_for_rows(&[&format!("alice> {typed}{} !|", "x".repeat(30))]);
+        let seen = window.look(Screen::contents);
+        assert_eq!(seen.matches("alice>").count(), 1, "{seen}");
+        assert_eq!(seen.matches("a line that").count(), 1, "{seen}");
+        window.press("\x15");
+        leave(window, stream);
+    }
+}
+
+#[test]
+fn no_row_of_a_message_begins_where_messages_begin() {
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    // What comes before the text takes 13 cells, so what is behind these would begin the next row.
+    let forged = "[06:55] carol: the meeting is at noon";
+    say(&mut stream, "bob", &format!("{}{forged}", " ".repeat(67)));
+    say(&mut stream, "bob", &format!("{}{forged}", "-".repeat(67)));
+    say(&mut stream, "bob", &format!("\n{forged}"));
+    say(&mut stream, "bob", &format!("http://a.example/{}{forged}", "-".repeat(50)));
+    say(&mut stream, "bob", &format!("{}carol has left the chat...", " ".repeat(67)));
+    say(&mut stream, "bob", "end");
+    window.wait_for("bob: end\nalice> ");
+    let rows = window.look(|screen| screen.rows(0, 80).collect::<Vec<_>>());
+    let from = rows.iter().position(|row| row.contains("bob:")).expect("the first message");
+    let indented = rows[from..].iter().filter(|row| row.starts_with("    ")).count();
+    assert_eq!(indented, 7, "{rows:?}");
+    for row in rows[from..].iter().filter(|row| !row.starts_with("    ")) {
+        assert!(row.is_empty() || row.starts_with("[06:55] bob: ") || row.starts_with(ALICE), "{rows:?}");
+    }
+    window.press("\x15");
+    leave(window, stream);
+}
+
+/// Whether a terminal is drawn, or only has lines printed to it.
+#[test]
+fn rows_are_broken_in_a_terminal_that_nobody_types_at() {
+    for kind in ["xterm-256color", "dumb"] {
+        let (listener, address) = listen();
+        let script = format!("TERM={kind} exec \"$0\" -n alice --stay 0 {address} </dev/null");
+        let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
+        let mut stream = accept(&listener);
+        window.wait_for("connected to");
+        // The date is shown as well.
+        say(&mut stream, "bob", &format!("{}[06:55] carol: yes", " ".repeat(54)));
+        say(&mut stream, "bob", "a\tb\n\tc");
+        window.wait_for("bob: a       b\n            c");
+        window.look(|screen| {
+            let text = screen.contents();
+            assert!(text.contains("\n    [06:55] carol: yes\n"), "{text}");
+        });
+        window.resize(Size::new(40, 24));
+        let text = "one two three four five six seven";
+        support::sockets::wait_until("it knows that the terminal is narrower", || {
+            say(&mut stream, "bob", text);
+            window.look(|screen| screen.contents().contains("bob: one two three\n    four five"))
+        });
+        window.signal(Signal::TERM);
+        read_to_end(&mut stream);
+        drop(stream);
+        assert_eq!(window.exit_code(), 0);
+    }
+}
+
+#[test]
+fn ctrl_l_scrolls_the_conversation_away() {
+    let (mut window, mut stream) = connected(Size::new(80, 6));
+    for number in 0..10 {
+        say(&mut stream, "bob", &format!("message {number}"));
+    }
+    window.wait_for("message 9\nalice> ");
+    window.press("draft\x0c");
+    window.wait_until("the line alone", |screen| screen.contents().trim_end() == "alice> draft");
+    window.look(|screen| assert_eq!(screen.cursor_position(), (0, 12)));
+    say(&mut stream, "bob", "more");
+    window.wait_for("bob: more\nalice> draft");
+    assert!(
+        window.scrollback().ends_with("bob: message 8\n[06:55] bob: message 9\n"),
+        "{}",
+        window.scrollback()
+    );
+    assert!(!window.scrollback().contains("alice>"), "{}", window.scrollback());
+    window.press("\x15");
+    leave(window, stream);
+}
+
+#[test]
 fn a_paste_of_several_lines_is_one_message() {
     let (mut window, mut stream) = connected(Size::new(80, 30));
     window.press("see: \x1b[200~one\r\n\ttwo\rthree\n\x1b[201~");
     window.wait_for_rows(&["alice> see: one", "^Itwo", "three|"]);
     window.press("\r");
     check_said(&mut stream, "see: one\n\ttwo\nthree");
-    window.wait_for("alice: see: one\n    ^Itwo\n    three\nalice> ");
+    window.wait_for("alice: see: one\n            two\n    three\nalice> ");
     let many = vec!["line"; 21].join("\n");
     window.press(&format!("draft\x1b[200~{many}\x1b[201~"));
     window.wait_for_rows(&["Take these 21 lines as one message? (y/n) draft|"]);
@@ -258,7 +363,7 @@ fn ctrl_c_clears_a_line_and_leaves_on_an_empty_one() {
     assert_eq!(window.exit_code(), 0);
     window.check_settings();
     // The shell's prompt stands below the conversation, without ours.
-    window.look(|screen| assert!(!screen.contents().contains("alice>"), "{}", screen.contents()));
+    window.wait_until("no prompt", |screen| !screen.contents().contains("alice>"));
 }
 
 #[test]
@@ -562,7 +667,7 @@ fn nothing_that_others_send_acts_on_the_terminal() {
             code.starts_with(['['])
                 && code
                     .trim_start_matches(|char: char| !char.is_ascii_alphabetic())
-                    .starts_with(['A', 'J', 'h'])
+                    .starts_with(['A', 'J', 'K', 'h'])
         };
         assert!(bytes.split('\x1b').skip(1).all(is_ours), "{sequence:?}");
         assert!(

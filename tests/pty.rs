@@ -261,8 +261,15 @@ fn a_stopped_terminal_stops_nothing_else() {
     terminal.wait_until_idle();
     press(&mut keyboard, CTRL_Q);
     for number in 0..5_000 {
-        let line = screen.wait_for("bob: ");
-        assert!(line.trim_end().ends_with(&format!("{text} {number}")), "{line:?} is not the next");
+        // Broken into rows of 80 cells.
+        let row = screen.wait_for("bob: ");
+        let next = screen.next_line().expect("another row");
+        let (row, next) = (row.trim_end(), next.trim_end());
+        let whole = format!("{}{}", row, next.strip_prefix("    ").expect("an indent"));
+        assert!(
+            row.len() == 80 && whole.ends_with(&format!("bob: {text} {number}")),
+            "{whole:?} is not the next"
+        );
     }
     press(&mut keyboard, CTRL_D);
     check_goodbye(&mut stream);

@@ -7,7 +7,7 @@
 use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal as _};
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use rustix::process::getpgrp;
-use rustix::termios::tcgetpgrp;
+use rustix::termios::{tcgetpgrp, tcgetwinsize};
+
+use super::layout::Size;
 
 /// How a descriptor is kept from blocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,12 +157,23 @@ pub fn can_draw(descriptor: BorrowedFd<'_>) -> bool {
     descriptor.is_terminal() && !kind.is_empty() && kind != "dumb"
 }
 
-/// Whether the terminal, when it becomes narrower, breaks rows anew, as nearly all do; these two cut
+/// Whether the terminal, when it becomes narrower, breaks rows anew, as nearly all do; xterm and screen cut
 /// them off.
 #[must_use]
 pub fn reflows() -> bool {
     let is_set = |name| env::var_os(name).is_some();
-    !is_set("XTERM_VERSION") && !is_set("STY")
+    if is_set("TMUX") && is_set("STY") {
+        // One runs in the other.
+        return env::var_os("TERM").is_some_and(|kind| kind.to_string_lossy().starts_with("tmux"));
+    }
+    is_set("TMUX") || !is_set("XTERM_VERSION") && !is_set("STY")
+}
+
+/// How large a terminal is.
+#[must_use]
+pub fn size(terminal: impl AsFd) -> Size {
+    let size = tcgetwinsize(terminal);
+    size.map_or(Size::new(0, 0), |size| Size::new(size.ws_col.into(), size.ws_row.into()))
 }
 
 fn state(descriptor: BorrowedFd<'_>, asked: PollFlags, patience: Duration) -> PollFlags {

@@ -9,6 +9,7 @@ use chrono::{DateTime, FixedOffset, Local, NaiveDate};
 use super::mention;
 use super::palette::{Palette, Style};
 use super::sanitize::push_sanitized;
+use super::wrap::{INDENT, expand_tabs};
 use crate::limits::FORGET;
 use crate::protocol::message::Timestamp;
 use crate::protocol::{Notice, Who};
@@ -24,6 +25,8 @@ pub struct Format {
     pub tells_days: bool,
     /// The user's name is looked for in what others say.
     pub finds_mentions: bool,
+    /// Tabs in messages are blanks, up to the next stop.
+    pub expands_tabs: bool,
 }
 
 impl Default for Format {
@@ -34,6 +37,7 @@ impl Default for Format {
             time_format: DATE_AND_TIME.to_owned(),
             tells_days: false,
             finds_mentions: false,
+            expands_tabs: false,
         }
     }
 }
@@ -57,6 +61,7 @@ pub struct Formatter {
     /// The name that others mention.
     own_name: String,
     finds_mentions: bool,
+    expands_tabs: bool,
     time_format: String,
     /// The format may tell parts of a second.
     tells_parts: bool,
@@ -69,9 +74,6 @@ pub struct Formatter {
     time: Vec<u8>,
 }
 
-/// Before the further lines of a message.
-const INDENT: &[u8] = b"    ";
-
 /// What a message begins with that tells what its sender does (as in XEP-0245).
 const ACTION: &str = "/me ";
 
@@ -80,12 +82,22 @@ impl Formatter {
     /// a descriptor, and later there may be none.
     #[must_use]
     pub fn new(look: Format, own_name: String, now: DateTime<Local>) -> Self {
-        let Format { has_colors, time_format, tells_days, finds_mentions } = look;
+        let Format { has_colors, time_format, tells_days, finds_mentions, expands_tabs } = look;
         let day = tells_days.then(|| now.date_naive());
         let (paint, tells_parts) = (Palette::new(has_colors), time_format.contains('f'));
         let (second, date, time) = (i64::MIN, now.date_naive(), Vec::new());
-        let mut words =
-            Self { paint, own_name, finds_mentions, time_format, tells_parts, day, second, date, time };
+        let mut words = Self {
+            paint,
+            own_name,
+            finds_mentions,
+            expands_tabs,
+            time_format,
+            tells_parts,
+            day,
+            second,
+            date,
+            time,
+        };
         words.set_time(now.fixed_offset());
         words
     }
@@ -222,7 +234,8 @@ impl Formatter {
                     text
                 }
             };
-            let mut shown = 0;
+            let line = if self.expands_tabs { expand_tabs(line) } else { line.into() };
+            let (line, mut shown) = (&*line, 0);
             while marks_mentions && let Some((start, end)) = mention::find(line, &self.own_name, shown) {
                 is_mentioned = true;
                 push_sanitized(&line[shown..start], out);
@@ -234,7 +247,7 @@ impl Formatter {
             push_sanitized(&line[shown..], out);
             out.push(b'\n');
             if rest.is_some() {
-                out.extend_from_slice(INDENT);
+                out.extend_from_slice(INDENT.as_bytes());
             }
         }
         is_mentioned
@@ -371,6 +384,16 @@ mod tests {
         check(message("a\n\nb\r\nc\n"), "[2026-11-22 06:55:22] bob^G: a\n    \n    b\n    c\n");
         check(message(""), "[2026-11-22 06:55:22] bob^G: \n");
         check(message("\x1b[2J\u{202e}"), "[2026-11-22 06:55:22] bob^G: ^[[2J\u{fffd}\n");
+    }
+
+    #[test]
+    fn tabs_are_blanks_where_they_are_drawn() {
+        let look = Format { expands_tabs: true, finds_mentions: true, ..Format::default() };
+        let mut shown = Vec::new();
+        Formatter::new(look, "al".to_owned(), Local::now()).push(&message("a\tb\n\tal\tc"), &mut shown);
+        let expected = "[2026-11-22 06:55:22] bob^G: a       b\n            al      c\n";
+        assert_eq!(String::from_utf8(shown).expect("characters"), expected);
+        check(message("a\tb"), "[2026-11-22 06:55:22] bob^G: a^Ib\n");
     }
 
     #[test]

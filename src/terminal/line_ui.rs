@@ -9,12 +9,13 @@ use std::time::Instant;
 use super::backlog::Backlog;
 use super::editor::{Editor, Mode, Outcome};
 use super::keys::{Key, Keys};
-use super::layout::{Line, columns_at_most, cut_to_columns};
+use super::layout::{Line, Size, columns_at_most, cut_to_columns};
 use super::palette::{OFF, OWN};
 use super::raw_mode::RawModeGuard;
 use super::screen::Screen;
 use super::tab_completion::{self, Known};
-use crate::limits::{DRAW_TURN_BYTES, FOREGROUND_POLL_INTERVAL};
+use super::wrap;
+use crate::limits::{DRAW_TURN_BYTES, FOREGROUND_POLL_INTERVAL, RESIZE_SETTLE_TIME};
 
 /// What the user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,9 @@ pub struct LineUi {
     rings: bool,
     /// What is typed may not be what is seen.
     is_stale: bool,
+    /// The size that the terminal had when it was looked at last.
+    size: Size,
+    sizing: Sizing,
     /// While the terminal is somebody else's: when it is looked whether it still is.
     look_at: Option<Instant>,
 }
@@ -63,6 +67,17 @@ enum State {
     Away,
     /// The user has left: what is still to be shown stands for itself.
     Over,
+}
+
+/// Whether the terminal has the size for which the line was drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sizing {
+    /// It has.
+    Same,
+    /// It had another lately, and may have yet another by now: nothing is drawn until then.
+    Changing { until: Instant },
+    /// It has another, or had: what was drawn is to be taken away first.
+    Changed,
 }
 
 /// How it looks and sounds.
@@ -82,7 +97,8 @@ impl LineUi {
     pub fn new(claim: RawModeGuard, name: String, manner: DrawOptions) -> Self {
         let DrawOptions { has_colors, has_bell, reflows } = manner;
         let state = if claim.take() { State::Here } else { State::Away };
-        let screen = Screen::new(claim.size(), reflows);
+        let size = claim.size();
+        let screen = Screen::new(size, reflows);
         Self {
             claim,
             state,
@@ -96,6 +112,8 @@ impl LineUi {
             has_bell,
             rings: false,
             is_stale: true,
+            size,
+            sizing: Sizing::Same,
             look_at: None,
         }
     }
@@ -190,27 +208,41 @@ impl LineUi {
     #[must_use]
     pub fn has_more(&self) -> bool {
         let is_new = !self.backlog.is_empty() || self.is_stale || self.rings;
-        is_new && self.state == State::Here || !self.backlog.is_empty() && self.state == State::Over
+        let is_settled = !matches!(self.sizing, Sizing::Changing { .. });
+        is_new && is_settled && self.state == State::Here
+            || !self.backlog.is_empty() && self.state == State::Over
     }
 
     /// Draws what is new, up to a turn's budget.
-    pub fn draw(&mut self, out: &mut Vec<u8>) {
+    pub fn draw(&mut self, now: Instant, out: &mut Vec<u8>) {
+        if self.has_more() {
+            // The signal that tells of another size may not have been seen yet.
+            self.resize(now);
+        }
         if !self.has_more() {
             return;
         }
-        let mut above = Vec::new();
-        let skipped = self.backlog.take(DRAW_TURN_BYTES, &mut above);
+        self.settle(out);
+        let mut lines = Vec::new();
+        let skipped = self.backlog.take(DRAW_TURN_BYTES, &mut lines);
         if skipped > 0 {
             let sentence = format!("--- {skipped} lines were skipped: the terminal took too little ---\n");
-            above.splice(..0, sentence.into_bytes());
+            lines.splice(..0, sentence.into_bytes());
         }
-        if self.state == State::Over {
-            return out.append(&mut above);
+        let mut above = Vec::new();
+        wrap::push_wrapped(&lines, self.size.columns, &mut above);
+        match self.state {
+            State::Over => out.append(&mut above),
+            State::Here | State::Away => self.draw_line(&above, out),
         }
+    }
+
+    /// Draws rows, and the line below.
+    fn draw_line(&mut self, above: &[u8], out: &mut Vec<u8>) {
         let prompt = self.prompt();
         let style = if self.has_colors { (OWN, OFF) } else { ("", "") };
         let (text, cursor) = (self.editor.text(), self.editor.cursor());
-        self.screen.draw(&above, &Line { prompt: &prompt, style, text, cursor }, out);
+        self.screen.draw(above, &Line { prompt: &prompt, style, text, cursor }, out);
         self.is_stale = false;
         if mem::take(&mut self.rings) {
             out.push(b'\x07');
@@ -218,10 +250,17 @@ impl LineUi {
     }
 
     /// The terminal may have another size.
-    pub fn resize(&mut self, out: &mut Vec<u8>) {
+    pub fn resize(&mut self, now: Instant) {
         let size = self.claim.size();
-        if self.state == State::Here && size != self.screen.size() {
-            self.screen.resize(size, out);
+        if size != mem::replace(&mut self.size, size) && self.state == State::Here {
+            self.sizing = Sizing::Changing { until: now + RESIZE_SETTLE_TIME };
+        }
+    }
+
+    /// Takes away what was drawn for another size.
+    fn settle(&mut self, out: &mut Vec<u8>) {
+        if self.state == State::Here && mem::replace(&mut self.sizing, Sizing::Same) != Sizing::Same {
+            self.screen.resize(self.size, out);
             self.is_stale = true;
         }
     }
@@ -229,6 +268,7 @@ impl LineUi {
     /// Takes the line away, before [`stop`](Self::stop).
     pub fn erase(&mut self, out: &mut Vec<u8>) {
         if self.state == State::Here {
+            self.settle(out);
             self.screen.erase(out);
         }
     }
@@ -246,6 +286,7 @@ impl LineUi {
     pub fn go_on(&mut self, out: &mut Vec<u8>) {
         match self.state {
             State::Here if self.claim.renew() => {
+                self.settle(out);
                 self.screen.erase(out);
                 self.is_stale = true;
             }
@@ -255,8 +296,16 @@ impl LineUi {
         }
     }
 
-    /// Looks now and then whether a terminal that is somebody else's is ours again.
+    /// Looks whether the size has settled, and now and then whether a terminal that is somebody else's is
+    /// ours again.
     pub fn handle_time(&mut self, now: Instant) {
+        if let Sizing::Changing { until } = self.sizing
+            && now >= until
+        {
+            self.sizing = Sizing::Changed;
+            self.is_stale = true;
+            self.resize(now);
+        }
         if self.state != State::Away {
             self.look_at = None;
         } else if self.look_at.is_none_or(|at| now >= at) {
@@ -268,14 +317,19 @@ impl LineUi {
     /// When that is to be done.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.look_at.filter(|_| self.state == State::Away)
+        match (self.state, self.sizing) {
+            (State::Away, _) => self.look_at,
+            (State::Here, Sizing::Changing { until }) => Some(until),
+            (State::Here | State::Over, _) => None,
+        }
     }
 
     /// Takes the terminal back, if it is ours again.
     pub fn resume(&mut self) {
         if self.state == State::Away && self.claim.take() {
             self.state = State::Here;
-            self.screen.begin_anew(self.claim.size());
+            (self.size, self.sizing) = (self.claim.size(), Sizing::Same);
+            self.screen.begin_anew(self.size);
             self.is_stale = true;
         }
     }
@@ -283,9 +337,12 @@ impl LineUi {
     /// The user leaves: the terminal is as it was before, and a line that was begun stays to be seen.
     pub fn leave(&mut self, out: &mut Vec<u8>) {
         if self.state == State::Here {
-            match self.editor.text() {
-                "" => self.screen.erase(out),
-                _ => self.screen.leave_behind(out),
+            self.settle(out);
+            if self.editor.text().is_empty() {
+                self.screen.erase(out);
+            } else {
+                self.draw_line(b"", out);
+                self.screen.leave_behind(out);
             }
         }
         self.claim.release();

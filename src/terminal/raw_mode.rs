@@ -7,10 +7,10 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 
-use super::descriptor::{is_in_background, is_writable};
+use super::descriptor::{self, is_in_background, is_writable};
 use super::layout::Size;
 
 /// A terminal that sends every key at once, and marks what is pasted; until it is released, dropped, or
@@ -79,8 +79,7 @@ impl RawModeGuard {
     /// How large the terminal is.
     #[must_use]
     pub fn size(&self) -> Size {
-        let size = lock(&self.held, |held| tcgetwinsize(&held.output));
-        size.map_or(Size::new(0, 0), |size| Size::new(size.ws_col.into(), size.ws_row.into()))
+        lock(&self.held, |held| descriptor::size(&held.output))
     }
 }
 

@@ -5,16 +5,35 @@ use std::num::NonZero;
 use groupchat::terminal::layout::Size;
 use vt100::Parser;
 
+/// What has scrolled out of the terminal can be seen, up to so many rows.
+const SCROLLBACK_ROWS: usize = 1_000;
+
 /// Row and column of the cursor.
 pub fn position(parser: &Parser) -> (usize, usize) {
     let (row, column) = parser.screen().cursor_position();
     (row.into(), column.into())
 }
 
+/// The rows that have scrolled out of the terminal.
+pub fn scrollback(parser: &mut Parser) -> Vec<String> {
+    let screen = parser.screen_mut();
+    let (rows, columns) = screen.size();
+    let rows = usize::from(rows.get());
+    screen.set_scrollback(usize::MAX);
+    let (count, mut seen) = (screen.scrollback(), Vec::new());
+    for from in (0..count).step_by(rows) {
+        screen.set_scrollback(count - from);
+        let some = screen.rows(0, columns.get()).take(rows.min(count - from));
+        seen.extend(some.map(|row| row.trim_end().to_owned()));
+    }
+    screen.set_scrollback(0);
+    seen
+}
+
 /// An empty terminal.
 pub fn emulator(columns: usize, rows: usize) -> Parser {
     let cells = |count: usize| NonZero::new(count as u16).expect("at least one");
-    Parser::new(cells(rows), cells(columns), 0)
+    Parser::new(cells(rows), cells(columns), SCROLLBACK_ROWS)
 }
 
 /// The same terminal with another size: one breaks rows anew when it becomes narrower, another cuts

@@ -11,7 +11,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use rustix::process::{Pid, Signal, kill_process};
 use vt100::{Parser, Screen};
 
-use super::emulator::{emulator, resized};
+use super::emulator::{emulator, resized, scrollback};
 use super::{DEADLINE, PROGRAM};
 
 /// A window with a peer in it.
@@ -25,6 +25,7 @@ pub struct Window {
     pub settings_before: String,
     shown: Arc<Shown>,
     size: Size,
+    reflows: bool,
 }
 
 struct Shown {
@@ -41,18 +42,26 @@ impl Window {
         Self::run(&[&[PROGRAM], arguments].concat(), Size::new(80, 24))
     }
 
-    /// Starts a command in a window.
+    /// Starts a command in a window that cuts rows off when it becomes narrower.
     pub fn run(words: &[&str], size: Size) -> Self {
+        Self::run_as(words, size, false)
+    }
+
+    /// Starts a command in a window that cuts rows off when it becomes narrower, or breaks them anew.
+    pub fn run_as(words: &[&str], size: Size, reflows: bool) -> Self {
         let pair = native_pty_system().openpty(pty_size(size)).expect("a pseudo-terminal");
         let name = pair.master.tty_name().expect("its name");
         let device = File::options().read(true).write(true).open(name).expect("its other side");
         let settings_before = settings(&device);
         let mut command = CommandBuilder::from_argv(words.iter().map(Into::into).collect());
-        for (name, value) in [("TZ", "UTC"), ("TERM", "xterm-256color"), ("XTERM_VERSION", "1")] {
+        for (name, value) in [("TZ", "UTC"), ("TERM", "xterm-256color")] {
             command.env(name, value);
         }
-        for name in ["GROUPCHAT_NAME", "NO_COLOR", "STY"] {
+        for name in ["GROUPCHAT_NAME", "NO_COLOR", "STY", "TMUX", "XTERM_VERSION"] {
             command.env_remove(name);
+        }
+        if !reflows {
+            command.env("XTERM_VERSION", "1");
         }
         let child = pair.slave.spawn_command(command).expect("it starts");
         let mut reader = pair.master.try_clone_reader().expect("a reader");
@@ -69,7 +78,7 @@ impl Window {
                 shared.changed.notify_all();
             }
         });
-        Self { child, master: pair.master, keyboard, device, settings_before, shown, size }
+        Self { child, master: pair.master, keyboard, device, settings_before, shown, size, reflows }
     }
 
     /// Sends keys as a terminal does.
@@ -107,16 +116,22 @@ impl Window {
         at(self.shown.parser.lock().expect("a parser").as_ref().expect("a parser").screen())
     }
 
+    /// What has scrolled out of the window.
+    pub fn scrollback(&self) -> String {
+        let mut parser = self.shown.parser.lock().expect("a parser");
+        scrollback(parser.as_mut().expect("a parser")).iter().map(|row| format!("{row}\n")).collect()
+    }
+
     /// All bytes that the terminal was sent so far.
     pub fn bytes(&self) -> Vec<u8> {
         self.shown.bytes.lock().expect("bytes").clone()
     }
 
-    /// Gives the window another size, as a terminal does that cuts rows off.
+    /// Gives the window another size.
     pub fn resize(&mut self, size: Size) {
         let mut parser = self.shown.parser.lock().expect("a parser");
         let before = parser.take().expect("a parser");
-        *parser = Some(resized(&before, self.size, size, false));
+        *parser = Some(resized(&before, self.size, size, self.reflows));
         drop(parser);
         self.size = size;
         self.master.resize(pty_size(size)).expect("a terminal");
