@@ -9,8 +9,8 @@ pub enum Command<'a> {
     Say(Cow<'a, str>),
     /// To list the commands.
     Help,
-    /// To tell who is there.
-    Who,
+    /// To tell who is there, or all that is known of one.
+    Who(Option<&'a str>),
     /// To connect to a peer at this address.
     Connect(&'a str),
     /// To be called this from now on.
@@ -31,7 +31,7 @@ impl Command<'_> {
     #[must_use]
     pub fn needs_group(&self) -> bool {
         match self {
-            Self::Who | Self::Private(_) | Self::Ignore(_) => true,
+            Self::Who(_) | Self::Private(_) | Self::Ignore(_) => true,
             Self::Say(_)
             | Self::Help
             | Self::Connect(_)
@@ -60,7 +60,7 @@ const fn entry(name: &'static str, arguments: &'static str, help: &'static str) 
 /// All commands, in the order in which they are listed.
 pub const COMMANDS: [Entry; 9] = [
     entry("/help", "", "list the commands"),
-    entry("/who", "", "tell who is there, and how well they are reached"),
+    entry("/who", "[NAME]", "tell who is there and how well they are reached"),
     entry("/msg", "NAME TEXT", "say something to one member alone"),
     entry("/me", "TEXT", "say what you do: \"/me waves\""),
     entry("/name", "NEW", "be called something else"),
@@ -86,13 +86,13 @@ pub fn read(line: &str) -> Result<Command<'_>, String> {
     let (name, words) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let words = words.trim();
     let entry = COMMANDS.iter().find(|entry| entry.name == name).ok_or_else(|| unknown(name, line))?;
-    let is_missing = words.is_empty() && !matches!(entry.arguments, "" | "[WORDS]");
+    let is_missing = words.is_empty() && !matches!(entry.arguments, "" | "[NAME]" | "[WORDS]");
     if is_missing || !words.is_empty() && entry.arguments.is_empty() {
         return Err(usage(entry));
     }
     Ok(match name {
         "/help" => Command::Help,
-        "/who" => Command::Who,
+        "/who" => Command::Who(Some(words).filter(|words| !words.is_empty())),
         "/connect" => Command::Connect(words),
         "/name" => Command::Name(words),
         "/msg" if !words.contains(char::is_whitespace) => return Err(usage(entry)),
@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn commands_are_read() {
         check("/help", Command::Help);
-        check("/who ", Command::Who);
+        check("/who ", Command::Who(None));
+        check("/who Mary Ann", Command::Who(Some("Mary Ann")));
         check("/connect  host:5000 ", Command::Connect("host:5000"));
         check("/name Mary Ann", Command::Name("Mary Ann"));
         check("/msg bob are you  there?", Command::Private("bob are you  there?"));

@@ -1,6 +1,7 @@
 //! The loop: one `mio::Poll`, its tokens, the turn, signals and deadlines. The only place that waits.
 
 mod commands;
+mod who;
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -25,6 +26,7 @@ use crate::protocol::{Peer, Setup};
 use crate::resolver::Resolver;
 use crate::server::Server;
 use crate::terminal::logfile::LogFile;
+use crate::terminal::welcome;
 use crate::terminal::{Terminal, Tokens, UiOptions, UserAction};
 
 /// Clients are registered under their ids, which are small; all else stands at the other end.
@@ -157,6 +159,12 @@ impl EventLoop {
             [SIGTSTP, SIGQUIT].iter().try_for_each(|signal| signals.add_signal(*signal)).map_err(failed)?;
         }
         let first_peers = peers.iter().map(|peer| Rc::clone(&peer.name)).collect();
+        let names_peers = !peers.is_empty();
+        let welcome = if terminal.is_interactive() {
+            welcome::lines(address, server.reachable_ip(), names_peers)
+        } else {
+            Vec::new()
+        };
         let setup = Setup { name, port: address.port(), silent: framing, is_plain: plain, history, peers };
         let now = Instant::now();
         let mut event_loop = Self {
@@ -178,6 +186,10 @@ impl EventLoop {
             next_wait: Some(Duration::ZERO),
         };
         event_loop.terminal.show_listening(event_loop.peer.id(), address);
+        welcome.iter().for_each(|line| event_loop.terminal.reply(line));
+        if names_peers {
+            event_loop.terminal.expect_group();
+        }
         Ok(event_loop)
     }
 
@@ -187,7 +199,10 @@ impl EventLoop {
         let now = Instant::now();
         self.take_in(now)?;
         self.peer.flush(now);
-        self.show();
+        self.show(now);
+        if self.terminal.awaits_group() && !self.peer.is_reaching_out(now, now) {
+            self.terminal.handle_all_met();
+        }
         self.terminal.flush(now);
         self.next_wait = self.next_timeout();
         self.peer.reap(self.poll.registry());
@@ -322,7 +337,7 @@ impl EventLoop {
                 (true, Phase::Leaving) => self.peer.discard_next(now),
                 (true, _) => return,
             }
-            self.show();
+            self.show(now);
         }
     }
 
@@ -426,9 +441,9 @@ impl EventLoop {
         self.failures.count += 1;
     }
 
-    fn show(&mut self) {
+    fn show(&mut self, now: Instant) {
         while let Some(notice) = self.peer.poll_output() {
-            self.terminal.show(&notice);
+            self.terminal.show(&notice, now);
         }
     }
 

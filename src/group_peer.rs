@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::mem;
-use std::net::{IpAddr, Ipv6Addr, Shutdown};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -320,6 +320,12 @@ impl GroupPeer {
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.group.id()
+    }
+
+    /// The address that is listened on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// Everybody who takes part, or should, by name.

@@ -160,6 +160,14 @@ pub const PRIVATE_LOST_MAX: usize = 100;
 /// Peers that the user may name, at the start and while chatting.
 pub const NAMED_MAX: usize = 1_000;
 
+/// How long events of who comes and goes are collected into one line at a terminal: short enough that
+/// nobody waits for them, long enough for all of a group to be met.
+pub const PRESENCE_WINDOW: Duration = Duration::from_secs(2);
+
+/// People in a line that tells who has come or gone, of whom the last may be "12 others". A list of those
+/// who were there before us may have more.
+pub const PRESENCE_NAMES_MAX: usize = 3;
+
 // Connections that fell silent.
 
 /// Silence after which the kernel asks whether the other machine is still there. With

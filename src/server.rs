@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::error::{Error, reason};
 use crate::limits::{ACCEPT_RETRY, BACKLOG};
@@ -75,6 +75,21 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address at which others reach it: that on which it listens, or the source address of the
+    /// default route where it listens on all. `None` where there is no such route.
+    #[must_use]
+    pub fn reachable_ip(&self) -> Option<IpAddr> {
+        match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => source_ip(SOMEWHERE_IPV4),
+            IpAddr::V6(ip) if ip.is_unspecified() => {
+                let takes_ipv4 = SockRef::from(&self.listener).only_v6().is_ok_and(|only_v6| !only_v6);
+                let ip = if takes_ipv4 { source_ip(SOMEWHERE_IPV4) } else { None };
+                ip.or_else(|| source_ip(SOMEWHERE_IPV6))
+            }
+            ip => Some(ip),
+        }
     }
 
     /// Asks `registry` to say when somebody dials.
@@ -187,6 +202,22 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
         IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => SocketAddr::new(ip.to_canonical(), address.port()),
         _ => address,
     }
+}
+
+/// Addresses that no network has of its own (RFC 5737, RFC 3849), with the discard port.
+const SOMEWHERE_IPV4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)), 9);
+const SOMEWHERE_IPV6: SocketAddr =
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9);
+
+/// Our address as `address` would see it. Nothing is sent: to connect a UDP socket only makes the system
+/// choose a route (udp(7)).
+fn source_ip(address: SocketAddr) -> Option<IpAddr> {
+    let all: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((all, 0)).ok()?;
+    socket.connect(address).ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    Some(ip).filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
 }
 
 fn listen_on(address: SocketAddr, only_this_family: bool) -> io::Result<TcpListener> {

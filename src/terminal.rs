@@ -14,6 +14,7 @@ pub mod logfile;
 pub mod mention;
 pub mod output;
 pub mod palette;
+pub mod presence;
 pub mod raw_mode;
 pub mod sanitize;
 pub mod screen;
@@ -21,6 +22,7 @@ pub mod speakers;
 pub mod stderr;
 pub mod stdin;
 pub mod tab_completion;
+pub mod welcome;
 pub mod wrap;
 
 use std::fs::File;
@@ -39,9 +41,11 @@ use crate::limits::{LEAVE_STALL, STDOUT_QUEUE_BYTES};
 use crate::protocol::{MemberId, Notice, Who};
 use format::{Channel, Format, Formatter};
 use ignore_list::IgnoreList;
+use layout::Size;
 use line_ui::{DrawOptions, LineUi};
 use logfile::{ConversationLog, LogFile};
 use output::Output;
+use presence::{Line, Presence};
 use raw_mode::RawModeGuard;
 use sanitize::push_sanitized;
 use speakers::Speakers;
@@ -86,6 +90,8 @@ pub struct Terminal {
     log: Option<ConversationLog>,
     ignored: IgnoreList,
     speakers: Speakers,
+    /// Who comes and goes, where that is collected: at a terminal with somebody at it.
+    presence: Presence,
     tokens: Tokens,
     /// Nobody types: lines come from a file, a pipe or the command line.
     is_script: bool,
@@ -160,6 +166,7 @@ impl Terminal {
             log: log.map(|file| ConversationLog::new(file, name, now)),
             ignored: IgnoreList::default(),
             speakers: Speakers::default(),
+            presence: Presence::default(),
             tokens,
             is_script: !takes_input || !stdin.is_terminal(),
             skipped: 0,
@@ -218,6 +225,24 @@ impl Terminal {
     #[must_use]
     pub fn is_script(&self) -> bool {
         self.is_script
+    }
+
+    /// Whether standard output is for scripts.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        matches!(self.mode, OutputMode::Json)
+    }
+
+    /// What the user is called.
+    #[must_use]
+    pub fn own_name(&self) -> &str {
+        self.formatter.own_name()
+    }
+
+    /// The size of a terminal with somebody at it.
+    #[must_use]
+    pub fn size(&self) -> Option<Size> {
+        if let OutputMode::LineUi(user) = &self.mode { Some(user.size()) } else { None }
     }
 
     /// Whether so much conversation waits that no more should be taken in.
@@ -338,7 +363,26 @@ impl Terminal {
         self.stdin.handle_time(now);
         if let OutputMode::LineUi(user) = &mut self.mode {
             user.handle_time(now);
+            self.presence.handle_time(now);
+            self.show_presence();
         }
+    }
+
+    /// Peers are named while nobody is there: whoever is met next was there before us.
+    pub fn expect_group(&mut self) {
+        self.presence.expect_group();
+    }
+
+    /// Whether those who were there before us are shown once all are met.
+    #[must_use]
+    pub fn awaits_group(&self) -> bool {
+        self.presence.is_arriving()
+    }
+
+    /// All who were there before us are met.
+    pub fn handle_all_met(&mut self) {
+        self.presence.handle_all_met();
+        self.show_presence();
     }
 
     /// Whether there is something to show that no event will tell of.
@@ -385,7 +429,8 @@ impl Terminal {
         let record = self.log.as_ref().and_then(ConversationLog::deadline);
         let user = if let OutputMode::LineUi(user) = &self.mode { user.deadline() } else { None };
         let streams = [self.stdin.deadline(), self.conversation.deadline(), stderr];
-        streams.into_iter().chain([record, user]).flatten().min()
+        let presence = self.presence.deadline();
+        streams.into_iter().chain([record, user, presence]).flatten().min()
     }
 
     /// The user types nothing more: the terminal is as it was.
@@ -397,6 +442,8 @@ impl Terminal {
 
     /// The user leaves: from now on, patience has an end.
     pub fn leave(&mut self, now: Instant) {
+        self.presence.end();
+        self.show_presence();
         self.give_back();
         self.conversation.leave();
         if let Some(stderr) = self.stderr.own() {
@@ -452,7 +499,7 @@ impl Terminal {
     }
 
     /// Shows a notice where it belongs.
-    pub fn show(&mut self, notice: &Notice) {
+    pub fn show(&mut self, notice: &Notice, now: Instant) {
         if self.ignored.is_theirs(notice) {
             return;
         }
@@ -460,6 +507,28 @@ impl Terminal {
         if let Some(log) = &mut self.log {
             log.push(notice);
         }
+        if self.is_interactive() {
+            let is_kept = self.presence.push(notice, now);
+            self.show_presence();
+            if is_kept {
+                return;
+            }
+        }
+        self.show_now(notice);
+    }
+
+    /// Shows what was collected of who comes and goes.
+    fn show_presence(&mut self) {
+        let columns = self.size().map_or(0, |size| size.columns);
+        while let Some(line) = self.presence.poll(columns) {
+            match line {
+                Line::Event(notice) => self.show_now(&notice),
+                Line::Summary(sentence) => self.reply(&sentence),
+            }
+        }
+    }
+
+    fn show_now(&mut self, notice: &Notice) {
         let skips = self.skips_conversation();
         match (&mut self.mode, format::channel(notice)) {
             _ if self.conversation.closed().is_some() => (),
@@ -494,6 +563,10 @@ impl Terminal {
     pub fn show_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
         if let Some(log) = &mut self.log {
             log.push_own(at, to, text);
+        }
+        if let Some(to) = to {
+            self.presence.flush_of(to);
+            self.show_presence();
         }
         if let OutputMode::LineUi(user) = &mut self.mode {
             let mut lines = Vec::new();
@@ -539,12 +612,9 @@ impl Terminal {
         }
     }
 
-    /// Tells of somebody who is there: to scripts in their way.
-    pub fn show_member(&mut self, who: &Who, member: &json::Member, sentence: &str) {
-        match self.mode {
-            OutputMode::Json => json::push_member(who, member, self.conversation.queue()),
-            _ => self.reply(sentence),
-        }
+    /// Tells scripts of somebody who is there.
+    pub fn show_member(&mut self, who: &Who, member: &json::Member) {
+        json::push_member(who, member, self.conversation.queue());
     }
 
     /// Answers the user: where it was asked, or on standard error.

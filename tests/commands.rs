@@ -121,19 +121,23 @@ fn who_is_there_is_told() {
     alice.notices.wait_for("cannot reach");
     alice.say("/who");
     let line = alice.notices.wait_for("bob ");
-    assert!(line.contains(", dialled us ") && line.ends_with(" s ago, has everything"), "{line}");
+    assert!(line.contains("  connected ") && line.contains(" s, at 127.0.0.1:"), "{line}");
     let line = alice.notices.wait_for("nc ");
-    assert!(line.contains(", a plain peer, dialled by us "), "{line}");
+    assert!(line.contains("  plain peer, connected "), "{line}");
     // It is sorted by name, and a number comes first; so this is another answer.
     alice.say("/who");
-    let line = alice.notices.wait_for(", not reached yet: ");
-    assert!(line.contains("again in ") || line.contains("being dialled"), "{line}");
+    let line = alice.notices.wait_for("  not reached yet, trying ");
+    assert!(line.contains(" again in ") || line.ends_with(" now"), "{line}");
+    alice.say("/who bob");
+    assert!(alice.notices.wait_for("bob: connected ").ends_with(", has all your messages"));
+    assert!(alice.notices.wait_for("  at 127.0.0.1:").ends_with(", dialled you"));
+    alice.notices.wait_for("  id ");
     bob.signal(Signal::KILL);
     alice.conversation.wait_for("bob is lost");
     alice.say("one more");
     alice.say("/who");
-    let line = alice.notices.wait_for("lost ");
-    assert!(line.starts_with("bob ") && line.contains(" ago, 1 message behind: "), "{line}");
+    let line = alice.notices.wait_for("  lost, trying ");
+    assert!(line.starts_with("bob ") && line.contains(", 1 message behind, at "), "{line}");
 }
 
 #[test]

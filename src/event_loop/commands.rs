@@ -1,7 +1,7 @@
 //! Doing what the user types: saying it, or obeying it.
 
 use std::cmp::Reverse;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::Local;
 use rustix::process::{Signal, getpgid, getpgrp, getsid, kill_current_process_group};
@@ -10,11 +10,9 @@ use super::EventLoop;
 use crate::address;
 use crate::command::{self, COMMANDS, Command, nearest};
 use crate::name;
-use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Retry, Standing};
+use crate::protocol::roster::{Connecting, NotFound, Participant, Standing};
 use crate::protocol::{Peer, Who};
 use crate::resolver;
-use crate::terminal::json;
-use crate::terminal::layout::columns_at_most;
 use crate::terminal::speakers::Speakers;
 use crate::terminal::tab_completion::Known;
 
@@ -33,7 +31,7 @@ impl EventLoop {
         match command::read(line)? {
             Command::Say(text) => self.say(&text),
             Command::Help => command::help().for_each(|line| self.terminal.reply(&line)),
-            Command::Who => self.show_who(now),
+            Command::Who(name) => self.show_who(name, now)?,
             Command::Connect(text) => self.connect_to(text, now)?,
             Command::Name(name) => self.rename(name)?,
             Command::Private(words) => self.say_privately(words)?,
@@ -121,6 +119,9 @@ impl EventLoop {
     }
 
     fn connect(&mut self, peer: Peer, now: Instant) -> Result<(), String> {
+        if !self.peer.roster().iter().any(Participant::is_met) {
+            self.terminal.expect_group();
+        }
         let name = peer.name.clone();
         let sentence = match self.peer.connect(peer, now) {
             Connecting::Begun => format!("connecting to {name}"),
@@ -173,7 +174,7 @@ impl EventLoop {
     }
 
     /// Who is meant by the name with which `words` begin, and what stands behind it.
-    fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
+    pub(super) fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
         self.peer.find(words).map_err(|why| match why {
             NotFound::Ambiguous(names) => format!("that may be any of {}", names.join(", ")),
             NotFound::Nobody => {
@@ -187,93 +188,8 @@ impl EventLoop {
             }
         })
     }
-
-    fn show_who(&mut self, now: Instant) {
-        let roster = self.peer.roster();
-        if roster.is_empty() {
-            return self.terminal.reply("nobody else is there");
-        }
-        let width =
-            roster.iter().map(|one| columns_at_most(&one.who.name)).max().unwrap_or(0).min(NAME_COLUMNS);
-        for one in &roster {
-            let mut sentence = described(one, width, now);
-            if self.terminal.ignored().holds(&one.who) {
-                sentence += ", ignored";
-            }
-            self.terminal.show_member(&one.who, &for_scripts(one, now), &sentence);
-        }
-    }
 }
 
 fn cannot_connect(peer: &str, why: &str) -> String {
     format!("cannot connect to '{peer}': {why}")
-}
-
-/// A longer name moves what stands behind it.
-const NAME_COLUMNS: usize = 16;
-
-/// One line of what `/who` answers.
-fn described(one: &Participant, width: usize, now: Instant) -> String {
-    let Participant { who, standing, dialled, since, behind, retry } = one;
-    let address = who.address.map_or("at no known address".to_owned(), |address| address.to_string());
-    let padding = " ".repeat(width.saturating_sub(columns_at_most(&who.name)));
-    let mut line = format!("{who}{padding}  {address}, ");
-    let time = since.map_or(String::new(), |since| duration(now.saturating_duration_since(since)));
-    let dialled = match dialled {
-        Some(Dialler::We) => "dialled by us ",
-        Some(Dialler::It) => "dialled us ",
-        None => "",
-    };
-    line += &match standing {
-        Standing::Here => format!("{dialled}{time} ago"),
-        Standing::Plain => format!("a plain peer, {dialled}{time} ago"),
-        Standing::Lost => format!("lost {time} ago"),
-        Standing::Unmet => "only told of".to_owned(),
-        Standing::Named => "not reached yet".to_owned(),
-    };
-    line += &match (standing, behind) {
-        (Standing::Here | Standing::Plain, 0) => ", has everything".to_owned(),
-        (_, 0) => String::new(),
-        (_, 1) => ", 1 message behind".to_owned(),
-        (_, behind) => format!(", {behind} messages behind"),
-    };
-    line += &match retry {
-        Some(Retry::Now) => ": being dialled".to_owned(),
-        Some(Retry::At(at)) => format!(": again in {} s", seconds_until(*at, now)),
-        None => String::new(),
-    };
-    line
-}
-
-fn for_scripts(one: &Participant, now: Instant) -> json::Member {
-    let standing = match one.standing {
-        Standing::Here => "here",
-        Standing::Plain => "plain",
-        Standing::Lost => "lost",
-        Standing::Unmet => "told of",
-        Standing::Named => "named",
-    };
-    let dialled_by = one.dialled.as_ref().map(|dialler| match dialler {
-        Dialler::We => "us",
-        Dialler::It => "them",
-    });
-    let retry_seconds = one.retry.as_ref().map(|retry| match retry {
-        Retry::Now => 0,
-        Retry::At(at) => seconds_until(*at, now),
-    });
-    let seconds = one.since.map(|since| now.saturating_duration_since(since).as_secs());
-    json::Member { standing, dialled_by, seconds, behind: one.behind, retry_seconds }
-}
-
-/// Rounded up: what is still to come is not over.
-fn seconds_until(at: Instant, now: Instant) -> u64 {
-    at.saturating_duration_since(now).as_millis().div_ceil(1000) as u64
-}
-
-fn duration(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ ..120 => format!("{seconds} s"),
-        seconds @ ..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    }
 }

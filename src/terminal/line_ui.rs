@@ -182,6 +182,12 @@ impl LineUi {
         self.is_stale = true;
     }
 
+    /// The size of the terminal.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.screen.size()
+    }
+
     /// Has whole lines shown, above the one that is typed.
     pub fn push(&mut self, lines: &[u8]) {
         self.backlog.push(lines);

@@ -1,0 +1,513 @@
+//! Who comes and goes, collected: a crowd takes a line at a terminal, not a screen.
+//!
+//! The first event of a kind is shown at once. Further ones within [`PRESENCE_WINDOW`] become one line,
+//! at its end or before anything else of one of their people is shown. A peer that joins a group shows
+//! those who were there before it as one list. Time is passed in.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::Instant;
+
+use super::layout::columns_at_most;
+use crate::limits::{MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
+use crate::protocol::{Notice, Who};
+
+/// What happened to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Joined,
+    Back,
+    Left,
+    Lost,
+}
+
+const KINDS: [Kind; 4] = [Kind::Joined, Kind::Back, Kind::Left, Kind::Lost];
+
+/// A line to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// One event, as it is shown elsewhere.
+    Event(Notice),
+    /// A sentence about several.
+    Summary(String),
+}
+
+/// Collects the events of who comes and goes.
+#[derive(Debug, Default)]
+pub struct Presence {
+    stage: Stage,
+    /// By the order of [`KINDS`].
+    windows: [Window; KINDS.len()],
+    ready: VecDeque<Batch>,
+}
+
+/// Whether those who join were there before us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// Peers were named and nobody was met: whoever is met first was there before us.
+    Expecting,
+    /// The others who were there before us are waited for, until then at most.
+    Arriving { until: Instant, is_listed: bool },
+    /// Whoever joins was not there before.
+    #[default]
+    Settled,
+    /// The user leaves, and nothing is collected any more.
+    Over,
+}
+
+/// Events of one kind, while they are collected.
+#[derive(Debug, Default)]
+struct Window {
+    until: Option<Instant>,
+    events: Vec<Notice>,
+}
+
+/// Events that become one line.
+#[derive(Debug)]
+struct Batch {
+    kind: Kind,
+    role: Role,
+    events: Vec<Notice>,
+}
+
+/// What a line about people who joined says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// They were there before us.
+    Here,
+    /// The same, after a first list of them.
+    AlsoHere,
+    /// They have come or gone.
+    Change,
+}
+
+impl Presence {
+    /// Peers are named while nobody is there: whoever is met next was there before us.
+    pub fn expect_group(&mut self) {
+        if self.stage == Stage::Settled {
+            self.stage = Stage::Expecting;
+        }
+    }
+
+    /// Takes in what happened, before it is shown. Returns whether it is kept for later; otherwise it is
+    /// to be shown now, behind the lines of [`poll`](Self::poll).
+    pub fn push(&mut self, notice: &Notice, now: Instant) -> bool {
+        if self.stage == Stage::Over {
+            return false;
+        }
+        self.handle_time(now);
+        if let Some(who) = person(notice) {
+            self.flush_of(who);
+        }
+        let kind = kind(notice);
+        if self.stage == Stage::Expecting {
+            match (kind, notice) {
+                (Some(Kind::Joined), _) => {
+                    self.stage = Stage::Arriving { until: now + PRESENCE_WINDOW, is_listed: false };
+                }
+                // A plain peer, which never joins.
+                (_, Notice::Message { is_past: false, .. }) => self.stage = Stage::Settled,
+                _ => (),
+            }
+        }
+        let Some(kind) = kind else { return false };
+        let is_arriving = kind == Kind::Joined && self.is_arriving();
+        let window = &mut self.windows[kind as usize];
+        if !is_arriving && window.until.is_none() {
+            window.until = Some(now + PRESENCE_WINDOW);
+            return false;
+        }
+        window.events.push(notice.clone());
+        if window.events.len() >= MEMBERS_MAX {
+            self.flush(kind);
+        }
+        true
+    }
+
+    /// Whether those who were there before us are still waited for.
+    #[must_use]
+    pub fn is_arriving(&self) -> bool {
+        matches!(self.stage, Stage::Arriving { .. })
+    }
+
+    /// All who were there before us are met.
+    pub fn handle_all_met(&mut self) {
+        if self.is_arriving() {
+            self.flush(Kind::Joined);
+            self.stage = Stage::Settled;
+        }
+    }
+
+    /// Ends the windows whose time is over.
+    pub fn handle_time(&mut self, now: Instant) {
+        if let Stage::Arriving { until, .. } = self.stage
+            && now >= until
+        {
+            self.handle_all_met();
+            // Those who are late come together, too.
+            self.windows[Kind::Joined as usize].until = Some(now + PRESENCE_WINDOW);
+        }
+        for kind in KINDS {
+            let window = &mut self.windows[kind as usize];
+            if window.until.is_some_and(|until| now >= until) {
+                window.until = (!window.events.is_empty()).then_some(now + PRESENCE_WINDOW);
+                self.flush(kind);
+            }
+        }
+    }
+
+    /// When [`handle_time`](Self::handle_time) is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let arriving = if let Stage::Arriving { until, .. } = self.stage { Some(until) } else { None };
+        // A window without events has nothing to show; that it is over is seen with the next event.
+        let windows = self.windows.iter().filter(|window| !window.events.is_empty());
+        windows.filter_map(|window| window.until).chain(arriving).min()
+    }
+
+    /// Something that concerns `who` is about to be shown: what is kept of it goes before that.
+    pub fn flush_of(&mut self, who: &Who) {
+        for kind in KINDS {
+            let mut people = self.windows[kind as usize].events.iter().filter_map(person);
+            if people.any(|kept| is_same(kept, who)) {
+                self.flush(kind);
+            }
+        }
+    }
+
+    /// The user leaves: everything is shown, and nothing is kept any more.
+    pub fn end(&mut self) {
+        KINDS.iter().for_each(|kind| self.flush(*kind));
+        self.stage = Stage::Over;
+    }
+
+    /// The next line to show on a terminal of so many columns, until `None`.
+    pub fn poll(&mut self, columns: usize) -> Option<Line> {
+        let Batch { kind, role, mut events } = self.ready.pop_front()?;
+        if role == Role::Change && events.len() == 1 {
+            return events.pop().map(Line::Event);
+        }
+        let mut names: Vec<String> = events.iter().filter_map(person).map(Who::to_string).collect();
+        if role != Role::Change {
+            names.sort_by_cached_key(|name| name.to_lowercase());
+        }
+        Some(Line::Summary(match role {
+            Role::Here => list("here", &names, columns),
+            Role::AlsoHere => list("also here", &names, columns),
+            Role::Change => change(kind, &names),
+        }))
+    }
+
+    fn flush(&mut self, kind: Kind) {
+        let events = mem::take(&mut self.windows[kind as usize].events);
+        if events.is_empty() {
+            return;
+        }
+        let role =
+            match &mut self.stage {
+                Stage::Arriving { is_listed, .. } if kind == Kind::Joined => {
+                    if mem::replace(is_listed, true) { Role::AlsoHere } else { Role::Here }
+                }
+                _ => Role::Change,
+            };
+        self.ready.push_back(Batch { kind, role, events });
+    }
+}
+
+fn kind(notice: &Notice) -> Option<Kind> {
+    match notice {
+        Notice::Joined { .. } => Some(Kind::Joined),
+        Notice::Back { .. } => Some(Kind::Back),
+        Notice::Left { .. } => Some(Kind::Left),
+        Notice::Lost { .. } => Some(Kind::Lost),
+        Notice::Message { .. }
+        | Notice::Renamed { .. }
+        | Notice::Missed { .. }
+        | Notice::Present
+        | Notice::Accepted { .. }
+        | Notice::Connected { .. }
+        | Notice::Unreachable { .. }
+        | Notice::Oneself { .. }
+        | Notice::Undelivered { .. }
+        | Notice::Silent { .. }
+        | Notice::Forgotten { .. }
+        | Notice::Impostor { .. }
+        | Notice::Unheard { .. }
+        | Notice::CannotAccept(_) => None,
+    }
+}
+
+/// Whom a notice is about.
+fn person(notice: &Notice) -> Option<&Who> {
+    match notice {
+        Notice::Message { from: who, .. }
+        | Notice::Joined { who }
+        | Notice::Back { who }
+        | Notice::Renamed { who, .. }
+        | Notice::Missed { who, .. }
+        | Notice::Left { who }
+        | Notice::Lost { who, .. }
+        | Notice::Undelivered { who, .. }
+        | Notice::Silent { who }
+        | Notice::Forgotten { who }
+        | Notice::Impostor { who, .. } => Some(who),
+        Notice::Present
+        | Notice::Accepted { .. }
+        | Notice::Connected { .. }
+        | Notice::Unreachable { .. }
+        | Notice::Oneself { .. }
+        | Notice::Unheard { .. }
+        | Notice::CannotAccept(_) => None,
+    }
+}
+
+/// Whether two may be the same: of a plain peer only its name and its address are known.
+fn is_same(one: &Who, other: &Who) -> bool {
+    match (one.id, other.id) {
+        (None, None) => one.name == other.name || one.address.is_some() && one.address == other.address,
+        (one, other) => one == other,
+    }
+}
+
+/// As many names as two rows hold, one at least, and how many there are.
+fn list(title: &str, names: &[String], columns: usize) -> String {
+    let count = if names.len() > 1 { format!(" ({})", names.len()) } else { String::new() };
+    let mut sentence = format!("{title}: ");
+    let columns_max = (2 * columns).saturating_sub(count.len() + ", \u{2026}".chars().count() + 1);
+    let mut used = sentence.len();
+    for (at, name) in names.iter().enumerate() {
+        let separator = if at == 0 { "" } else { ", " };
+        used += separator.len() + columns_at_most(name);
+        if at > 0 && used > columns_max {
+            sentence += ", \u{2026}";
+            break;
+        }
+        sentence += separator;
+        sentence += name;
+    }
+    sentence + &count
+}
+
+/// What several people did, of whom some are named.
+fn change(kind: Kind, names: &[String]) -> String {
+    let named = if names.len() <= PRESENCE_NAMES_MAX { names.len() - 1 } else { PRESENCE_NAMES_MAX - 1 };
+    let last = match &names[named..] {
+        [last] => last.clone(),
+        others => format!("{} others", others.len()),
+    };
+    let did = match kind {
+        Kind::Joined => "have joined",
+        Kind::Back => "are back",
+        Kind::Left => "have left the chat...",
+        Kind::Lost => "are lost",
+    };
+    format!("{} and {last} {did}", names[..named].join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::protocol::LostReason;
+    use crate::protocol::peer_frame::Word;
+
+    fn who(name: &str) -> Who {
+        let id = name.bytes().fold(7, |id, byte| id << 8 | u128::from(byte));
+        Who { name: name.into(), id: Some(Word(id)), address: None }
+    }
+
+    fn plain(name: &str) -> Who {
+        Who { name: name.into(), id: None, address: None }
+    }
+
+    fn message(from: Who) -> Notice {
+        let (text, at) = ("hi".to_owned(), None);
+        Notice::Message { at, from, text, is_past: false, is_private: false }
+    }
+
+    fn notice(what: &str, name: &str) -> Notice {
+        let who = if name.starts_with('~') { plain(name) } else { who(name) };
+        match what {
+            "joined" => Notice::Joined { who },
+            "back" => Notice::Back { who },
+            "left" => Notice::Left { who },
+            "lost" => Notice::Lost { who, why: LostReason::Overrun },
+            "renamed" => Notice::Renamed { who, before: "x".into() },
+            _ => message(who),
+        }
+    }
+
+    fn shown(notice: &Notice) -> String {
+        let name = person(notice).map_or(String::new(), Who::to_string);
+        match kind(notice) {
+            Some(kind) => format!("{name} {kind:?}"),
+            None if matches!(notice, Notice::Renamed { .. }) => format!("{name} Renamed"),
+            None => format!("{name}: hi"),
+        }
+    }
+
+    fn collect(presence: &mut Presence, time: u128, lines: &mut Vec<String>) {
+        while let Some(line) = presence.poll(40) {
+            let line = match line {
+                Line::Event(notice) => shown(&notice),
+                Line::Summary(sentence) => sentence,
+            };
+            lines.push(format!("{time} {line}"));
+        }
+    }
+
+    /// Plays a script of `TIME what NAME…`, in milliseconds, and compares what is shown, each line with
+    /// the time at which it was.
+    #[track_caller]
+    fn check(expects_group: bool, script: &[&str], expected: &[&str]) {
+        let start = Instant::now();
+        let at = |time: u64| start + Duration::from_millis(time);
+        let mut presence = Presence::default();
+        if expects_group {
+            presence.expect_group();
+        }
+        let mut lines = Vec::new();
+        for step in script {
+            let mut words = step.split(' ');
+            let time: u64 = words.next().and_then(|time| time.parse().ok()).expect("a time");
+            // What was due before that.
+            while let Some(deadline) = presence.deadline().filter(|deadline| *deadline < at(time)) {
+                presence.handle_time(deadline);
+                collect(&mut presence, (deadline - start).as_millis(), &mut lines);
+            }
+            match words.next().expect("what happened") {
+                "all-met" => presence.handle_all_met(),
+                "end" => presence.end(),
+                "expect" => presence.expect_group(),
+                "wait" => (),
+                what => {
+                    for notice in words.map(|name| notice(what, name)) {
+                        let is_kept = presence.push(&notice, at(time));
+                        collect(&mut presence, time.into(), &mut lines);
+                        lines.extend((!is_kept).then(|| format!("{time} {}", shown(&notice))));
+                    }
+                }
+            }
+            collect(&mut presence, time.into(), &mut lines);
+        }
+        assert_eq!(lines, expected, "{script:?}");
+    }
+
+    #[test]
+    fn the_first_of_a_kind_is_shown_at_once_and_more_are_one_line() {
+        check(
+            false,
+            &["0 joined bob", "5 joined carol", "1999 joined dave", "9000 joined erin"],
+            &["0 bob Joined", "2000 carol and dave have joined", "9000 erin Joined"],
+        );
+        check(
+            false,
+            &["0 joined b", "1 joined c d e f g h i j k l m n o p", "5000 wait"],
+            &["0 b Joined", "2000 c, d and 12 others have joined"],
+        );
+        check(
+            false,
+            &["0 left b c d e", "10 lost f g h", "20 back i j k", "5000 wait"],
+            &[
+                "0 b Left",
+                "10 f Lost",
+                "20 i Back",
+                "2000 c, d and e have left the chat...",
+                "2010 g and h are lost",
+                "2020 j and k are back",
+            ],
+        );
+        check(false, &["0 lost b", "1 lost c", "9000 wait"], &["0 b Lost", "2000 c Lost"]);
+    }
+
+    #[test]
+    fn a_steady_stream_is_a_line_in_a_window() {
+        check(
+            false,
+            &["0 joined a", "1500 joined b", "2500 joined c", "3500 joined d", "5500 joined e", "9000 wait"],
+            &["0 a Joined", "2000 b Joined", "4000 c and d have joined", "6000 e Joined"],
+        );
+    }
+
+    #[test]
+    fn nothing_of_somebody_stands_before_the_line_that_tells_of_it() {
+        check(
+            false,
+            &["0 joined a", "1 joined b c", "2 said a", "3 said c", "4 said b", "9000 wait"],
+            &["0 a Joined", "2 a: hi", "3 b and c have joined", "3 c: hi", "4 b: hi"],
+        );
+        check(
+            false,
+            &["0 joined a b", "1 left b", "2 joined b", "3 left a", "4 renamed b", "9000 wait"],
+            &["0 a Joined", "1 b Joined", "1 b Left", "4 b Joined", "4 b Renamed", "2001 a Left"],
+        );
+        check(
+            false,
+            &["0 joined ~x ~y", "1 said ~y", "9000 wait"],
+            &["0 ~x Joined", "1 ~y Joined", "1 ~y: hi"],
+        );
+    }
+
+    #[test]
+    fn who_was_there_before_us_is_listed_when_all_are_met_or_the_time_is_over() {
+        check(true, &["100 joined a", "100 all-met", "500 joined b"], &["100 here: a", "500 b Joined"]);
+        check(
+            true,
+            &["7000 joined a b", "7900 joined c", "9000 joined d e", "9100 all-met", "20000 wait"],
+            &["9000 here: a, b, c (3)", "11000 d and e have joined"],
+        );
+        check(
+            true,
+            &["0 joined a b", "1 said b", "2 joined c", "3 joined d", "4 all-met", "9000 wait"],
+            &["1 here: a, b (2)", "1 b: hi", "4 also here: c, d (2)"],
+        );
+        // Somebody else who leaves meanwhile is shown at once.
+        check(true, &["0 joined a b", "1 left b", "2 all-met"], &["1 here: a, b (2)", "1 b Left"]);
+        // A plain peer never joins: who comes later was not there before.
+        check(true, &["0 said ~x", "9 joined a"], &["0 ~x: hi", "9 a Joined"]);
+        check(
+            false,
+            &["0 joined a", "1 left a", "9000 expect", "9001 joined b", "9002 all-met"],
+            &["0 a Joined", "1 a Left", "9002 here: b"],
+        );
+    }
+
+    #[test]
+    fn a_list_takes_two_rows() {
+        let names: Vec<String> = (1..=26).map(|number| format!("peer{number}")).collect();
+        let shown = list("here", &names, 40);
+        assert_eq!(
+            shown,
+            "here: peer1, peer2, peer3, peer4, peer5, peer6, peer7, peer8, peer9, \u{2026} (26)"
+        );
+        for columns in [1, 20, 40, 80, 300] {
+            let shown = list("here", &names, columns);
+            assert!(shown.chars().count() <= 2 * columns.max(20), "{columns}: {shown}");
+            assert!(shown.starts_with("here: peer1,") && shown.ends_with(" (26)"), "{columns}: {shown}");
+        }
+        assert!(!list("here", &names, 300).contains('\u{2026}'));
+        assert_eq!(list("here", &names[..1], 1), "here: peer1");
+    }
+
+    #[test]
+    fn nothing_is_kept_once_the_user_leaves() {
+        check(
+            true,
+            &["0 joined a b", "1 lost c d", "2 end", "3 joined e f", "9000 wait"],
+            &["1 c Lost", "2 here: a, b (2)", "2 d Lost", "3 e Joined", "3 f Joined"],
+        );
+    }
+
+    #[test]
+    fn the_names_that_are_kept_are_bounded() {
+        let mut presence = Presence::default();
+        let now = Instant::now();
+        for number in 0..2 * MEMBERS_MAX {
+            presence.push(&notice("joined", &number.to_string()), now);
+            assert!(presence.windows.iter().all(|window| window.events.len() < MEMBERS_MAX));
+        }
+        let Some(Line::Summary(line)) = presence.poll(80) else { panic!("a line") };
+        assert_eq!(line, format!("1, 2 and {} others have joined", MEMBERS_MAX - 2));
+    }
+}
