@@ -222,9 +222,17 @@ pub const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX;
 /// A piece of a longer line, in bytes: fits one frame unless it is full of codes.
 pub const LINE_PIECE_BYTES: usize = 60_000;
 
-/// What is kept of a sequence that a terminal sends for a key, in bytes: the longest that is known takes
-/// 8, and answers to questions that nobody asked take some 30.
-pub const SEQUENCE_BYTES_MAX: usize = 32;
+/// What is kept of a sequence that a terminal sends for a key, in bytes: the longest that is known, with a
+/// few characters of text in it, takes some 30. A longer one is none.
+pub const SEQUENCE_BYTES_MAX: usize = 64;
+
+/// A sequence that does not go on for this long is over, and ESC was a key: longer than a terminal pauses
+/// within one, and short enough for who pressed the key. Lines that come within this time of each other,
+/// once several came at once, are one paste.
+pub const SEQUENCE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// After a Ctrl+C that has cleared the line, another one does not leave for this long.
+pub const INTERRUPT_GRACE: Duration = Duration::from_secs(1);
 
 /// How much before the cursor may be the beginning of a name, in bytes: more than a name has, written in
 /// another case.
@@ -238,6 +246,9 @@ pub const COMMAND_CHARS_MAX: usize = 40;
 
 /// Lines in one paste from which on the user is asked first.
 pub const PASTE_LINES_ASK: usize = 21;
+
+/// Characters in one paste from which on the user is asked first.
+pub const PASTE_CHARACTERS_ASK: usize = 2_001;
 
 /// Lines that the user has typed and can have again.
 pub const INPUT_HISTORY_LINES_MAX: usize = 1_000;

@@ -22,6 +22,7 @@ pub mod speakers;
 pub mod stderr;
 pub mod stdin;
 pub mod tab_completion;
+pub mod unmarked_paste;
 pub mod welcome;
 pub mod wrap;
 
@@ -317,7 +318,7 @@ impl Terminal {
             self.input_failure = Some(trouble);
         }
         if let OutputMode::LineUi(user) = &mut self.mode {
-            user.handle_bytes(self.stdin.take_bytes());
+            user.handle_bytes(self.stdin.take_bytes(), now);
         }
     }
 
@@ -363,6 +364,10 @@ impl Terminal {
         self.stdin.handle_time(now);
         if let OutputMode::LineUi(user) = &mut self.mode {
             user.handle_time(now);
+            // What waits to be read may go on with what has begun.
+            if !self.stdin.is_ready() {
+                user.expire_keys(now);
+            }
             self.presence.handle_time(now);
             self.show_presence();
         }
@@ -427,10 +432,14 @@ impl Terminal {
     pub fn deadline(&self) -> Option<Instant> {
         let stderr = self.stderr.output().and_then(Output::deadline);
         let record = self.log.as_ref().and_then(ConversationLog::deadline);
-        let user = if let OutputMode::LineUi(user) = &self.mode { user.deadline() } else { None };
+        let (mut user, mut keys) = (None, None);
+        if let OutputMode::LineUi(line_ui) = &self.mode {
+            user = line_ui.deadline();
+            keys = line_ui.keys_deadline().filter(|_| !self.stdin.is_ready());
+        }
         let streams = [self.stdin.deadline(), self.conversation.deadline(), stderr];
         let presence = self.presence.deadline();
-        streams.into_iter().chain([record, user, presence]).flatten().min()
+        streams.into_iter().chain([record, user, keys, presence]).flatten().min()
     }
 
     /// The user types nothing more: the terminal is as it was.

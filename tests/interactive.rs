@@ -7,9 +7,11 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd as _;
 use std::{env, io};
 
+use groupchat::limits::INTERRUPT_GRACE;
 use groupchat::terminal::layout::Size;
 use groupchat::terminal::raw_mode::RawModeGuard;
 use rustix::process::Signal;
+use rustix::termios::Action;
 use support::sockets::{EXIT, MESSAGE, accept, listen, message, messages, wait_until};
 use support::window::Window;
 use support::{PROGRAM, Peer, read_to_end, read_until};
@@ -56,6 +58,14 @@ fn leave(mut window: Window, mut stream: TcpStream) {
     stream.shutdown(Shutdown::Both).expect("a connection");
     assert_eq!(window.exit_code(), 0);
     window.check_settings();
+}
+
+/// Leaves a window in which a shell has changed settings or began the peer.
+fn leave_unchecked(mut window: Window, mut stream: TcpStream) {
+    window.press(CTRL_D);
+    read_to_end(&mut stream);
+    stream.shutdown(Shutdown::Both).expect("a connection");
+    assert_eq!(window.exit_code(), 0);
 }
 
 #[test]
@@ -267,7 +277,11 @@ fn a_paste_of_several_lines_is_one_message() {
     window.wait_for("alice: see: one\n            two\n    three\nalice> ");
     let many = vec!["line"; 21].join("\n");
     window.press(&format!("draft\x1b[200~{many}\x1b[201~"));
-    window.wait_for_rows(&["Take these 21 lines as one message? (y/n) draft|"]);
+    window.wait_for_rows(&[
+        "Paste of 21 lines, 104 characters:",
+        "\"line\" ... \"line\"",
+        "y inserts it, n or Esc drops it. draft|",
+    ]);
     window.press("n");
     window.wait_for_rows(&["alice> draft|"]);
     window.press(&format!("\x15\x1b[200~{many}\x1b[201~y\r"));
@@ -275,6 +289,96 @@ fn a_paste_of_several_lines_is_one_message() {
     window.press(&format!("\x1b[200~{}\x1b[201~", "x".repeat(70_000)));
     window.wait_for("not taken: 70000 bytes were pasted");
     leave(window, stream);
+}
+
+#[test]
+fn lines_that_arrive_at_once_are_asked_about() {
+    let (mut window, mut stream) = connected(Size::new(40, 10));
+    window.press("ls\rrm -r x\r");
+    let question = ["Paste of 2 lines, 10 characters:", "\"ls\" ... \"rm -r x\""];
+    window.wait_for_rows(&[question[0], question[1], "y inserts it, n or Esc drops it. |"]);
+    window.press("\x1b");
+    window.wait_for_rows(&["alice> |"]);
+    window.press("see: ");
+    window.wait_for_rows(&["alice> see: |"]);
+    // A terminal that does not mark a paste sends it in pieces.
+    let many: Vec<String> = (0..2_000).map(|number| format!("line {number}")).collect();
+    window.press(&many.join("\r"));
+    window.wait_for_rows(&[
+        "Paste of 2,000 lines, 18,889 characters:",
+        "\"line 0\" ... \"line 1999\"",
+        "y inserts it, n or Esc drops it. see: |",
+    ]);
+    window.press("y");
+    window.wait_for_rows(&["line 1999|"]);
+    window.press("\r");
+    check_said(&mut stream, &format!("see: {}", many.join("\n")));
+    leave(window, stream);
+}
+
+#[test]
+fn a_line_break_can_be_typed() {
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    // Alt+Enter, and Shift+Enter in two forms.
+    window.press("one\x1b\rtwo\x1b[13;2uthree\x1b[27;2;13~four");
+    window.wait_for_rows(&["alice> one", "two", "three", "four|"]);
+    window.press("\x1b[13u");
+    check_said(&mut stream, "one\ntwo\nthree\nfour");
+    leave(window, stream);
+}
+
+#[test]
+fn what_the_terminal_reports_is_not_typed() {
+    let (mut window, mut stream) = connected(Size::new(80, 24));
+    window.press("draft");
+    for report in ["\x1b[I", "\x1b[M !!", "\x1b[<0;3;4M", "\x1b[24;80R", "\x1b[?62;22c", "\x1bP>|vt(1)\x1b\\"]
+    {
+        window.press(report);
+    }
+    window.press("!");
+    window.wait_for_rows(&["alice> draft!|"]);
+    // This one never ends; later, keys are keys again.
+    window.press("\x1b]11;rgb:0000/0000");
+    wait_until("a key is typed again", || {
+        window.press("?");
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        window.look(|screen| screen.contents().contains("alice> draft!?"))
+    });
+    window.press("\x15ok\r");
+    check_said(&mut stream, "ok");
+    leave(window, stream);
+}
+
+#[test]
+fn what_another_program_left_on_is_undone() {
+    let (listener, address) = listen();
+    let left = "\\033[?1003h\\033[?1006h\\033[?1004h\\033[?1h\\033=\\033[4h\\033[?25l\\033[7;31m\\033[5;9r\\033[?6h\\033[2;1H";
+    let script = format!("printf '{left}'; exec \"$0\" -n alice --color=never 0 {address}");
+    let window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(40, 12));
+    let mut stream = accept(&listener);
+    window.wait_for_rows(&["alice> |"]);
+    // It began where the cursor was.
+    window.look(|screen| {
+        let rows: Vec<String> = screen.rows(0, 40).collect();
+        assert!(rows[5].starts_with("listening on"), "{rows:?}");
+    });
+    let expected = {
+        let (window, stream) = connected(Size::new(40, 12));
+        let expected = modes(&window);
+        leave(window, stream);
+        expected
+    };
+    assert_eq!(modes(&window), expected);
+    // All of the screen scrolls.
+    for number in 0..20 {
+        say(&mut stream, "bob", &format!("message {number}"));
+    }
+    window.wait_for_rows(&["[06:55] bob: message 19", "alice> |"]);
+    window.look(|screen| {
+        let rows: Vec<String> = screen.rows(0, 40).collect();
+        assert_eq!(rows[0], "[06:55] bob: message 9", "{rows:?}");
+    });
+    leave_unchecked(window, stream);
 }
 
 #[test]
@@ -292,7 +396,13 @@ fn lines_come_back_and_are_searched_for() {
     window.wait_for_rows(&["(search) sec: |second line"]);
     window.press("x");
     window.wait_for_rows(&["(not found) secx: |second line"]);
-    window.press("\x7f\r");
+    window.press("\x7f\x13");
+    window.wait_for_rows(&["(forward not found) sec: |second line"]);
+    window.press("\x1b");
+    window.wait_for_rows(&["alice> draft|"]);
+    window.press("\x13line");
+    window.wait_for_rows(&["(forward search) line: first |line"]);
+    window.press("\x13\r");
     check_said(&mut stream, "second line");
     leave(window, stream);
 }
@@ -354,9 +464,15 @@ fn ctrl_c_clears_a_line_and_leaves_on_an_empty_one() {
     let (mut window, mut stream) = connected(Size::new(80, 24));
     window.press("half a line");
     window.wait_for_rows(&["alice> half a line|"]);
-    window.press(CTRL_C);
+    // Twice at once is not meant to leave.
+    window.press("\x03\x03");
     window.wait_for("Ctrl+C leaves when the line is empty");
+    window.wait_for("still here");
     window.wait_for_rows(&["alice> |"]);
+    // It ends a search, too.
+    window.press("\x12\x03");
+    window.wait_until("it is told twice", |screen| screen.contents().matches("Ctrl+C leaves").count() == 2);
+    std::thread::sleep(INTERRUPT_GRACE);
     window.press(CTRL_C);
     assert_eq!(messages(&read_to_end(&mut stream)), [""; 0]);
     stream.shutdown(Shutdown::Both).expect("a connection");
@@ -364,6 +480,33 @@ fn ctrl_c_clears_a_line_and_leaves_on_an_empty_one() {
     window.check_settings();
     // The shell's prompt stands below the conversation, without ours.
     window.wait_until("no prompt", |screen| !screen.contents().contains("alice>"));
+}
+
+#[test]
+fn what_is_typed_behind_ctrl_c_is_not_for_the_shell() {
+    let (listener, address) = listen();
+    let script = format!("\"$0\" -n alice --color=never 0 {address}; echo over; read line; echo \"<$line>\"");
+    let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
+    let mut stream = accept(&listener);
+    window.wait_for_rows(&["alice> |"]);
+    window.press("\x03echo one\recho two\r");
+    read_to_end(&mut stream);
+    // Still behind it, while the peer waits for the other side.
+    window.press("echo three\n");
+    stream.shutdown(Shutdown::Both).expect("a connection");
+    window.wait_for("over");
+    window.press("after\n");
+    window.wait_for("<after>");
+    assert_eq!(window.exit_code(), 0);
+    // What is typed behind Ctrl+D is, as with every program.
+    let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
+    let mut stream = accept(&listener);
+    window.wait_for_rows(&["alice> |"]);
+    window.press(CTRL_D);
+    read_to_end(&mut stream);
+    window.press("after\n");
+    stream.shutdown(Shutdown::Both).expect("a connection");
+    window.wait_for("<after>");
 }
 
 #[test]
@@ -662,6 +805,8 @@ fn nothing_that_others_send_acts_on_the_terminal() {
         });
         assert_eq!(modes(&window), before, "after {sequence:?}");
         let bytes = String::from_utf8(window.bytes()).expect("UTF-8");
+        // The first bytes take the terminal over.
+        let (_, bytes) = bytes.split_once("\x1b[?2004h").expect("pastes are marked");
         // All that is sent begins, moves up, erases, or marks pastes.
         let is_ours = |code: &str| {
             code.starts_with(['['])
@@ -720,6 +865,8 @@ fn the_bell_and_colors_can_be_left_out() {
     window.wait_for("hello alice\nalice> ");
     let bytes = String::from_utf8(window.bytes()).expect("UTF-8");
     assert!(!bytes.contains('\x07'));
+    // The first bytes take the terminal over, whatever its colours were.
+    let (_, bytes) = bytes.split_once("\x1b[?2004h").expect("pastes are marked");
     // A code of a style ends in m.
     let is_style = |code: &str| code.trim_start_matches(|char: char| !char.is_alphabetic()).starts_with('m');
     assert!(!bytes.split("\x1b[").skip(1).any(is_style), "{bytes:?}");
@@ -729,8 +876,8 @@ fn the_bell_and_colors_can_be_left_out() {
 #[test]
 fn a_stopped_terminal_stops_nothing_else_and_tells_what_it_skipped() {
     let (mut window, mut stream) = connected_with(Size::new(80, 24), &["--time-format=%H:%M:%S"]);
-    // The terminal's own way to stop what is shown.
-    window.press("\x13");
+    // The terminal's own way to stop what is shown; Ctrl+S is a key here.
+    rustix::termios::tcflow(&window.device, Action::OOff).expect("a terminal");
     let text = "x".repeat(1_000);
     let said: Vec<_> = (0..4_000).map(|number| message("bob", &format!("{text} {number}"))).collect();
     // All of it is taken, although nothing is shown.
@@ -738,7 +885,7 @@ fn a_stopped_terminal_stops_nothing_else_and_tells_what_it_skipped() {
     window.press("two\r");
     check_said(&mut stream, "two");
     support::descriptors::wait_until_idle(window.child.process_id().expect("a process"));
-    window.press("\x11");
+    rustix::termios::tcflow(&window.device, Action::OOn).expect("a terminal");
     window.wait_for("x 3999");
     let shown = String::from_utf8(window.bytes()).expect("UTF-8");
     let (before, _) = shown.split_once(" lines were skipped").expect("it is told");

@@ -10,13 +10,13 @@ mod search;
 
 use std::mem;
 
-use unicode_segmentation::UnicodeSegmentation as _;
-
 use super::keys::Key;
-use crate::limits::{LINE_BYTES_MAX, PASTE_LINES_ASK, UNDO_MAX};
+use crate::limits::{LINE_BYTES_MAX, PASTE_CHARACTERS_ASK, PASTE_LINES_ASK, UNDO_MAX};
 use history::History;
 use menu::Menu;
-use motion::{blank_before, cluster_after, cluster_before, count_lines, word_after, word_before};
+use motion::{
+    blank_before, cluster_after, cluster_before, cluster_end, count_lines, word_after, word_before,
+};
 use search::Search;
 
 /// What is to be done after a key.
@@ -30,10 +30,12 @@ pub enum Outcome {
     Complete,
     /// To put who sent the last private message into the line, instead of a `/reply ` that was just typed.
     ExpandReply,
-    /// To tell, this once, that the key which cleared the line leaves on an empty one.
+    /// To tell what leaves: Ctrl+C has cleared the line, or ended a search or a question.
     Cleared,
     /// To leave.
     Leave,
+    /// To leave at once, by Ctrl+C: what was typed behind it is meant for nobody.
+    Interrupt,
     /// To stop for a while.
     Suspend,
     /// To draw everything anew on an empty screen.
@@ -55,12 +57,22 @@ pub enum Mode<'a> {
         pattern: &'a str,
         /// Whether it was found; if not, the line shows what was found before.
         is_found: bool,
+        /// From older lines to newer ones.
+        is_forward: bool,
     },
-    /// A paste of many lines waits for a yes or no. The line is what was typed before.
-    Confirm {
-        /// How many lines it has.
-        lines: usize,
-    },
+    /// A long paste waits for a yes or no. The line is what was typed before.
+    Confirm(&'a Pasted),
+}
+
+/// A paste that waits for a yes or no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pasted {
+    /// What was pasted.
+    pub text: String,
+    /// How many lines it has.
+    pub lines: usize,
+    /// How many characters it has.
+    pub characters: usize,
 }
 
 /// A line being edited.
@@ -79,10 +91,10 @@ pub struct Editor {
     now: Step,
     history: History,
     search: Option<Search>,
-    /// A paste that waits for a yes or no.
-    pasted: Option<String>,
+    pasted: Option<Pasted>,
     menu: Option<Menu>,
-    clearing_is_told: bool,
+    /// The last key was Ctrl+X, which means something together with the next.
+    has_prefix: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -121,10 +133,14 @@ impl Editor {
     #[must_use]
     pub fn mode(&self) -> Mode<'_> {
         if let Some(pasted) = &self.pasted {
-            return Mode::Confirm { lines: count_lines(pasted) };
+            return Mode::Confirm(pasted);
         }
         match &self.search {
-            Some(search) => Mode::Search { pattern: search.pattern(), is_found: search.is_found() },
+            Some(search) => Mode::Search {
+                pattern: search.pattern(),
+                is_found: search.is_found(),
+                is_forward: search.is_forward(),
+            },
             None => Mode::Ordinary,
         }
     }
@@ -144,6 +160,11 @@ impl Editor {
         {
             return answer;
         }
+        let has_prefix = mem::take(&mut self.has_prefix);
+        if has_prefix && key == Key::Ctrl('u') {
+            self.last = Step::Other;
+            return self.undo();
+        }
         self.now = Step::Other;
         let answer = self.edit(key);
         self.last = self.now;
@@ -158,7 +179,9 @@ impl Editor {
                 let is_begun = char == ' ' && self.cursor == self.text.len() && is_reply_begun(&self.text);
                 return if outcome == Outcome::Nothing && is_begun { Outcome::ExpandReply } else { outcome };
             }
-            Key::Paste(pasted) => return self.paste(pasted),
+            Key::LineBreak => return self.insert("\n", Step::Type),
+            Key::Paste(text) => return self.paste(&text, false),
+            Key::UnmarkedPaste(text) => return self.paste(&text, true),
             Key::PasteTooLong(bytes) => {
                 let most = LINE_BYTES_MAX;
                 return Outcome::Refused(format!(
@@ -175,7 +198,9 @@ impl Editor {
             Key::Ctrl('_') => return self.undo(),
             Key::Ctrl('y') => return self.insert(&self.killed.clone(), Step::Other),
             Key::Ctrl('t') => return self.transpose(),
-            Key::Ctrl('r') => self.search = Some(Search::new(self.history.newest())),
+            Key::Ctrl('r') => self.search = Some(Search::backward(&self.history)),
+            Key::Ctrl('s') => self.search = Some(Search::forward(&self.history)),
+            Key::Ctrl('x') => self.has_prefix = true,
             Key::Up | Key::Ctrl('p') => return self.step_history(History::older),
             Key::Down | Key::Ctrl('n') => return self.step_history(History::newer),
             Key::Left | Key::Ctrl('b') => self.cursor = cluster_before(text, cursor),
@@ -195,7 +220,7 @@ impl Editor {
             Key::Ctrl('w') => return self.remove(blank_before(text, cursor), cursor, Step::Kill),
             Key::Ctrl('u') => return self.remove(0, cursor, Step::Kill),
             Key::Ctrl('k') => return self.remove(cursor, text.len(), Step::Kill),
-            Key::Ctrl(_) | Key::Alt(_) => (),
+            Key::Ctrl(_) | Key::Alt(_) | Key::Escape => (),
         }
         Outcome::Nothing
     }
@@ -224,8 +249,7 @@ impl Editor {
     /// Moves to `at`, or to the end of the cluster that is around it: what was typed may have joined
     /// what is beside it.
     fn move_to(&mut self, at: usize) {
-        let mut ends = self.text.grapheme_indices(true).map(|(start, cluster)| start + cluster.len());
-        self.cursor = if at == 0 { 0 } else { ends.find(|end| *end >= at).unwrap_or(self.text.len()) };
+        self.cursor = cluster_end(&self.text, at);
     }
 
     fn remove(&mut self, from: usize, to: usize, step: Step) -> Outcome {
@@ -277,15 +301,12 @@ impl Editor {
 
     fn interrupt(&mut self) -> Outcome {
         if self.text.is_empty() {
-            return Outcome::Leave;
+            return Outcome::Interrupt;
         }
         self.begin(Step::Other);
         self.set_text(String::new());
         self.history.leave();
-        match mem::replace(&mut self.clearing_is_told, true) {
-            false => Outcome::Cleared,
-            true => Outcome::Nothing,
-        }
+        Outcome::Cleared
     }
 
     fn take_line(&mut self) -> Outcome {
@@ -300,7 +321,7 @@ impl Editor {
     /// Puts a line back that was taken and refused, if nothing else has been typed since. Otherwise the
     /// history has it.
     pub fn restore(&mut self, line: String) {
-        self.history.add(&line);
+        self.history.add_refused(&line);
         if self.text.is_empty() && self.pasted.is_none() {
             self.replace_text(line);
         }
@@ -328,25 +349,28 @@ impl Editor {
         Outcome::Nothing
     }
 
-    fn paste(&mut self, pasted: String) -> Outcome {
-        let text = pasted.strip_suffix('\n').unwrap_or(&pasted);
+    /// Takes in what was pasted; asks first if it `is_asked`, or long.
+    fn paste(&mut self, pasted: &str, is_asked: bool) -> Outcome {
+        let text = pasted.strip_suffix('\n').unwrap_or(pasted);
         if self.text.len() + text.len() > LINE_BYTES_MAX {
             let most = LINE_BYTES_MAX;
             return Outcome::Refused(format!(
                 "not taken: with what was pasted, the message has more than {most} bytes"
             ));
         }
-        if count_lines(text) >= PASTE_LINES_ASK {
-            self.pasted = Some(text.to_owned());
+        let (lines, characters) = (count_lines(text), text.chars().count());
+        if is_asked || lines >= PASTE_LINES_ASK || characters >= PASTE_CHARACTERS_ASK {
+            self.pasted = Some(Pasted { text: text.to_owned(), lines, characters });
             return Outcome::Nothing;
         }
         self.insert(text, Step::Other)
     }
 
-    fn confirm(&mut self, pasted: String, key: &Key) -> Outcome {
+    fn confirm(&mut self, pasted: Pasted, key: &Key) -> Outcome {
         match key {
-            Key::Char('y' | 'Y') => return self.insert(&pasted, Step::Other),
-            Key::Char('n' | 'N') | Key::Ctrl('c' | 'g' | 'd') => return Outcome::Nothing,
+            Key::Char('y' | 'Y') => return self.insert(&pasted.text, Step::Other),
+            Key::Char('n' | 'N') | Key::Escape | Key::Ctrl('g' | 'd') => return Outcome::Nothing,
+            Key::Ctrl('c') => return Outcome::Cleared,
             _ => self.pasted = Some(pasted),
         }
         Outcome::Bell
@@ -354,7 +378,7 @@ impl Editor {
 
     /// What the search has found, while there is one.
     fn found(&self) -> Option<&str> {
-        self.history.line(self.search.as_ref()?.found()?)
+        self.history.searched_line(self.search.as_ref()?.found()?)
     }
 
     /// A key while searching; `None` where it is one for the line that was found.
@@ -363,10 +387,12 @@ impl Editor {
             Key::Char(char) => search.push(*char, &self.history),
             Key::Backspace | Key::Ctrl('h') => search.pop(&self.history),
             Key::Ctrl('r') => search.older(&self.history),
+            Key::Ctrl('s') => search.newer(&self.history),
             // The draft is as it was.
-            Key::Ctrl('c' | 'g') => return Some(Outcome::Nothing),
+            Key::Escape | Key::Ctrl('g') => return Some(Outcome::Nothing),
+            Key::Ctrl('c') => return Some(Outcome::Cleared),
             _ => {
-                if let Some(line) = search.found().and_then(|index| self.history.line(index)) {
+                if let Some(line) = search.found().and_then(|index| self.history.searched_line(index)) {
                     let (line, cursor) = (line.to_owned(), search.cursor());
                     self.history.hold(&self.text);
                     self.last = Step::Other;
@@ -413,6 +439,8 @@ mod tests {
         let last = name.chars().next_back().expect("a name");
         match name {
             "Enter" => Key::Enter,
+            "Break" => Key::LineBreak,
+            "Esc" => Key::Escape,
             "Tab" => Key::Tab,
             "BackTab" => Key::BackTab,
             "Bs" => Key::Backspace,
@@ -478,6 +506,7 @@ mod tests {
         // What is typed may join what is beside it.
         check("\u{1f1e9}\u{1f1ea}<Home>\u{1f1eb}", "\u{1f1eb}\u{1f1e9}|\u{1f1ea}");
         check("x<Home>e<Home>\u{301}", "\u{301}|ex");
+        check("\u{1f469}\u{1f467}<Left>\u{200d}", "\u{1f469}\u{200d}\u{1f467}|");
     }
 
     #[test]
@@ -514,6 +543,18 @@ mod tests {
         check("abc<Bs><Bs><C-_>", "abc|");
         check("abc<C-c><C-_>", "abc|");
         check_answer("<C-_>", Outcome::Bell);
+        check("one<C-w><C-x><C-u>", "one|");
+        check("abc<Left>x<C-x><C-u><C-x><C-u>", "|");
+        check("abc<C-x>d<C-u>", "|");
+        check_answer("<C-x><C-u>", Outcome::Bell);
+    }
+
+    #[test]
+    fn a_line_break_is_typed() {
+        check("one<Break>two", "one\ntwo|");
+        check("one<Left><Break>", "on\n|e");
+        check("one<Break>two<C-_>", "|");
+        check_answer("one<Break>two<Enter>", Outcome::Say("one\ntwo".into()));
     }
 
     #[test]
@@ -538,6 +579,20 @@ mod tests {
         check(&format!("{before}<C-r>linex<Bs><Bs>"), "second |line");
         check(&format!("{before}<C-r>line<C-g>"), "dra|");
         check(&format!("{before}<C-r>line<C-c>"), "dra|");
+        check(&format!("{before}<C-r>line<Esc>"), "dra|");
+        check(&format!("{before}<C-r>line<Esc>ft"), "draft|");
+        check(&format!("{before}<C-s>line"), "first |line");
+        check(&format!("{before}<C-s>line<C-s>"), "second |line");
+        check(&format!("{before}<C-s>line<C-s><C-r>"), "first |line");
+        check(&format!("{before}<C-s>line<C-s><C-s>"), "second |line");
+        check(&format!("{before}<C-r>line<C-r><C-s>"), "second |line");
+        check(&format!("{before}<C-r><C-s>line<Esc>"), "dra|");
+        check(&format!("{before}<C-s>liner<Bs>"), "first |line");
+        check(&format!("{before}<C-r>line<C-r><C-s><C-s>x<Bs>"), "first |line");
+        check(&format!("{before}<Up><Up><Up><C-s>line"), "second |line");
+        check(&format!("{before}<Up><Up><C-s>third<C-e>!"), "third!|");
+        check_answer(&format!("{before}<C-s>line<C-s><C-s>"), Outcome::Bell);
+        check_answer(&format!("{before}<C-s>line<Enter>"), Outcome::Say("first line".into()));
         check(&format!("{before}<C-r>line<C-e>!"), "second line!|");
         check(&format!("{before}<C-r>line<Left><Down><Down>"), "dra|");
         check(&format!("{before}<C-r>line<C-_>"), "dra|");
@@ -547,12 +602,31 @@ mod tests {
     }
 
     #[test]
+    fn private_lines_are_not_searched_and_come_back_with_up() {
+        let before = "one line<Enter>/msg bob line<Enter>/REPLY line<Enter>two line<Enter>/dm x line<Enter>";
+        check(&format!("{before}<C-r>line"), "two |line");
+        check(&format!("{before}<C-r>line<C-r>"), "one |line");
+        check(&format!("{before}<C-s>line<C-s>"), "two |line");
+        check_answer(&format!("{before}<C-r>bob"), Outcome::Bell);
+        check(&format!("{before}<Up>"), "/dm x line|");
+        check(&format!("{before}<Up><Up><Up>"), "/REPLY line|");
+        // A line that was refused may have been meant as a private one.
+        let mut editor = Editor::default();
+        press_all(&mut editor, "hi<Enter>/mgs bob hi<Enter>");
+        editor.restore("/mgs bob hi".into());
+        press_all(&mut editor, "<C-r>hi");
+        assert_eq!(shown(&editor), "|hi");
+    }
+
+    #[test]
     fn the_search_says_what_it_looks_for() {
         let mut editor = Editor::default();
         press_all(&mut editor, "one<Enter><C-r>on");
-        assert_eq!(editor.mode(), Mode::Search { pattern: "on", is_found: true });
+        assert_eq!(editor.mode(), Mode::Search { pattern: "on", is_found: true, is_forward: false });
         press_all(&mut editor, "x");
-        assert_eq!(editor.mode(), Mode::Search { pattern: "onx", is_found: false });
+        assert_eq!(editor.mode(), Mode::Search { pattern: "onx", is_found: false, is_forward: false });
+        press_all(&mut editor, "<Bs><C-s>");
+        assert_eq!(editor.mode(), Mode::Search { pattern: "on", is_found: false, is_forward: true });
         press_all(&mut editor, "<C-g>");
         assert_eq!(editor.mode(), Mode::Ordinary);
     }
@@ -564,8 +638,13 @@ mod tests {
         check_answer("<C-d>", Outcome::Leave);
         check_answer("x<C-d>", Outcome::Bell);
         check_answer("x<C-c>", Outcome::Cleared);
-        check_answer("x<C-c>y<C-c>", Outcome::Nothing);
-        check_answer("x<C-c><C-c>", Outcome::Leave);
+        check_answer("x<C-c>y<C-c>", Outcome::Cleared);
+        check_answer("x<C-c><C-c>", Outcome::Interrupt);
+        check_answer("<C-c>", Outcome::Interrupt);
+        check_answer("<C-r><C-c>", Outcome::Cleared);
+        check_answer("<C-s>x<C-c>", Outcome::Cleared);
+        check_answer("<Esc>", Outcome::Nothing);
+        check_answer("x<Esc>", Outcome::Nothing);
         check_answer("<C-z>", Outcome::Suspend);
         check_answer("<C-l>", Outcome::Redraw);
         check_answer("<Tab>", Outcome::Complete);
@@ -591,13 +670,41 @@ mod tests {
         assert_eq!(editor.mode(), Mode::Ordinary);
         press_all(&mut editor, "<C-_>");
         editor.press(Key::Paste(lines(PASTE_LINES_ASK)));
-        assert_eq!(editor.mode(), Mode::Confirm { lines: PASTE_LINES_ASK });
+        let text = lines(PASTE_LINES_ASK);
+        let characters = text.len();
+        assert_eq!(editor.mode(), Mode::Confirm(&Pasted { text, lines: PASTE_LINES_ASK, characters }));
         assert_eq!(press_all(&mut editor, "x"), Outcome::Bell);
         assert_eq!(press_all(&mut editor, "n"), Outcome::Nothing);
         assert_eq!((shown(&editor).as_str(), editor.mode()), ("ab|", Mode::Ordinary));
         editor.press(Key::Paste(lines(PASTE_LINES_ASK)));
         press_all(&mut editor, "y");
         assert_eq!(editor.text(), format!("ab{}", lines(PASTE_LINES_ASK)));
+        for (key, expected) in [
+            ("<Esc>", Outcome::Nothing),
+            ("<C-g>", Outcome::Nothing),
+            ("<C-c>", Outcome::Cleared),
+            ("N", Outcome::Nothing),
+        ] {
+            press_all(&mut editor, "<C-u>");
+            // Characters count, not bytes.
+            editor.press(Key::Paste("\u{e9}".repeat(PASTE_CHARACTERS_ASK - 1)));
+            assert_eq!(editor.mode(), Mode::Ordinary);
+            press_all(&mut editor, "<C-_>");
+            editor.press(Key::Paste("\u{e9}".repeat(PASTE_CHARACTERS_ASK)));
+            assert!(matches!(editor.mode(), Mode::Confirm(Pasted { lines: 1, .. })));
+            assert_eq!(press_all(&mut editor, key), expected);
+            assert_eq!((shown(&editor).as_str(), editor.mode()), ("|", Mode::Ordinary), "{key}");
+        }
+    }
+
+    #[test]
+    fn lines_that_came_at_once_ask_first() {
+        let mut editor = Editor::default();
+        press_all(&mut editor, "ab");
+        assert_eq!(editor.press(Key::UnmarkedPaste("1\n2\n".into())), Outcome::Nothing);
+        assert!(matches!(editor.mode(), Mode::Confirm(Pasted { lines: 2, characters: 3, .. })));
+        press_all(&mut editor, "<Enter><Left>y");
+        assert_eq!(shown(&editor), "ab1\n2|");
     }
 
     #[test]
@@ -640,6 +747,7 @@ mod tests {
         assert!(matches!(editor.press(Key::PasteTooLong(70_000)), Outcome::Refused(_)));
         assert_eq!(shown(&editor), "ab|");
         editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 2)));
+        press_all(&mut editor, "y");
         assert_eq!(editor.press(Key::Char('x')), Outcome::Bell);
         assert_eq!(editor.text().len(), LINE_BYTES_MAX);
     }

@@ -31,7 +31,7 @@ impl Size {
 /// What is to be seen at the bottom.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
-    /// Before the text; safe to show.
+    /// Before the text; safe to show. It may hold line breaks.
     pub prompt: &'a str,
     /// What turns the prompt's style on, and off again; both may be empty.
     pub style: (&'a str, &'a str),
@@ -235,6 +235,11 @@ impl Draft {
 fn prompt_rows(line: &Line<'_>, columns_max: usize) -> Vec<Row> {
     let (mut rows, mut row) = (Vec::new(), Row { text: line.style.0.to_owned(), columns: 0 });
     for (_, cluster) in clusters(line.prompt) {
+        if cluster == "\n" {
+            row.text.push_str(line.style.1);
+            rows.push(mem::replace(&mut row, Row { text: line.style.0.to_owned(), columns: 0 }));
+            continue;
+        }
         if row.columns + columns_shown(cluster, columns_max) > columns_max {
             rows.push(mem::take(&mut row));
         }

@@ -6,16 +6,22 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Instant;
 
+use unicode_segmentation::UnicodeSegmentation as _;
+
 use super::backlog::Backlog;
-use super::editor::{Editor, Mode, Outcome};
+use super::editor::{Editor, Mode, Outcome, Pasted};
 use super::keys::{Key, Keys};
 use super::layout::{Line, Size, columns_at_most, cut_to_columns};
 use super::palette::{OFF, OWN};
 use super::raw_mode::RawModeGuard;
+use super::sanitize::push_sanitized;
 use super::screen::Screen;
 use super::tab_completion::{self, Known};
+use super::unmarked_paste::UnmarkedPaste;
 use super::wrap;
-use crate::limits::{DRAW_TURN_BYTES, FOREGROUND_POLL_INTERVAL, RESIZE_SETTLE_TIME};
+use crate::limits::{
+    DRAW_TURN_BYTES, FOREGROUND_POLL_INTERVAL, INTERRUPT_GRACE, RESIZE_SETTLE_TIME, SEQUENCE_TIMEOUT,
+};
 
 /// What the user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +46,13 @@ pub struct LineUi {
     claim: RawModeGuard,
     state: State,
     keys: Keys,
-    /// What was typed and not yet taken.
-    pressed: VecDeque<Key>,
+    unmarked: UnmarkedPaste,
+    /// When the terminal last sent something.
+    last_byte: Option<Instant>,
+    /// What was typed and not yet taken, and when.
+    pressed: VecDeque<(Key, Instant)>,
+    /// When Ctrl+C last cleared the line.
+    cleared_at: Option<Instant>,
     editor: Editor,
     screen: Screen,
     backlog: Backlog,
@@ -80,6 +91,12 @@ enum Sizing {
     Changed,
 }
 
+/// What is told when Ctrl+C has cleared a line, or ended a search or a question.
+const CLEARED: &str = "Ctrl+C leaves when the line is empty, and so does Ctrl+D";
+
+/// What is told when Ctrl+C comes again too soon.
+const NOT_LEFT: &str = "still here: Ctrl+C cleared the line just now; press it once more to leave";
+
 /// How it looks and sounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrawOptions {
@@ -103,7 +120,10 @@ impl LineUi {
             claim,
             state,
             keys: Keys::default(),
+            unmarked: UnmarkedPaste::default(),
+            last_byte: None,
             pressed: VecDeque::new(),
+            cleared_at: None,
             editor: Editor::default(),
             screen,
             backlog: Backlog::default(),
@@ -131,14 +151,38 @@ impl LineUi {
     }
 
     /// Takes in what the terminal sent.
-    pub fn handle_bytes(&mut self, bytes: &[u8]) {
-        let pressed = &mut self.pressed;
-        self.keys.receive(bytes, |key| pressed.push_back(key));
+    pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.last_byte = Some(now);
+        let mut keys = Vec::new();
+        self.keys.receive(bytes, |key| keys.push(key));
+        self.unmarked.receive(&keys, |key| self.pressed.push_back((key, now)));
+    }
+
+    /// When a sequence or a paste that does not go on is over.
+    #[must_use]
+    pub fn keys_deadline(&self) -> Option<Instant> {
+        let is_unfinished = self.keys.is_unfinished() || self.unmarked.is_unfinished();
+        Some(self.last_byte? + SEQUENCE_TIMEOUT).filter(|_| is_unfinished && self.state == State::Here)
+    }
+
+    /// Ends a sequence or a paste that has not gone on for long enough. The caller has taken in all that
+    /// the terminal has sent.
+    pub fn expire_keys(&mut self, now: Instant) {
+        if self.keys_deadline().is_some_and(|deadline| now >= deadline) {
+            let mut keys = Vec::new();
+            self.keys.expire(|key| keys.push(key));
+            let mut each = |key| self.pressed.push_back((key, now));
+            self.unmarked.receive(&keys, &mut each);
+            self.unmarked.expire(each);
+        }
     }
 
     /// The next thing that the user wants, until `None`.
     pub fn poll(&mut self) -> Option<UserAction<'static>> {
-        while let Some(key) = self.pressed.pop_front() {
+        while let Some((key, at)) = self.pressed.pop_front() {
             self.is_stale = true;
             match self.editor.press(key) {
                 Outcome::Nothing => (),
@@ -148,7 +192,20 @@ impl LineUi {
                 Outcome::Suspend => return Some(UserAction::Suspend),
                 Outcome::Leave => return Some(UserAction::Leave),
                 Outcome::Cleared => {
-                    return Some(UserAction::Hint("Ctrl+C leaves when the line is empty".into()));
+                    self.cleared_at = Some(at);
+                    return Some(UserAction::Hint(CLEARED.into()));
+                }
+                // Who pressed it twice may have meant the line both times.
+                Outcome::Interrupt
+                    if self.cleared_at.is_some_and(|cleared| at < cleared + INTERRUPT_GRACE) =>
+                {
+                    return Some(UserAction::Hint(NOT_LEFT.into()));
+                }
+                Outcome::Interrupt => {
+                    // The shell would take it for commands.
+                    self.pressed.clear();
+                    self.claim.discard_input();
+                    return Some(UserAction::Leave);
                 }
                 Outcome::Redraw => self.screen.clear(),
                 Outcome::Bell => self.ring(),
@@ -357,15 +414,119 @@ impl LineUi {
 
     /// What stands before the line: who speaks, or what is asked.
     fn prompt(&self) -> String {
-        let columns_max = (self.screen.size().columns / 2).max(1);
+        let columns = self.screen.size().columns;
+        let columns_max = (columns / 2).max(1);
         match self.editor.mode() {
             Mode::Ordinary if columns_at_most(&self.name) + 2 > columns_max => {
                 format!("{}~> ", cut_to_columns(&self.name, columns_max.saturating_sub(3)))
             }
             Mode::Ordinary => format!("{}> ", self.name),
-            Mode::Search { pattern, is_found: true } => format!("(search) {pattern}: "),
-            Mode::Search { pattern, is_found: false } => format!("(not found) {pattern}: "),
-            Mode::Confirm { lines } => format!("Take these {lines} lines as one message? (y/n) "),
+            Mode::Search { pattern, is_found, is_forward } => {
+                let direction = if is_forward { "forward " } else { "" };
+                let state = if is_found { "search" } else { "not found" };
+                format!("({direction}{state}) {pattern}: ")
+            }
+            Mode::Confirm(pasted) => question(pasted, columns),
+        }
+    }
+}
+
+/// Asks whether a paste is wanted: how much it is, how it begins and ends, and what each key does, in
+/// rows of so many columns.
+fn question(pasted: &Pasted, columns: usize) -> String {
+    let (lines, characters) = (grouped(pasted.lines), grouped(pasted.characters));
+    let plural = if pasted.lines == 1 { "" } else { "s" };
+    let first = pasted.text.lines().map(shown).find(|line| !line.is_empty()).unwrap_or_default();
+    let last = pasted.text.lines().rev().map(shown).find(|line| !line.is_empty()).unwrap_or_default();
+    // Two texts, their quotation marks, and what stands between them.
+    let each_max = columns.saturating_sub(9) / 2;
+    let begin = cut_to_columns(&first, each_max);
+    let end = cut_to_last_columns(&last, each_max);
+    format!(
+        "Paste of {lines} line{plural}, {characters} characters:\n\
+         \"{begin}\" ... \"{end}\"\n\
+         y inserts it, n or Esc drops it. "
+    )
+}
+
+/// A line as it may be shown, without blanks around it.
+fn shown(line: &str) -> String {
+    let mut shown = Vec::new();
+    push_sanitized(line.trim(), &mut shown);
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
+/// The end of `text` that takes at most so many cells.
+fn cut_to_last_columns(text: &str, columns_max: usize) -> &str {
+    let mut columns = 0;
+    let fits = |(_, cluster): &(usize, &str)| {
+        columns += columns_at_most(cluster);
+        columns <= columns_max
+    };
+    text.grapheme_indices(true).rev().take_while(fits).last().map_or("", |(at, _)| &text[at..])
+}
+
+/// A number with a comma before each three digits.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::layout::Layout;
+
+    /// The rows of the question about a paste.
+    #[track_caller]
+    fn check(text: &str, columns: usize, expected: &[&str]) {
+        let pasted = Pasted {
+            text: text.to_owned(),
+            lines: text.split('\n').count(),
+            characters: text.chars().count(),
+        };
+        let prompt = question(&pasted, columns);
+        let layout = Layout::new(&Line { prompt: &prompt, style: ("", ""), text: "", cursor: 0 }, columns, 9);
+        let rows: Vec<_> = layout.rows.iter().map(|row| row.text.trim_end()).collect();
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn a_paste_is_shown_before_it_is_taken() {
+        let keys = "y inserts it, n or Esc drops it.";
+        check("one\ntwo", 80, &["Paste of 2 lines, 7 characters:", "\"one\" ... \"two\"", keys]);
+        check(
+            &format!(
+                "\n  first words of it {}\nx\n{} last words\x1b[2J\u{202e} \n",
+                "x".repeat(9_000),
+                "y".repeat(99)
+            ),
+            40,
+            &[
+                "Paste of 5 lines, 9,141 characters:",
+                "\"first words of \" ... \"ast words^[[2J\u{fffd}\"",
+                keys,
+            ],
+        );
+        check(
+            &"\u{65e5}".repeat(60_000),
+            40,
+            &[
+                "Paste of 1 line, 60,000 characters:",
+                &format!("\"{0}\" ... \"{0}\"", "\u{65e5}".repeat(7)),
+                keys,
+            ],
+        );
+        check("\n\n", 40, &["Paste of 3 lines, 2 characters:", "\"\" ... \"\"", keys]);
+        let widest = "x\n".repeat(32_767) + "x";
+        check(&widest, 40, &["Paste of 32,768 lines, 65,535 characters", ":", "\"x\" ... \"x\"", keys]);
+    }
+
+    #[test]
+    fn numbers_are_written_in_groups() {
+        for (number, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), expected);
         }
     }
 }

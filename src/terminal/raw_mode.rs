@@ -1,4 +1,5 @@
-//! The terminal's own line editing, turned off while ours is at work, and on again however that ends.
+//! The terminal's own line editing, turned off while ours is at work, and on again however that ends; and
+//! the modes in which another program may have left the terminal.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -7,7 +8,8 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
+    tcsetattr,
 };
 
 use super::descriptor::{self, is_in_background, is_writable};
@@ -27,11 +29,34 @@ struct Held {
     is_taken: bool,
     /// What to go back to, until that is done.
     original: Option<Termios>,
+    /// What was typed and not read is for nobody.
+    discards_input: bool,
 }
 
 /// Marks what is pasted, and no longer (xterm's private modes).
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
+
+/// Undoes what a program that was killed, or that did not care, may have left on. Each code is one that
+/// terminals pass over whole if they do not know it: none ends in the middle for a parser of ECMA-48, and
+/// none moves the cursor.
+const RESET: &[u8] = concat!(
+    // The region that scrolls, and coordinates within it (DECSTBM, DECOM): resetting either moves the
+    // cursor, which is saved and comes back. Where the coordinates come back with it, they are those of
+    // the whole screen by now.
+    "\x1b7\x1b[?6l\x1b[r\x1b8",
+    // Left and right margins, insert mode, Return that sends a line feed as well; the screen breaks rows.
+    "\x1b[?69l\x1b[4;20l\x1b[?7h",
+    // Letters drawn as lines (SO, and line drawing as the first character set); colours; no cursor.
+    "\x0f\x1b(B\x1b[m\x1b[?25h",
+    // The mouse, in all encodings, and the focus.
+    "\x1b[?9;1000;1001;1002;1003;1004;1005;1006;1015;1016l",
+    // Keys: cursor keys and keypad as for applications, Windows' own, and reports of size and colours.
+    "\x1b[?1;66;9001;2031;2048l\x1b>",
+    // Keys in other forms: kitty's flags, xterm's modifyOtherKeys.
+    "\x1b[=0u\x1b[>4;0m",
+)
+.as_bytes();
 
 impl RawModeGuard {
     /// A claim on the terminal that is read from `input` and written to `output`; not yet made.
@@ -41,7 +66,13 @@ impl RawModeGuard {
     /// What the system says.
     pub fn new(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<Self> {
         let [input, output] = [input, output].map(|descriptor| descriptor.try_clone_to_owned());
-        let held = Held { input: input?.into(), output: output?.into(), is_taken: false, original: None };
+        let held = Held {
+            input: input?.into(),
+            output: output?.into(),
+            is_taken: false,
+            original: None,
+            discards_input: false,
+        };
         let held = Arc::new(Mutex::new(held));
         let in_panic = Arc::clone(&held);
         let hook = std::panic::take_hook();
@@ -76,6 +107,15 @@ impl RawModeGuard {
         lock(&self.held, Held::release);
     }
 
+    /// Throws away what was typed and not read, now and when the terminal is given back: whoever has it then
+    /// does not get it.
+    pub fn discard_input(&self) {
+        lock(&self.held, |held| {
+            held.discards_input = true;
+            held.flush_input();
+        });
+    }
+
     /// How large the terminal is.
     #[must_use]
     pub fn size(&self) -> Size {
@@ -86,6 +126,8 @@ impl RawModeGuard {
 impl Drop for RawModeGuard {
     fn drop(&mut self) {
         self.release();
+        // What was still on its way when the terminal was given back.
+        lock(&self.held, Held::flush_input);
     }
 }
 
@@ -119,13 +161,15 @@ impl Held {
     fn make_raw(&mut self, original: &Termios) -> bool {
         let mut raw = original.clone();
         raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
-        raw.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::ISTRIP;
+        // Ctrl+S and Ctrl+Q are keys, and every byte is what the terminal sent.
+        raw.input_modes -= InputModes::IXON | InputModes::PARMRK | InputModes::BRKINT | InputModes::ISTRIP;
+        raw.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR;
         raw.special_codes[SpecialCodeIndex::VMIN] = 1;
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
         if tcsetattr(&self.input, OptionalActions::Now, &raw).is_err() {
             return false;
         }
-        self.write(PASTE_MARKS_ON);
+        self.write(&[RESET, PASTE_MARKS_ON].concat());
         true
     }
 
@@ -140,6 +184,14 @@ impl Held {
             self.write(PASTE_MARKS_OFF);
             // There is nobody to tell.
             let _ = tcsetattr(&self.input, OptionalActions::Now, &original);
+            self.flush_input();
+        }
+    }
+
+    fn flush_input(&mut self) {
+        if self.discards_input && !is_in_background(self.input.as_fd()) {
+            // It is a terminal, which can do that.
+            let _ = tcflush(&self.input, QueueSelector::IFlush);
         }
     }
 

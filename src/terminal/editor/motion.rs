@@ -1,25 +1,40 @@
 //! How far the cursor goes at a time: to the next cluster, word, or white space.
 
-use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 
 /// How many lines a text has.
 pub(super) fn count_lines(text: &str) -> usize {
     text.split('\n').count()
 }
 
+/// A cursor at `at`, which is between two characters. It looks only at what is near.
+fn cursor(text: &str, at: usize) -> GraphemeCursor {
+    GraphemeCursor::new(at, text.len(), true)
+}
+
+fn is_boundary(text: &str, at: usize) -> bool {
+    // It fails only where the text is in several pieces.
+    cursor(text, at).is_boundary(text, 0).unwrap_or(true)
+}
+
 /// Where the cluster that holds `at` begins.
-pub(super) fn cluster_at(text: &str, at: usize) -> usize {
-    text.grapheme_indices(true).map(|(start, _)| start).take_while(|start| *start <= at).last().unwrap_or(0)
+pub(super) fn cluster_start(text: &str, at: usize) -> usize {
+    if is_boundary(text, at) { at } else { cluster_before(text, at) }
+}
+
+/// `at`, or where the cluster that is around it ends.
+pub(super) fn cluster_end(text: &str, at: usize) -> usize {
+    if is_boundary(text, at) { at } else { cluster_after(text, at) }
 }
 
 /// Where the cluster before `at` begins.
 pub(super) fn cluster_before(text: &str, at: usize) -> usize {
-    text[..at].grapheme_indices(true).next_back().map_or(0, |(start, _)| start)
+    cursor(text, at).prev_boundary(text, 0).ok().flatten().unwrap_or(0)
 }
 
 /// Where the cluster at `at` ends.
 pub(super) fn cluster_after(text: &str, at: usize) -> usize {
-    text[at..].graphemes(true).next().map_or(at, |cluster| at + cluster.len())
+    cursor(text, at).next_boundary(text, 0).ok().flatten().unwrap_or(text.len())
 }
 
 fn is_word(cluster: &str) -> bool {

@@ -1,23 +1,34 @@
-//! Searching the lines that were typed before, backwards, while the pattern is being typed.
+//! Searching the lines that were typed before, in both directions, while the pattern is being typed.
 
 use super::history::History;
-use super::motion::cluster_at;
+use super::motion::cluster_start;
 
 /// A search.
 #[derive(Debug)]
 pub(super) struct Search {
     pattern: String,
-    /// Lines from this one on are not looked at.
-    before: usize,
+    is_forward: bool,
+    /// The line where it began, which a search in this direction looks at first.
+    origin: usize,
     /// The line that was found last, and where in it.
     found: Option<(usize, usize)>,
     is_found: bool,
 }
 
 impl Search {
-    /// A search among the lines before this place, for nothing yet.
-    pub fn new(before: usize) -> Self {
-        Self { pattern: String::new(), before, found: None, is_found: true }
+    /// A search from the newest line to older ones, for nothing yet.
+    pub fn backward(history: &History) -> Self {
+        Self::new(false, history.end())
+    }
+
+    /// A search from the line at which the user looks to newer ones; where that is the draft, from the
+    /// oldest one.
+    pub fn forward(history: &History) -> Self {
+        Self::new(true, history.at().map_or(0, |at| at + 1))
+    }
+
+    fn new(is_forward: bool, origin: usize) -> Self {
+        Self { pattern: String::new(), is_forward, origin, found: None, is_found: true }
     }
 
     pub fn pattern(&self) -> &str {
@@ -27,6 +38,11 @@ impl Search {
     /// Whether what was found holds the pattern.
     pub fn is_found(&self) -> bool {
         self.is_found
+    }
+
+    /// Whether it goes from older lines to newer ones.
+    pub fn is_forward(&self) -> bool {
+        self.is_forward
     }
 
     /// The place of the line that was found last.
@@ -42,7 +58,7 @@ impl Search {
     /// One more character is searched for. Returns whether it is found.
     pub fn push(&mut self, char: char, history: &History) -> bool {
         self.pattern.push(char);
-        self.find(self.found.map_or(self.before, |(line, _)| line + 1), history)
+        self.find(self.found().unwrap_or(self.origin), history)
     }
 
     /// One less.
@@ -54,21 +70,52 @@ impl Search {
             (self.found, self.is_found) = (None, true);
             return true;
         }
-        self.find(self.before, history)
+        self.find(self.origin, history)
     }
 
     /// The same in an older line.
     pub fn older(&mut self, history: &History) -> bool {
-        self.find(self.found.map_or(self.before, |(line, _)| line), history)
+        self.turn(false, history.end());
+        match self.found() {
+            // Older than the oldest.
+            Some(0) => self.fail(),
+            found => self.find(found.map_or(history.end(), |line| line - 1), history),
+        }
     }
 
-    fn find(&mut self, before: usize, history: &History) -> bool {
-        let found = (0..before.min(history.newest())).rev().find_map(|index| {
-            let line = history.line(index)?;
-            Some((index, cluster_at(line, line.rfind(&self.pattern)?)))
-        });
-        self.is_found = found.is_some() || self.pattern.is_empty();
-        self.found = found.filter(|_| !self.pattern.is_empty()).or(self.found);
+    /// The same in a newer line.
+    pub fn newer(&mut self, history: &History) -> bool {
+        self.turn(true, 0);
+        self.find(self.found().map_or(0, |line| line + 1), history)
+    }
+
+    fn turn(&mut self, is_forward: bool, origin: usize) {
+        if self.is_forward != is_forward {
+            (self.is_forward, self.origin) = (is_forward, origin);
+        }
+    }
+
+    /// Finds the pattern in the line `from` or the next one in the direction of the search.
+    fn find(&mut self, from: usize, history: &History) -> bool {
+        if self.pattern.is_empty() {
+            return true;
+        }
+        let in_line = |index: usize| {
+            let line = history.searched_line(index)?;
+            Some((index, cluster_start(line, line.rfind(&self.pattern)?)))
+        };
+        let found = if self.is_forward {
+            (from..history.end()).find_map(in_line)
+        } else {
+            (0..history.end().min(from + 1)).rev().find_map(in_line)
+        };
+        self.is_found = found.is_some();
+        self.found = found.or(self.found);
+        self.is_found
+    }
+
+    fn fail(&mut self) -> bool {
+        self.is_found = self.pattern.is_empty();
         self.is_found
     }
 }
