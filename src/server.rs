@@ -268,3 +268,25 @@ fn explain(error: &io::Error, bind: Option<IpAddr>, port: u16) -> Error {
         (_, None) => Error::Failure(format!("cannot listen on port {port}: {why}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_reach_us_where_we_listen_or_at_an_address_of_this_machine() {
+        let ip = |bind: Option<IpAddr>| Server::listen(bind, 0).expect("a port").reachable_ip();
+        let loopback = Ipv4Addr::LOCALHOST.into();
+        assert_eq!(ip(Some(loopback)), Some(loopback));
+        let all = [None, Some(Ipv4Addr::UNSPECIFIED.into()), Some(Ipv6Addr::UNSPECIFIED.into())];
+        for (bind, may_be_ipv4) in all.into_iter().zip([true, true, false]) {
+            // A machine may have no network, or no IPv6.
+            let Ok(server) = Server::listen(bind, 0) else { continue };
+            if let Some(ip) = server.reachable_ip() {
+                assert!(!ip.is_loopback() && !ip.is_unspecified(), "{ip}");
+                assert!(may_be_ipv4 || ip.is_ipv6(), "{ip}");
+                UdpSocket::bind((ip, 0)).expect("an address of this machine");
+            }
+        }
+    }
+}

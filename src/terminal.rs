@@ -516,7 +516,8 @@ impl Terminal {
         if let Some(log) = &mut self.log {
             log.push(notice);
         }
-        if self.is_interactive() {
+        let is_on_screen = format::channel(notice) == Channel::Stdout || !self.stderr.is_apart();
+        if self.is_interactive() && is_on_screen {
             let is_kept = self.presence.push(notice, now);
             self.show_presence();
             if is_kept {

@@ -217,6 +217,8 @@ fn who_is_there_is_told_in_words() {
     window.press("/who bob\r");
     window.wait_for("bob: connected ");
     window.wait_for(", dialled you\n  id ");
+    window.press(&format!("/who {}\r", nobody.address()));
+    window.wait_for(&format!("{}: not reached yet, trying ", nobody.address()));
     window.press("/who ALICE\r");
     window.wait_until("our own id", |screen| screen.contents().matches("\n  id ").count() == 2);
     window.press("/who nobody\r");

@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::layout::columns_at_most;
-use crate::limits::{MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
+use crate::limits::{FORGET, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
 use crate::protocol::{Notice, Who};
 
 /// What happened to somebody.
@@ -19,9 +20,13 @@ enum Kind {
     Back,
     Left,
     Lost,
+    Forgotten,
+    Connected,
+    Accepted,
 }
 
-const KINDS: [Kind; 4] = [Kind::Joined, Kind::Back, Kind::Left, Kind::Lost];
+const KINDS: [Kind; 7] =
+    [Kind::Joined, Kind::Back, Kind::Left, Kind::Lost, Kind::Forgotten, Kind::Connected, Kind::Accepted];
 
 /// A line to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +101,8 @@ impl Presence {
             return false;
         }
         self.handle_time(now);
-        if let Some(who) = person(notice) {
-            self.flush_of(who);
+        if let Some(who) = subject(notice) {
+            self.flush_of(&who);
         }
         let kind = kind(notice);
         if self.stage == Stage::Expecting {
@@ -168,8 +173,8 @@ impl Presence {
     /// Something that concerns `who` is about to be shown: what is kept of it goes before that.
     pub fn flush_of(&mut self, who: &Who) {
         for kind in KINDS {
-            let mut people = self.windows[kind as usize].events.iter().filter_map(person);
-            if people.any(|kept| is_same(kept, who)) {
+            let mut subjects = self.windows[kind as usize].events.iter().filter_map(subject);
+            if subjects.any(|kept| is_same(&kept, who)) {
                 self.flush(kind);
             }
         }
@@ -187,7 +192,7 @@ impl Presence {
         if role == Role::Change && events.len() == 1 {
             return events.pop().map(Line::Event);
         }
-        let mut names: Vec<String> = events.iter().filter_map(person).map(Who::to_string).collect();
+        let mut names: Vec<String> = events.iter().filter_map(subject).map(|who| who.to_string()).collect();
         if role != Role::Change {
             names.sort_by_cached_key(|name| name.to_lowercase());
         }
@@ -220,25 +225,26 @@ fn kind(notice: &Notice) -> Option<Kind> {
         Notice::Back { .. } => Some(Kind::Back),
         Notice::Left { .. } => Some(Kind::Left),
         Notice::Lost { .. } => Some(Kind::Lost),
+        Notice::Forgotten { .. } => Some(Kind::Forgotten),
+        Notice::Connected { missed: 0, .. } => Some(Kind::Connected),
+        Notice::Accepted { .. } => Some(Kind::Accepted),
         Notice::Message { .. }
         | Notice::Renamed { .. }
         | Notice::Missed { .. }
         | Notice::Present
-        | Notice::Accepted { .. }
         | Notice::Connected { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Undelivered { .. }
         | Notice::Silent { .. }
-        | Notice::Forgotten { .. }
         | Notice::Impostor { .. }
         | Notice::Unheard { .. }
         | Notice::CannotAccept(_) => None,
     }
 }
 
-/// Whom a notice is about.
-fn person(notice: &Notice) -> Option<&Who> {
+/// Whom a notice is about; a connection goes by its address.
+fn subject(notice: &Notice) -> Option<Who> {
     match notice {
         Notice::Message { from: who, .. }
         | Notice::Joined { who }
@@ -250,10 +256,14 @@ fn person(notice: &Notice) -> Option<&Who> {
         | Notice::Undelivered { who, .. }
         | Notice::Silent { who }
         | Notice::Forgotten { who }
-        | Notice::Impostor { who, .. } => Some(who),
+        | Notice::Impostor { who, .. } => Some(who.clone()),
+        Notice::Accepted { address } => {
+            Some(Who { name: address.to_string().into(), id: None, address: Some(*address) })
+        }
+        Notice::Connected { peer, address, .. } => {
+            Some(Who { name: Rc::clone(peer), id: None, address: Some(*address) })
+        }
         Notice::Present
-        | Notice::Accepted { .. }
-        | Notice::Connected { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Unheard { .. }
@@ -269,11 +279,15 @@ fn is_same(one: &Who, other: &Who) -> bool {
     }
 }
 
+/// What a list leaves of its two rows: the time before it, the indent of the second row, what does not fit
+/// into the first, and a sign that there are more.
+const LIST_MARGIN_COLUMNS: usize = 24;
+
 /// As many names as two rows hold, one at least, and how many there are.
 fn list(title: &str, names: &[String], columns: usize) -> String {
     let count = if names.len() > 1 { format!(" ({})", names.len()) } else { String::new() };
     let mut sentence = format!("{title}: ");
-    let columns_max = (2 * columns).saturating_sub(count.len() + ", \u{2026}".chars().count() + 1);
+    let columns_max = (2 * columns).saturating_sub(count.len() + LIST_MARGIN_COLUMNS);
     let mut used = sentence.len();
     for (at, name) in names.iter().enumerate() {
         let separator = if at == 0 { "" } else { ", " };
@@ -295,17 +309,23 @@ fn change(kind: Kind, names: &[String]) -> String {
         [last] => last.clone(),
         others => format!("{} others", others.len()),
     };
-    let did = match kind {
-        Kind::Joined => "have joined",
-        Kind::Back => "are back",
-        Kind::Left => "have left the chat...",
-        Kind::Lost => "are lost",
-    };
-    format!("{} and {last} {did}", names[..named].join(", "))
+    let people = format!("{} and {last}", names[..named].join(", "));
+    match kind {
+        Kind::Joined => format!("{people} have joined"),
+        Kind::Back => format!("{people} are back"),
+        Kind::Left => format!("{people} have left the chat..."),
+        Kind::Lost => format!("{people} are lost"),
+        Kind::Forgotten => {
+            format!("{people} were gone for {} minutes and are forgotten", FORGET.as_secs() / 60)
+        }
+        Kind::Connected => format!("connected to {people}"),
+        Kind::Accepted => format!("{people} connected"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
     use std::time::Duration;
 
     use super::*;
@@ -321,6 +341,10 @@ mod tests {
         Who { name: name.into(), id: None, address: None }
     }
 
+    fn address(port: &str) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, port.parse().expect("a port")).into()
+    }
+
     fn message(from: Who) -> Notice {
         let (text, at) = ("hi".to_owned(), None);
         Notice::Message { at, from, text, is_past: false, is_private: false }
@@ -334,15 +358,21 @@ mod tests {
             "left" => Notice::Left { who },
             "lost" => Notice::Lost { who, why: LostReason::Overrun },
             "renamed" => Notice::Renamed { who, before: "x".into() },
+            "forgotten" => Notice::Forgotten { who },
+            "connected" => Notice::Connected { peer: name.into(), address: address(name), missed: 0 },
+            "late" => Notice::Connected { peer: name.into(), address: address(name), missed: 1 },
+            "accepted" => Notice::Accepted { address: address(name) },
+            "plain-said" => message(Who { name: "nc".into(), id: None, address: Some(address(name)) }),
             _ => message(who),
         }
     }
 
     fn shown(notice: &Notice) -> String {
-        let name = person(notice).map_or(String::new(), Who::to_string);
+        let name = subject(notice).map_or(String::new(), |who| who.to_string());
         match kind(notice) {
             Some(kind) => format!("{name} {kind:?}"),
             None if matches!(notice, Notice::Renamed { .. }) => format!("{name} Renamed"),
+            None if matches!(notice, Notice::Connected { .. }) => format!("{name} Late"),
             None => format!("{name}: hi"),
         }
     }
@@ -422,6 +452,28 @@ mod tests {
     }
 
     #[test]
+    fn connections_and_those_forgotten_are_collected_too() {
+        check(
+            false,
+            &["0 connected 1 2 3 4 5", "1 late 6", "2 accepted 7 8 9", "3 forgotten a b c", "9000 wait"],
+            &[
+                "0 1 Connected",
+                "1 6 Late",
+                "2 127.0.0.1:7 Accepted",
+                "3 a Forgotten",
+                "2000 connected to 2, 3 and 2 others",
+                "2002 127.0.0.1:8 and 127.0.0.1:9 connected",
+                "2003 b and c were gone for 10 minutes and are forgotten",
+            ],
+        );
+        check(
+            false,
+            &["0 accepted 1 2 3", "1 plain-said 3"],
+            &["0 127.0.0.1:1 Accepted", "1 127.0.0.1:2 and 127.0.0.1:3 connected", "1 nc: hi"],
+        );
+    }
+
+    #[test]
     fn a_steady_stream_is_a_line_in_a_window() {
         check(
             false,
@@ -477,10 +529,7 @@ mod tests {
     fn a_list_takes_two_rows() {
         let names: Vec<String> = (1..=26).map(|number| format!("peer{number}")).collect();
         let shown = list("here", &names, 40);
-        assert_eq!(
-            shown,
-            "here: peer1, peer2, peer3, peer4, peer5, peer6, peer7, peer8, peer9, \u{2026} (26)"
-        );
+        assert_eq!(shown, "here: peer1, peer2, peer3, peer4, peer5, peer6, \u{2026} (26)");
         for columns in [1, 20, 40, 80, 300] {
             let shown = list("here", &names, columns);
             assert!(shown.chars().count() <= 2 * columns.max(20), "{columns}: {shown}");
