@@ -285,7 +285,9 @@ impl LineUi {
         if !self.has_more() {
             return;
         }
-        self.settle(out);
+        if self.state == State::Here {
+            self.settle(out);
+        }
         let mut lines = Vec::new();
         let skipped = self.backlog.take(DRAW_TURN_BYTES, &mut lines);
         if skipped > 0 {
@@ -320,10 +322,13 @@ impl LineUi {
         }
     }
 
-    /// Takes away what was drawn for another size.
+    /// Takes away what was drawn for another size. Only while the terminal is ours.
     fn settle(&mut self, out: &mut Vec<u8>) {
-        if self.state == State::Here && mem::replace(&mut self.sizing, Sizing::Same) != Sizing::Same {
-            self.screen.resize(self.size, out);
+        let size = self.claim.size();
+        let is_other = size != mem::replace(&mut self.size, size);
+        let was_other = mem::replace(&mut self.sizing, Sizing::Same) != Sizing::Same;
+        if is_other || was_other {
+            self.screen.resize(size, out);
             self.is_stale = true;
         }
     }

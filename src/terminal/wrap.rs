@@ -27,8 +27,7 @@ const WIDE_COLUMNS_MIN: usize = 20;
 const REPLACEMENT: &str = "\u{fffd}";
 
 /// How many cells further rows are indented in a terminal of so many columns.
-#[must_use]
-pub fn indent_columns(columns: usize) -> usize {
+fn indent_columns(columns: usize) -> usize {
     match columns {
         // There is no room for any.
         0 | 1 => 0,
@@ -478,10 +477,10 @@ mod tests {
             let line = format!("[06:55] bob: {text}\x1b[0m\n");
             let rows = wrapped(&line, columns);
             prop_assert_eq!(styled(&rows.replace('\n', " ")), styled(&line.replace('\n', " ")));
-            let indent = " ".repeat(indent_columns(columns));
+            let indent = if columns < 20 { " " } else { "    " };
             for (index, row) in rows.lines().enumerate() {
                 let (seen, codes) = split_codes(row);
-                prop_assert!(index == 0 || seen.starts_with(&indent), "{seen:?}");
+                prop_assert!(index == 0 || seen.starts_with(indent), "{seen:?}");
                 prop_assert!(codes.last().is_none_or(|(_, code)| *code == OFF), "{row:?}");
                 let (mut at, mut length) = (0, 0);
                 while let Some((start, end)) = find_url(&seen[at..]) {

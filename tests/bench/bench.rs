@@ -30,12 +30,13 @@ use trouble::{Result, Trouble};
 type Work = fn() -> Result<Vec<Line>>;
 
 /// What is measured, in the order of the table: a name to choose it by, and the work.
-const ROWS: [(&str, Work); 8] = [
+const ROWS: [(&str, Work); 9] = [
     ("burst to 64 readers", burst::to_64_readers),
     ("burst to 8 readers", burst::to_8_readers),
     ("one line to 64 readers", one_line::to_64_readers),
     ("receive from 8 senders", receive::from_8_senders),
     ("a terminal", terminal::with_somebody_at_it),
+    ("a long draft", terminal::with_a_long_draft),
     ("idle connections", idle::connections),
     ("start", start::until_accepting),
     ("size", start::size),

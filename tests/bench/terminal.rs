@@ -1,5 +1,6 @@
-//! Ten thousand messages a second at a terminal where somebody types: what they cost the reader and the
-//! sender, and how soon a key is seen. And nothing at all, which costs nothing.
+//! Ten thousand messages a second at a terminal where somebody types, a little or the longest line that
+//! there is: what they cost the reader and the sender, and how soon a key is seen. And nothing at all, which
+//! costs nothing.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -14,13 +15,17 @@ use super::proc_files::ProcFiles;
 use super::process::{NAME, PATIENCE, PROGRAM};
 use super::table::Line;
 use super::trouble::{Doing, Result, Trouble};
-use groupchat::limits::INTRODUCTION_WAIT;
+use groupchat::limits::{INTRODUCTION_WAIT, LINE_BYTES_MAX};
 
 const MESSAGES: usize = 30_000;
 /// One burst a millisecond is 10,000 messages a second.
 const BURST: usize = 10;
 const BETWEEN_BURSTS: Duration = Duration::from_millis(1);
 const BETWEEN_KEYS: Duration = Duration::from_millis(40);
+/// Nearly 64 KiB, with room for the keys that are pressed.
+const DRAFT_BYTES: usize = LINE_BYTES_MAX - 1024;
+/// Pasted at a time: so little that nobody is asked.
+const PASTE_BYTES: usize = 1_000;
 const IDLE: Duration = Duration::from_secs(2);
 
 const CPU_PERCENT_MAX: f64 = 100.0;
@@ -52,13 +57,37 @@ pub fn with_somebody_at_it() -> Result<Vec<Line>> {
     let mut terminal = Terminal::start()?;
     let id = terminal.child.process_id().ok_or_else(|| Trouble::Wrong("it has ended".into()))?;
     let files = ProcFiles::of(id);
-    let mut stream = terminal.connect()?;
+    let stream = terminal.connect()?;
     thread::sleep(INTRODUCTION_WAIT);
     files.rest()?;
     let sleeps_before = files.sleeps_so_far()?;
     thread::sleep(IDLE);
     let wake_ups = files.sleeps_so_far()? - sleeps_before;
 
+    let mut lines = read_messages(&mut terminal, &files, stream, "10,000 messages a second at a terminal")?;
+    lines.push(Line::absolute("idle at a terminal, woken up in 2 s", "times", wake_ups as f64, None, 0.0));
+    Ok(lines)
+}
+
+/// What a draft costs that is far longer than the terminal shows.
+pub fn with_a_long_draft() -> Result<Vec<Line>> {
+    let mut terminal = Terminal::start()?;
+    let id = terminal.child.process_id().ok_or_else(|| Trouble::Wrong("it has ended".into()))?;
+    let files = ProcFiles::of(id);
+    let stream = terminal.connect()?;
+    thread::sleep(INTRODUCTION_WAIT);
+    terminal.paste_draft()?;
+    files.rest()?;
+    read_messages(&mut terminal, &files, stream, "10,000 messages a second above a draft of 64 KiB")
+}
+
+/// Sends all messages while keys are pressed.
+fn read_messages(
+    terminal: &mut Terminal,
+    files: &ProcFiles,
+    mut stream: TcpStream,
+    work: &str,
+) -> Result<Vec<Line>> {
     let before = files.cpu_ns_at_rest()?;
     let begin = Instant::now();
     let sender = thread::spawn(move || send(&mut stream).map(|waits| (waits, stream)));
@@ -69,7 +98,8 @@ pub fn with_somebody_at_it() -> Result<Vec<Line>> {
     }
     let sent_in = begin.elapsed();
     let (waits, stream) = sender.join().expect("a sender does not panic").doing("send to the terminal")?;
-    terminal.wait_for(&format!("{TEXT} {}", MESSAGES - 1))?;
+    // With its time and its sender, the text fills a row.
+    terminal.wait_for(&format!("{TEXT}\r\n    {}\r\n", MESSAGES - 1))?;
     let cpu_ns = files.cpu_ns_at_rest()? - before;
     drop(stream);
     echoes.sort_by(f64::total_cmp);
@@ -80,14 +110,12 @@ pub fn with_somebody_at_it() -> Result<Vec<Line>> {
         sent_in.as_secs_f64(),
         echoes.len()
     );
-    let work = "10,000 messages a second at a terminal";
     let line =
         |what: &str, unit, figure, max| Line::absolute(&format!("{work}, {what}"), unit, figure, None, max);
     Ok(vec![
         line("CPU of the reader, of one core", "%", percent, CPU_PERCENT_MAX),
         line("writes for which the sender had to wait", "times", waits as f64, 0.0),
         line("until a key is seen, median", "ms", median, ECHO_MS_MAX),
-        Line::absolute("idle at a terminal, woken up in 2 s", "times", wake_ups as f64, None, 0.0),
     ])
 }
 
@@ -147,6 +175,17 @@ impl Terminal {
         Trouble::wrong("a key that was typed is not seen")
     }
 
+    /// Makes the line as long as it may be.
+    fn paste_draft(&mut self) -> Result<()> {
+        let mut draft = "words and more words, ".repeat(DRAFT_BYTES / 22);
+        draft.push_str(DRAFT_END);
+        for piece in draft.as_bytes().chunks(PASTE_BYTES) {
+            let bytes = [b"\x1b[200~", piece, b"\x1b[201~"].concat();
+            self.keyboard.write_all(&bytes).doing("paste")?;
+        }
+        self.wait_for(DRAFT_END)
+    }
+
     fn wait_for(&self, part: &str) -> Result<()> {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
@@ -166,6 +205,8 @@ impl Drop for Terminal {
         let _ = self.child.wait();
     }
 }
+
+const DRAFT_END: &str = "the end";
 
 /// Latin letters that no message holds; two bytes each in UTF-8.
 const FIRST_KEY: u32 = 0x100;
