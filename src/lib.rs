@@ -14,7 +14,8 @@
 //! | | [`terminal`] | the only place that reads standard input or prints; nothing a peer sent is printed unescaped |
 //! | core | [`protocol`] | no socket, clock, terminal or randomness: bytes and time go in, bytes and notices come out |
 //! | | [`command`], [`address`], [`name`] | what a line asks for, how a peer is written, what a name may be |
-//! | numbers | [`limits`] | every number that bounds anything, with its reason |
+//! | tables | [`limits`] | every number that bounds anything, with its reason |
+//! | | [`unicode`] | what the Unicode Character Database says of characters |
 //!
 //! A message that is typed is formatted once and appended to one [`Log`](protocol::Log). Every client
 //! has a cursor into it, and each turn of the loop writes from the cursor on, straight out of the
@@ -44,3 +45,4 @@ pub mod protocol;
 pub mod resolver;
 pub mod server;
 pub mod terminal;
+pub mod unicode;

@@ -1,27 +1,36 @@
-//! Text from others, made safe to show: what would act on the terminal, or hide, is shown instead.
-//!
-//! Control characters become `^[` and the like; other invisible or reordering ones become U+FFFD.
+//! Text from others, made safe to show: what would act on the terminal, or on the text around it, is shown
+//! as a sign; what cannot be seen is left out, but where a script or an emoji needs it.
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeEmoji as _, UnicodeGeneralCategory as _};
 
 use crate::limits::MARKS_MAX;
+use crate::unicode::{self, Jamo};
 
 /// Shown for a character that must not act and has no sign of its own.
 const REPLACEMENT: char = '\u{fffd}';
 
 /// Appends `text` to `out` as it is to be shown. A line break is a control character here: who
 /// shows several lines splits them before.
+///
+/// Control characters become `^[` and the like. What turns the order of reading, and tags outside of
+/// flags, become U+FFFD. Other default-ignorable characters are left out, but for joiners between letters
+/// of a script that joins, for selectors of a form that the character before has, for emoji sequences
+/// (UTS 51) and for fillers in syllables of Hangul.
 pub fn push_sanitized(text: &str, out: &mut Vec<u8>) {
     // Looking at every byte, without a branch for each, is what the compiler can do many at a time.
     if text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
         out.extend_from_slice(text.as_bytes());
         return;
     }
-    let mut chars = text.chars().peekable();
+    let mut chars = text.chars();
     let mut before = Before::default();
     while let Some(char) = chars.next() {
-        let next_is_picture = chars.peek().is_some_and(|&next| is_picture(next));
-        before.push(char, next_is_picture, out);
+        let tags = flag_tags(char, chars.as_str());
+        before.push(char, chars.as_str(), out);
+        if !tags.is_empty() {
+            out.extend_from_slice(tags.as_bytes());
+            chars = chars.as_str()[tags.len()..].chars();
+        }
     }
 }
 
@@ -33,35 +42,58 @@ pub fn is_clean(text: &str) -> bool {
     shown == text.as_bytes()
 }
 
-/// What stands before a character and decides whether it may be shown.
+/// The tags at the start of `rest` that make the black flag before them that of England, Scotland or
+/// Wales, which are all that are in use (`RGI_Emoji_Tag_Sequence` of UTS 51).
+fn flag_tags(char: char, rest: &str) -> &str {
+    const FLAG: char = '\u{1f3f4}';
+    const TAGS: [&str; 3] = [
+        "\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+        "\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+        "\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f}",
+    ];
+    if char != FLAG {
+        return "";
+    }
+    TAGS.into_iter().find(|tags| rest.starts_with(tags)).unwrap_or_default()
+}
+
+/// What is shown before a character and decides whether it may be shown.
 #[derive(Default)]
 struct Before {
+    /// What a selector, a joiner or a filler behind it applies to: the last character, if it was shown.
+    last: Option<char>,
     /// An emoji that a joiner may join to another: digits count as emoji, and not as these.
     is_picture: bool,
-    /// An emoji to which no selector has been applied.
-    may_be_selected: bool,
+    /// The script, if it is a letter of one that joins.
+    script: Option<u32>,
     marks: usize,
 }
 
 impl Before {
-    fn push(&mut self, char: char, next_is_picture: bool, out: &mut Vec<u8>) {
+    fn push(&mut self, char: char, rest: &str, out: &mut Vec<u8>) {
         match char {
             '\0'..='\x1f' | '\x7f' => {
                 *self = Self::default();
                 out.extend([b'^', char as u8 ^ 0x40]);
             }
-            // These two join or turn an emoji; elsewhere they only make different texts look alike.
-            '\u{200d}' if self.is_picture && next_is_picture => push_char(char, out),
-            '\u{fe00}'..='\u{fe0f}' if self.may_be_selected => {
-                self.may_be_selected = false;
-                push_char(char, out);
+            _ if unicode::is_default_ignorable(char) => {
+                if self.is_needed(char, rest) {
+                    // It changes what is before it, and begins nothing.
+                    self.last = Some(char);
+                    push_char(char, out);
+                } else if acts(char) {
+                    *self = Self::default();
+                    push_char(REPLACEMENT, out);
+                }
             }
-            _ if is_hidden(char) => {
+            // Control characters of one byte more, breaks of lines and paragraphs, and annotations.
+            '\u{80}'..='\u{9f}' | '\u{2028}'..='\u{2029}' | '\u{fff9}'..='\u{fffb}' => {
                 *self = Self::default();
                 push_char(REPLACEMENT, out);
             }
             _ if char.general_category_group() == GeneralCategoryGroup::Mark => {
                 self.marks += 1;
+                self.last = Some(char);
                 match self.marks {
                     ..=MARKS_MAX => push_char(char, out),
                     // One sign stands for all that are too many.
@@ -70,35 +102,62 @@ impl Before {
                 }
             }
             _ => {
-                *self =
-                    Self { is_picture: is_picture(char), may_be_selected: char.is_emoji_char(), marks: 0 };
+                let (last, script) = (Some(char), joining_script(char));
+                *self = Self { last, is_picture: is_picture(char), script, marks: 0 };
                 push_char(char, out);
             }
         }
     }
+
+    /// Whether a default-ignorable character changes how what is around it is shown, as it is meant to.
+    fn is_needed(&self, char: char, rest: &str) -> bool {
+        let mut rest = rest.chars();
+        let next = rest.next();
+        let joins_letters = || self.script.is_some() && self.script == next.and_then(joining_script);
+        match char {
+            ZWNJ => joins_letters(),
+            ZWJ => {
+                joins_letters()
+                    || self.is_picture && next.is_some_and(is_picture)
+                    || self.last.is_some_and(unicode::is_virama)
+            }
+            MONGOLIAN_VOWEL_SEPARATOR => self.script == joining_script(MONGOLIAN_A) && joins_letters(),
+            LEADING_FILLER => match next {
+                Some(VOWEL_FILLER) => rest.next().and_then(unicode::jamo) == Some(Jamo::Trailing),
+                next => next.and_then(unicode::jamo) == Some(Jamo::Vowel),
+            },
+            VOWEL_FILLER => {
+                self.last == Some(LEADING_FILLER) || self.last.and_then(unicode::jamo) == Some(Jamo::Leading)
+            }
+            _ => self.last.is_some_and(|last| unicode::is_variation(last, char)),
+        }
+    }
+}
+
+const ZWNJ: char = '\u{200c}';
+const ZWJ: char = '\u{200d}';
+const MONGOLIAN_VOWEL_SEPARATOR: char = '\u{180e}';
+const MONGOLIAN_A: char = '\u{1820}';
+/// Stands for the consonant before the vowel in a syllable that has none.
+const LEADING_FILLER: char = '\u{115f}';
+/// Stands for the vowel in a syllable that has none.
+const VOWEL_FILLER: char = '\u{1160}';
+
+/// The script of a letter, or of a mark on one, that joins others.
+fn joining_script(char: char) -> Option<u32> {
+    let is_of_word =
+        || matches!(char.general_category_group(), GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark);
+    unicode::joining_script(char).filter(|_| is_of_word())
 }
 
 fn is_picture(char: char) -> bool {
-    char.is_emoji_char() && !char.is_ascii()
+    let is_letter_of_flag = matches!(char, '\u{1f1e6}'..='\u{1f1ff}');
+    char.is_emoji_char() && !char.is_ascii() && !is_letter_of_flag
 }
 
-/// Characters that act on a terminal, hide, or change the order in which others are read.
-fn is_hidden(char: char) -> bool {
-    matches!(
-        char,
-        '\u{80}'..='\u{9f}'
-            | '\u{61c}'
-            | '\u{200b}'
-            | '\u{200d}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2064}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-            | '\u{e0100}'..='\u{e01ef}'
-    )
+/// Whether a default-ignorable character changes the order in which others are read, or is a tag.
+fn acts(char: char) -> bool {
+    matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn push_char(char: char, out: &mut Vec<u8>) {
@@ -143,39 +202,162 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_or_reorders_is_replaced() {
-        for char in [
-            '\u{61c}',
-            '\u{200b}',
-            '\u{200e}',
-            '\u{200f}',
-            '\u{2028}',
-            '\u{2029}',
-            '\u{202a}',
-            '\u{202e}',
-            '\u{2060}',
-            '\u{2064}',
-            '\u{2066}',
-            '\u{2069}',
-            '\u{feff}',
-            '\u{fff9}',
-            '\u{fffb}',
-            '\u{e0000}',
-            '\u{e0041}',
-            '\u{e007f}',
-        ] {
+    fn what_turns_the_order_of_reading_is_shown() {
+        for char in ('\u{202a}'..='\u{202e}')
+            .chain('\u{2066}'..='\u{2069}')
+            .chain('\u{e0000}'..='\u{e007f}')
+            .chain('\u{2028}'..='\u{2029}')
+            .chain('\u{fff9}'..='\u{fffb}')
+        {
             check(&format!("a{char}b"), "a\u{fffd}b");
         }
     }
 
     #[test]
-    fn joiners_and_selectors_are_kept_inside_emoji_only() {
-        check("a\u{200d}b", "a\u{fffd}b");
-        check("\u{1f980}\u{200d}x", "\u{1f980}\u{fffd}x");
-        check("a\u{fe0f}", "a\u{fffd}");
-        check("1\u{200d}2", "1\u{fffd}2");
-        check("1\u{fe0f}\u{fe0f}\u{20e3}", "1\u{fe0f}\u{fffd}\u{20e3}");
-        check("\u{1f980}\x07\u{fe0f}", "\u{1f980}^G\u{fffd}");
+    fn what_cannot_be_seen_is_left_out() {
+        for char in "\u{ad}\u{34f}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2060}\u{2064}\u{feff}\u{fe0f}\u{e0100}\u{115f}\u{1160}\u{3164}\u{ffa0}\u{180b}\u{180e}\u{17b4}".chars() {
+            check(&format!("a{char}b"), "ab");
+            check(&format!("{char}"), "");
+            check(&format!("a{char}\u{301}"), "a\u{301}");
+        }
+    }
+
+    /// All 4,174, before and behind characters of every kind that could need one: only what that kind
+    /// needs is shown, and what is shown once is shown as it is.
+    #[test]
+    fn no_ignorable_character_is_shown_where_nothing_needs_it() {
+        let around = [
+            "",
+            "a",
+            " ",
+            "1",
+            "\u{e9}",
+            "e\u{301}",
+            "\u{430}",
+            "\u{5d0}",
+            "\u{628}",
+            "\u{915}",
+            "\u{915}\u{94d}",
+            "\u{1820}",
+            "\u{4e00}",
+            "\u{3042}",
+            "\u{e01}",
+            "\u{ac00}",
+            "\u{1100}",
+            "\u{1161}",
+            "\u{11a8}",
+            "\u{2229}",
+            "\u{1f980}",
+            "\u{1f3f4}",
+            "\u{1f1e9}",
+            "\u{2764}",
+        ];
+        let needed = |before: &str, char: char, behind: &str| match char {
+            '\u{200c}' | '\u{200d}' if before == behind => {
+                matches!(before, "\u{628}" | "\u{915}" | "\u{915}\u{94d}" | "\u{1820}")
+                    || char == '\u{200d}' && matches!(before, "\u{1f980}" | "\u{1f3f4}" | "\u{2764}")
+            }
+            '\u{200c}' | '\u{200d}' if behind.starts_with('\u{915}') => before.starts_with('\u{915}'),
+            '\u{200d}' if before.ends_with('\u{94d}') => true,
+            '\u{200d}' => {
+                let is_picture = |text| ["\u{1f980}", "\u{1f3f4}", "\u{2764}"].contains(&text);
+                is_picture(before) && is_picture(behind)
+            }
+            '\u{180e}' => before == "\u{1820}" && behind == before,
+            '\u{180b}'..='\u{180d}' | '\u{180f}' => before == "\u{1820}",
+            '\u{fe00}' | '\u{fe01}' => ["\u{4e00}", "\u{2229}"].contains(&before),
+            '\u{fe02}' | '\u{e0100}'..='\u{e01ef}' => before == "\u{4e00}",
+            '\u{fe0e}' | '\u{fe0f}' => {
+                ["1", "\u{1f980}", "\u{1f3f4}", "\u{1f1e9}", "\u{2764}"].contains(&before)
+            }
+            '\u{115f}' => behind == "\u{1161}",
+            '\u{1160}' => before == "\u{1100}",
+            _ => false,
+        };
+        let all: Vec<char> =
+            ('\0'..=char::MAX).filter(|&char| crate::unicode::is_default_ignorable(char)).collect();
+        assert_eq!(all.len(), 4_174);
+        for before in around {
+            for behind in ["", "a", "\u{301}", "\u{628}", "\u{915}", "\u{1820}", "\u{1161}", "\u{1f3f4}"] {
+                for &char in &all {
+                    let shown = match char {
+                        _ if needed(before, char, behind) => char.to_string(),
+                        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}' => {
+                            "\u{fffd}".to_owned()
+                        }
+                        _ => String::new(),
+                    };
+                    check(&format!("{before}{char}{behind}"), &format!("{before}{shown}{behind}"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn joiners_are_kept_between_letters_that_join() {
+        for text in [
+            // Persian, Sinhala, Bengali, Devanagari, old Malayalam at the end of a word, Mongolian.
+            "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}",
+            "\u{645}\u{64e}\u{200c}\u{62e}",
+            "\u{dc1}\u{dca}\u{200d}\u{dbb}\u{dd3}",
+            "\u{9b0}\u{200d}\u{9cd}\u{9af}",
+            "\u{915}\u{94d}\u{200d}\u{937}",
+            "\u{915}\u{94d}\u{200c}\u{937}",
+            "\u{d05}\u{d35}\u{d28}\u{d4d}\u{200d} x",
+            "\u{182d}\u{180b}\u{180e}\u{1820}",
+            "\u{712}\u{200c}\u{712}",
+            "\u{7ca}\u{200d}\u{7cb}",
+        ] {
+            check(text, text);
+        }
+        check("\u{628}\u{200c}x", "\u{628}x");
+        check("\u{628}\u{200c} \u{628}", "\u{628} \u{628}");
+        check("\u{628}\u{200c}\u{200c}\u{628}", "\u{628}\u{200c}\u{628}");
+        check("\u{628}\u{200c}\u{712}", "\u{628}\u{712}");
+        check("\u{661}\u{200c}\u{661}", "\u{661}\u{661}");
+    }
+
+    #[test]
+    fn emoji_sequences_are_kept_whole() {
+        for text in [
+            "\u{1f3f3}\u{fe0f}\u{200d}\u{1f308}",
+            "\u{1f3f4}\u{200d}\u{2620}\u{fe0f}",
+            "\u{1f9d1}\u{1f3fd}\u{200d}\u{1f91d}\u{200d}\u{1f9d1}\u{1f3fb}",
+            "\u{1f3f4}\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}!",
+            "\u{2764}\u{fe0e}",
+        ] {
+            check(text, text);
+        }
+        check("1\u{200d}2", "12");
+        check("1\u{fe0f}\u{fe0f}\u{20e3}", "1\u{fe0f}\u{20e3}");
+        check("\u{1f980}\x07\u{fe0f}", "\u{1f980}^G");
+        check("\u{1f1e9}\u{200d}\u{1f1ea}", "\u{1f1e9}\u{1f1ea}");
+        // Tags that spell nothing, a country without an end, and a flag of another kind.
+        check("\u{1f3f4}\u{e0068}\u{e0069}\u{e007f}", "\u{1f3f4}\u{fffd}\u{fffd}\u{fffd}");
+        let wales = "\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}";
+        check(&format!("\u{1f3f4}{wales}x"), &format!("\u{1f3f4}{}x", "\u{fffd}".repeat(5)));
+        check(&format!("\u{1f3f3}{wales}\u{e007f}"), &format!("\u{1f3f3}{}", "\u{fffd}".repeat(6)));
+    }
+
+    #[test]
+    fn variations_and_fillers_are_kept_where_they_are_used() {
+        for text in [
+            "\u{845b}\u{e0100}",
+            "\u{845b}\u{fe00}",
+            "\u{2229}\u{fe00}",
+            "0\u{fe00}",
+            "\u{115f}\u{1161}",
+            "\u{115f}\u{1160}\u{11a8}",
+            "\u{1100}\u{1160}",
+            "\u{1100}\u{1160}\u{11a8}",
+        ] {
+            check(text, text);
+        }
+        check("\u{845b}\u{e0100}\u{e0101}", "\u{845b}\u{e0100}");
+        check("\u{115f}\u{1160}", "");
+        check("\u{115f}\u{1160}\u{ac00}", "\u{ac00}");
+        check("\u{1100}\u{1160}\u{1160}", "\u{1100}\u{1160}");
+        check("\u{ac00}\u{3164}\u{ac00}", "\u{ac00}\u{ac00}");
     }
 
     #[test]
