@@ -6,9 +6,6 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use chrono::Local;
-use chrono::format::{Item, StrftimeItems};
-
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
@@ -24,7 +21,7 @@ use crate::protocol::Peer;
 use crate::protocol::frame::Framing;
 use crate::resolver;
 use crate::terminal::UiOptions;
-use crate::terminal::sanitize::is_clean;
+use crate::terminal::clock::TimeFormat;
 
 /// What the user wants to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,8 +92,8 @@ struct Arguments {
     color: String,
 
     /// How times are shown, as in strftime [default: %H:%M on a terminal]
-    #[arg(long, value_name = "FORMAT", value_parser = parse_time_format)]
-    time_format: Option<String>,
+    #[arg(long, value_name = "FORMAT", value_parser = TimeFormat::new)]
+    time_format: Option<TimeFormat>,
 
     /// Do not ring the bell when somebody mentions you
     #[arg(long)]
@@ -205,20 +202,6 @@ fn parse_bind(text: &str) -> Result<IpAddr, String> {
 
 fn parse_text(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("there is nothing to say".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-fn parse_time_format(text: &str) -> Result<String, String> {
-    let items: Vec<_> = StrftimeItems::new(text).collect();
-    if items.contains(&Item::Error) {
-        return Err(
-            "it holds a '%' that strftime does not know, such as %H:%M has two that it knows".to_owned()
-        );
-    }
-    let shown = Local::now().format_with_items(items.iter()).to_string();
-    if shown.trim().is_empty() || !is_clean(&shown) {
-        return Err("times written so cannot be seen".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 /// What a shell reads to complete our arguments.

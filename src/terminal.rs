@@ -2,6 +2,7 @@
 //! prints. Nothing that came from a peer is printed as it is.
 
 pub mod backlog;
+pub mod clock;
 pub mod descriptor;
 pub mod editor;
 pub mod format;
@@ -40,12 +41,14 @@ use mio::{Registry, Token};
 use crate::error::{Error, reason};
 use crate::limits::{LEAVE_STALL, STDOUT_QUEUE_BYTES};
 use crate::protocol::{MemberId, Notice, Who};
+use clock::TimeFormat;
 use format::{Channel, Format, Formatter};
 use ignore_list::IgnoreList;
 use layout::Size;
 use line_ui::{DrawOptions, LineUi};
 use logfile::{ConversationLog, LogFile};
 use output::Output;
+use palette::Styling;
 use presence::{Line, Presence};
 use raw_mode::RawModeGuard;
 use sanitize::push_sanitized;
@@ -75,7 +78,7 @@ pub struct UiOptions {
     /// Whether the bell rings when the user is spoken to.
     pub has_bell: bool,
     /// How times are written; `None` is as it suits the output.
-    pub time_format: Option<String>,
+    pub time_format: Option<TimeFormat>,
     /// Standard output is for scripts.
     pub is_json: bool,
 }
@@ -142,11 +145,17 @@ impl Terminal {
         let has_colors = has_colors.unwrap_or(is_screen);
         let is_interactive = takes_input && !is_json && is_screen && stdin.is_terminal();
         let look = Format {
-            has_colors,
-            tells_days: is_interactive && time_format.is_none(),
+            styling: match (has_colors, is_interactive) {
+                (true, _) => Styling::Colors,
+                (false, true) => Styling::Weights,
+                (false, false) => Styling::Plain,
+            },
+            is_live: is_interactive,
             finds_mentions: has_colors || is_interactive,
             expands_tabs: stdout.is_terminal(),
-            time_format: time_format.unwrap_or_else(|| Format::time_format(is_interactive).to_owned()),
+            time_format: time_format.unwrap_or_else(|| {
+                if is_interactive { TimeFormat::clock() } else { TimeFormat::date_and_time() }
+            }),
         };
         let mode = if is_interactive {
             let claim = RawModeGuard::new(stdin.as_fd(), stdout.as_fd())?;
@@ -533,8 +542,20 @@ impl Terminal {
         while let Some(line) = self.presence.poll(columns) {
             match line {
                 Line::Event(notice) => self.show_now(&notice),
+                Line::Change(sentence) => self.show_event(&sentence),
                 Line::Summary(sentence) => self.reply(&sentence),
             }
+        }
+    }
+
+    /// Shows what has just happened to several people.
+    fn show_event(&mut self, sentence: &str) {
+        if let OutputMode::LineUi(user) = &mut self.mode {
+            let mut line = Vec::new();
+            self.formatter.push_event(sentence, &mut line);
+            user.push(&line);
+        } else {
+            self.report(sentence);
         }
     }
 

@@ -195,13 +195,13 @@ fn a_storm_of_sizes_leaves_one_prompt() {
 #[test]
 fn no_row_of_a_message_begins_where_messages_begin() {
     let (mut window, mut stream) = connected(Size::new(80, 24));
-    // What comes before the text takes 13 cells, so what is behind these would begin the next row.
+    // What comes before the text takes 24 cells, so what is behind these would begin the next row.
     let forged = "[06:55] carol: the meeting is at noon";
-    say(&mut stream, "bob", &format!("{}{forged}", " ".repeat(67)));
-    say(&mut stream, "bob", &format!("{}{forged}", "-".repeat(67)));
+    say(&mut stream, "bob", &format!("{}{forged}", " ".repeat(56)));
+    say(&mut stream, "bob", &format!("{}{forged}", "-".repeat(56)));
     say(&mut stream, "bob", &format!("\n{forged}"));
-    say(&mut stream, "bob", &format!("http://a.example/{}{forged}", "-".repeat(50)));
-    say(&mut stream, "bob", &format!("{}carol has left the chat...", " ".repeat(67)));
+    say(&mut stream, "bob", &format!("http://a.example/{}{forged}", "-".repeat(39)));
+    say(&mut stream, "bob", &format!("{}carol has left the chat...", " ".repeat(56)));
     say(&mut stream, "bob", "end");
     window.wait_for("bob: end\nalice> ");
     let rows = window.look(|screen| screen.rows(0, 80).collect::<Vec<_>>());
@@ -209,7 +209,10 @@ fn no_row_of_a_message_begins_where_messages_begin() {
     let indented = rows[from..].iter().filter(|row| row.starts_with("    ")).count();
     assert_eq!(indented, 7, "{rows:?}");
     for row in rows[from..].iter().filter(|row| !row.starts_with("    ")) {
-        assert!(row.is_empty() || row.starts_with("[06:55] bob: ") || row.starts_with(ALICE), "{rows:?}");
+        assert!(
+            row.is_empty() || row.starts_with("[2026-11-22 06:55] bob: ") || row.starts_with(ALICE),
+            "{rows:?}"
+        );
     }
     window.press("\x15");
     leave(window, stream);
@@ -258,7 +261,7 @@ fn ctrl_l_scrolls_the_conversation_away() {
     say(&mut stream, "bob", "more");
     window.wait_for("bob: more\nalice> draft");
     assert!(
-        window.scrollback().ends_with("bob: message 8\n[06:55] bob: message 9\n"),
+        window.scrollback().ends_with("bob: message 8\n[2026-11-22 06:55] bob: message 9\n"),
         "{}",
         window.scrollback()
     );
@@ -863,13 +866,25 @@ fn the_bell_and_colors_can_be_left_out() {
     let (window, mut stream) = connected_with(Size::new(80, 24), &["--no-bell"]);
     say(&mut stream, "bob", "hello alice");
     window.wait_for("hello alice\nalice> ");
+    window.look(|screen| {
+        let row = screen.rows(0, 80).position(|row| row.contains("hello alice")).expect("it is shown");
+        let first = screen.rows(0, 80).nth(row).and_then(|row| row.find("alice")).expect("it is shown");
+        let is_inverse =
+            |column: usize| screen.cell(row as u16, column as u16).is_some_and(vt100::Cell::inverse);
+        // The name stands out without a colour, too.
+        assert!(is_inverse(first) && is_inverse(first + 4) && !is_inverse(first - 1));
+    });
     let bytes = String::from_utf8(window.bytes()).expect("UTF-8");
     assert!(!bytes.contains('\x07'));
     // The first bytes take the terminal over, whatever its colours were.
     let (_, bytes) = bytes.split_once("\x1b[?2004h").expect("pastes are marked");
-    // A code of a style ends in m.
-    let is_style = |code: &str| code.trim_start_matches(|char: char| !char.is_alphabetic()).starts_with('m');
-    assert!(!bytes.split("\x1b[").skip(1).any(is_style), "{bytes:?}");
+    // A code of a style ends in m; of those, only bold and reverse are used.
+    let codes = bytes.split("\x1b[").skip(1).filter_map(|code| {
+        let (code, rest) = code.split_at(code.find(char::is_alphabetic)?);
+        rest.starts_with('m').then_some(code)
+    });
+    let codes: std::collections::BTreeSet<_> = codes.collect();
+    assert_eq!(codes, ["0", "1;7"].into(), "{bytes:?}");
     leave(window, stream);
 }
 
@@ -896,17 +911,31 @@ fn a_stopped_terminal_stops_nothing_else_and_tells_what_it_skipped() {
 }
 
 #[test]
-fn a_line_tells_when_the_day_changes() {
-    let (window, mut stream) = connected(Size::new(80, 24));
-    for day in [22, 22, 23] {
-        let frame = message("bob", "hi").replace("2026-11-22", &format!("2026-11-{day}"));
-        stream.write_all(frame.as_bytes()).expect("a peer that reads");
+fn a_message_of_another_day_carries_its_date() {
+    for (options, time) in [(&[][..], "06:55"), (&["--time-format=%H.%M"], "06.55")] {
+        let (window, mut stream) = connected_with(Size::new(80, 24), options);
+        for day in [22, 23] {
+            let frame = message("bob", "hi").replace("2026-11-22", &format!("2001-01-{day}"));
+            stream.write_all(frame.as_bytes()).expect("a peer that reads");
+        }
+        let expected = format!("[2001-01-22 {time}] bob: hi\n[2001-01-23 {time}] bob: hi\nalice>");
+        window.wait_until("both days", |screen| screen.contents().contains(&expected));
+        leave(window, stream);
     }
-    window.wait_until("both days", |screen| {
-        let text = screen.contents();
-        let expected = "--- Sunday, 22 November 2026 ---\n[06:55] bob: hi\n[06:55] bob: hi\n\
-                        --- Monday, 23 November 2026 ---\n[06:55] bob: hi\nalice> ";
-        text.contains(expected.trim_end())
-    });
+}
+
+#[test]
+fn every_time_can_be_shown_in_every_format() {
+    let (mut window, mut stream) = connected_with(Size::new(80, 24), &["--time-format=%H:%M:%S %z %s"]);
+    for time in ["2026-11-22T06:55:22", "2026-03-29T02:30:00", "2026-11-22T06:55:60", "0000-01-01T00:00:00"] {
+        let frame = format!("[{time}] bob:\n\t\tat {time}{MESSAGE}");
+        stream.write_all(frame.as_bytes()).expect("a peer that reads");
+        window.wait_for(&format!("bob: at {time}\n"));
+    }
+    // A time beyond the years that can be written makes a body without the usual shape.
+    stream.write_all(format!("[+10000-01-01T00:00:00] bob:\n\t\tlate{MESSAGE}").as_bytes()).expect("a peer");
+    window.wait_for(": [+10000-01-01T00:00:00] bob:\n");
+    window.press("still here\r");
+    check_said(&mut stream, "still here");
     leave(window, stream);
 }

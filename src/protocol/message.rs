@@ -4,13 +4,15 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
-use chrono::{DateTime, FixedOffset, NaiveDateTime, SecondsFormat};
+use chrono::{DateTime, Datelike as _, FixedOffset, NaiveDateTime, SecondsFormat};
 
 use super::frame::{self, Code, Framing, escape};
 use crate::limits::FRAME_BYTES_MAX;
+use crate::unicode;
 
-/// When something was said, as its sender wrote it.
+/// When something was said, as its sender wrote it; in the years 0 to 9999, as in RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timestamp {
     /// With its offset from UTC.
@@ -24,7 +26,7 @@ pub enum Timestamp {
 pub struct Message<'a> {
     /// When its sender said it.
     pub at: Timestamp,
-    /// What its sender is called; not empty.
+    /// What its sender is called; something that can be seen.
     pub name: &'a str,
     /// What was said.
     pub text: &'a str,
@@ -39,7 +41,7 @@ pub fn read_message(body: &str) -> Option<Message<'_>> {
     let rest = rest.strip_prefix("] ")?;
     // A name holds no line break, so the first one is behind it.
     let (name, text) = split_before(rest, b'\n')?;
-    let name = name.strip_suffix(':').filter(|name| !name.is_empty())?;
+    let name = name.strip_suffix(':').filter(|name| unicode::is_visible(name))?;
     let text = text.strip_prefix(TEXT_START)?;
     Some(Message { at: read_timestamp(time)?, name, text })
 }
@@ -59,12 +61,16 @@ fn split_before(text: &str, byte: u8) -> Option<(&str, &str)> {
     Some(text.split_at(memchr::memchr(byte, text.as_bytes())?))
 }
 
+/// The years that RFC 3339 can write.
+const YEARS: RangeInclusive<i32> = 0..=9999;
+
 fn read_timestamp(text: &str) -> Option<Timestamp> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(Timestamp::Zoned(time));
     }
     let separator = if text.contains('T') { "%Y-%m-%dT%H:%M:%S%.f" } else { "%Y-%m-%d %H:%M:%S%.f" };
-    NaiveDateTime::parse_from_str(text, separator).ok().map(Timestamp::Local)
+    let time = NaiveDateTime::parse_from_str(text, separator).ok();
+    time.filter(|time| YEARS.contains(&time.year())).map(Timestamp::Local)
 }
 
 fn write_timestamp(at: DateTime<FixedOffset>) -> String {
@@ -213,6 +219,10 @@ mod tests {
         check("2026-11-22T06:55:22.5", naive("2026-11-22T06:55:22.5"));
         check("2026-11-22T06:55:22", naive("2026-11-22T06:55:22"));
         check("2026-11-22 06:55:22.756724", naive("2026-11-22T06:55:22.756724"));
+        check("2026-11-22T06:55:60", naive("2026-11-22T06:55:60"));
+        check("2016-12-31T23:59:60Z", Timestamp::Zoned(zoned("2016-12-31T23:59:60+00:00")));
+        check("0000-01-01T00:00:00", naive("0000-01-01T00:00:00"));
+        check("9999-12-31 23:59:59", naive("9999-12-31T23:59:59"));
     }
 
     #[test]
@@ -223,6 +233,13 @@ mod tests {
             "[now] bob:\n\t\thi",
             "[2026-11-22T06:55:22Z] bob: hi",
             "[2026-11-22T06:55:22Z] :\n\t\thi",
+            "[2026-11-22T06:55:22Z] \u{3164} \u{200b}:\n\t\thi",
+            "[10000-01-01T00:00:00] bob:\n\t\thi",
+            "[+10000-01-01T00:00:00Z] bob:\n\t\thi",
+            "[+262142-12-31T23:59:59] bob:\n\t\thi",
+            "[-0001-12-31T23:59:59] bob:\n\t\thi",
+            "[-262143-01-01 00:00:00] bob:\n\t\thi",
+            "[2026-11-22T06:55:61] bob:\n\t\thi",
         ] {
             assert_eq!(read_message(body), None, "{body:?}");
         }

@@ -2,12 +2,11 @@
 //!
 //! Everything that came from a peer, or quotes one, goes through [`push_sanitized`].
 
-use std::mem;
+use chrono::{DateTime, FixedOffset, Local, NaiveDate, Timelike as _, Utc};
 
-use chrono::{DateTime, FixedOffset, Local, NaiveDate};
-
+use super::clock::{self, TimeFormat};
 use super::mention;
-use super::palette::{Palette, Style};
+use super::palette::{Palette, Style, Styling};
 use super::sanitize::push_sanitized;
 use super::wrap::{INDENT, expand_tabs};
 use crate::limits::FORGET;
@@ -17,12 +16,13 @@ use crate::protocol::{Notice, Who};
 /// How notices are put into words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// With colours.
-    pub has_colors: bool,
-    /// How times are written, in chrono's terms of strftime.
-    pub time_format: String,
-    /// A line tells when the day changes.
-    pub tells_days: bool,
+    /// Which codes set things apart.
+    pub styling: Styling,
+    /// How times are written.
+    pub time_format: TimeFormat,
+    /// Somebody reads along: who comes and goes is shown with its time, and, if times are written without
+    /// a date, a line tells when the day changes.
+    pub is_live: bool,
     /// The user's name is looked for in what others say.
     pub finds_mentions: bool,
     /// Tabs in messages are blanks, up to the next stop.
@@ -30,29 +30,18 @@ pub struct Format {
 }
 
 impl Default for Format {
-    /// Without colours, and with the date in every time.
+    /// For lines that stand for themselves: without styles, and with the date in every time.
     fn default() -> Self {
+        let time_format = TimeFormat::date_and_time();
         Self {
-            has_colors: false,
-            time_format: DATE_AND_TIME.to_owned(),
-            tells_days: false,
+            styling: Styling::Plain,
+            time_format,
+            is_live: false,
             finds_mentions: false,
             expands_tabs: false,
         }
     }
 }
-
-impl Format {
-    /// How times are written, unless the user says otherwise: where somebody reads along, the day is
-    /// known.
-    #[must_use]
-    pub fn time_format(is_interactive: bool) -> &'static str {
-        if is_interactive { "%H:%M" } else { DATE_AND_TIME }
-    }
-}
-
-/// How times are written where every line has to stand for itself.
-const DATE_AND_TIME: &str = "%Y-%m-%d %H:%M:%S";
 
 /// Puts notices into words, and times into local time.
 #[derive(Debug)]
@@ -62,44 +51,82 @@ pub struct Formatter {
     own_name: String,
     finds_mentions: bool,
     expands_tabs: bool,
-    time_format: String,
-    /// The format may tell parts of a second.
-    tells_parts: bool,
+    has_event_times: bool,
+    time_format: TimeFormat,
     /// The day of which the last line was, where its change is told.
     day: Option<NaiveDate>,
-    /// The second that was put into words last, as a Unix time, since many messages share one; its day,
-    /// and the words.
-    second: i64,
+    /// The time that was put into words last, since many messages share one.
+    shown: ShownTime,
+    /// The second in which the day was looked up last, as a Unix time, and that day.
+    today: (i64, NaiveDate),
+}
+
+/// A time in words.
+#[derive(Debug)]
+struct ShownTime {
+    /// What of a time makes its words.
+    second: Second,
     date: NaiveDate,
-    time: Vec<u8>,
+    text: Vec<u8>,
+}
+
+/// A time without the parts of its second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Second {
+    has_offset: bool,
+    unix: i64,
+    is_leap: bool,
+}
+
+impl Second {
+    fn of(at: Timestamp) -> Self {
+        let (has_offset, unix, nanosecond) = match at {
+            Timestamp::Zoned(at) => (true, at.timestamp(), at.nanosecond()),
+            Timestamp::Local(at) => (false, at.and_utc().timestamp(), at.nanosecond()),
+        };
+        Self { has_offset, unix, is_leap: nanosecond >= 1_000_000_000 }
+    }
+}
+
+/// How old what is said is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// It happens now: the day is the reader's.
+    Live,
+    /// It was said before the reader came: the day is the sender's.
+    Past,
 }
 
 /// What a message begins with that tells what its sender does (as in XEP-0245).
 const ACTION: &str = "/me ";
+
+/// How a day is told, in chrono's terms of strftime: the line that tells of it, and what stands before the
+/// time of a message that is not of today.
+const DAY_LINE: &str = "--- %A, %-d %B %Y ---";
+const DAY_PREFIX: &str = "%Y-%m-%d ";
 
 impl Formatter {
     /// Learns the local time zone with the first time that it puts into words: reading the zone takes
     /// a descriptor, and later there may be none.
     #[must_use]
     pub fn new(look: Format, own_name: String, now: DateTime<Local>) -> Self {
-        let Format { has_colors, time_format, tells_days, finds_mentions, expands_tabs } = look;
-        let day = tells_days.then(|| now.date_naive());
-        let (paint, tells_parts) = (Palette::new(has_colors), time_format.contains('f'));
-        let (second, date, time) = (i64::MIN, now.date_naive(), Vec::new());
-        let mut words = Self {
+        let Format { styling, time_format, is_live, finds_mentions, expands_tabs } = look;
+        let (today, now) = ((now.timestamp(), now.date_naive()), Timestamp::Zoned(now.fixed_offset()));
+        let mut shown = ShownTime { second: Second::of(now), date: today.1, text: Vec::new() };
+        time_format.push(clock::local(now), &mut shown.text);
+        let (paint, has_event_times) = (Palette::new(styling), is_live);
+        let day = (is_live && !time_format.has_date()).then_some(today.1);
+        Self {
             paint,
             own_name,
             finds_mentions,
             expands_tabs,
+            has_event_times,
             time_format,
-            tells_parts,
             day,
-            second,
-            date,
-            time,
-        };
-        words.set_time(now.fixed_offset());
-        words
+            shown,
+            today,
+        }
     }
 
     /// What the user is called.
@@ -116,40 +143,58 @@ impl Formatter {
     /// Appends `notice` to `out`: one line, or more for a message of several. Returns whether it
     /// concerns the user in person: it was said to nobody else, or mentions the user's name.
     pub fn push(&mut self, notice: &Notice, out: &mut Vec<u8>) -> bool {
+        self.push_at(Utc::now(), notice, out)
+    }
+
+    fn push_at(&mut self, now: DateTime<Utc>, notice: &Notice, out: &mut Vec<u8>) -> bool {
         if let Notice::Message { at, from, text, is_past, is_private } = notice {
-            let mark = if *is_private { " private" } else { "" };
+            let mark = is_private.then_some(" private");
             let style = self.paint.name(from);
-            self.push_start(*at, mark, out);
+            let age = if *is_past { Age::Past } else { Age::Live };
+            self.push_start(now, *at, age, mark, out);
             let text = self.push_speaker(&from.name, style, text, out);
-            let is_mentioned = self.push_text(text, self.finds_mentions, out);
+            let is_mentioned = self.push_text(text, *is_private, self.finds_mentions, out);
             return (*is_private || is_mentioned) && !is_past;
         }
-        self.paint.begin(Style::Dim, out);
-        push_sanitized(&sentence(notice), out);
-        self.paint.end(out);
-        out.push(b'\n');
+        if is_event(notice) {
+            self.push_event_at(now, &sentence(notice), out);
+        } else {
+            self.push_report(&sentence(notice), out);
+        }
         false
+    }
+
+    /// Appends a sentence that tells what has just happened to somebody, as one line: with the time, where
+    /// somebody reads along.
+    pub fn push_event(&mut self, sentence: &str, out: &mut Vec<u8>) {
+        self.push_event_at(Utc::now(), sentence, out);
+    }
+
+    fn push_event_at(&mut self, now: DateTime<Utc>, sentence: &str, out: &mut Vec<u8>) {
+        if self.has_event_times {
+            self.push_start(now, None, Age::Live, None, out);
+        }
+        self.push_report(sentence, out);
     }
 
     /// Appends what the user said, to everybody or `to` one alone.
     pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str, out: &mut Vec<u8>) {
-        let mark = to.map_or(String::new(), |to| format!(" private to {to}"));
-        let name = self.own_name.clone();
-        self.push_start(Some(Timestamp::Zoned(at)), &mark, out);
-        let text = self.push_speaker(&name, Style::Own, text, out);
-        self.push_text(text, false, out);
+        let mark = to.map(|to| format!(" private to {to}"));
+        self.push_start(at.to_utc(), Some(Timestamp::Zoned(at)), Age::Live, mark.as_deref(), out);
+        let text = self.push_speaker(&self.own_name, Style::Own, text, out);
+        self.push_text(text, to.is_some(), false, out);
     }
 
     /// Appends `notice` as one line that stands for itself, if it belongs to the conversation.
     pub fn push_record(&mut self, notice: &Notice, out: &mut Vec<u8>) {
         match notice {
             Notice::Message { at, from, text, is_private, .. } => {
-                let mark = if *is_private { " private" } else { "" };
-                self.push_start(*at, mark, out);
+                let mark = is_private.then_some(" private");
+                self.push_start(Utc::now(), *at, Age::Past, mark, out);
                 self.push_one_line(&from.name, text, out);
             }
             _ if channel(notice) == Channel::Stdout => {
-                self.push_start(None, "", out);
+                self.push_start(Utc::now(), None, Age::Live, None, out);
                 push_sanitized(&sentence(notice), out);
                 out.push(b'\n');
             }
@@ -165,10 +210,9 @@ impl Formatter {
         text: &str,
         out: &mut Vec<u8>,
     ) {
-        let mark = to.map_or(String::new(), |to| format!(" private to {to}"));
-        let name = self.own_name.clone();
-        self.push_start(Some(Timestamp::Zoned(at)), &mark, out);
-        self.push_one_line(&name, text, out);
+        let mark = to.map(|to| format!(" private to {to}"));
+        self.push_start(at.to_utc(), Some(Timestamp::Zoned(at)), Age::Live, mark.as_deref(), out);
+        self.push_one_line(&self.own_name, text, out);
     }
 
     /// Who speaks and what it says, with line breaks made visible as all else.
@@ -182,28 +226,54 @@ impl Formatter {
     pub fn push_report(&self, sentence: &str, out: &mut Vec<u8>) {
         self.paint.begin(Style::Dim, out);
         push_sanitized(sentence, out);
-        self.paint.end(out);
+        self.paint.end(Style::Dim, out);
         out.push(b'\n');
     }
 
-    /// The time, and how a message was said.
-    fn push_start(&mut self, at: Option<Timestamp>, mark: &str, out: &mut Vec<u8>) {
-        self.set_time_of(at);
-        let date = self.date;
-        if let Some(day) = &mut self.day
-            && mem::replace(day, date) != date
-        {
-            self.push_report(&date.format("--- %A, %-d %B %Y ---").to_string(), out);
+    /// The time by the sender's clock, or now, and how a message was said. Where the day is told, it is
+    /// told first if it is another one.
+    fn push_start(
+        &mut self,
+        now: DateTime<Utc>,
+        at: Option<Timestamp>,
+        age: Age,
+        mark: Option<&str>,
+        out: &mut Vec<u8>,
+    ) {
+        self.set_time(at.unwrap_or(Timestamp::Zoned(now.fixed_offset())));
+        let mut is_of_another_day = false;
+        if let Some(day) = self.day {
+            let date = match age {
+                Age::Live => self.day_of(now),
+                Age::Past => self.shown.date,
+            };
+            is_of_another_day = self.shown.date != date;
+            if day != date {
+                self.day = Some(date);
+                self.push_report(&date.format(DAY_LINE).to_string(), out);
+            }
         }
-        self.paint.begin(Style::Dim, out);
+        let style = if mark.is_some() { Style::PrivateMark } else { Style::Dim };
+        self.paint.begin(style, out);
         out.push(b'[');
-        out.extend_from_slice(&self.time);
-        if !mark.is_empty() {
+        if is_of_another_day {
+            out.extend_from_slice(self.shown.date.format(DAY_PREFIX).to_string().as_bytes());
+        }
+        out.extend_from_slice(&self.shown.text);
+        if let Some(mark) = mark {
             push_sanitized(mark, out);
         }
         out.push(b']');
-        self.paint.end(out);
+        self.paint.end(style, out);
         out.push(b' ');
+    }
+
+    /// The reader's day at a time.
+    fn day_of(&mut self, now: DateTime<Utc>) -> NaiveDate {
+        if self.today.0 != now.timestamp() {
+            self.today = (now.timestamp(), now.with_timezone(&Local).date_naive());
+        }
+        self.today.1
     }
 
     /// Who speaks. Returns what is said, without what only says how it is meant.
@@ -214,13 +284,13 @@ impl Formatter {
         }
         self.paint.begin(style, out);
         push_sanitized(name, out);
-        self.paint.end(out);
+        self.paint.end(style, out);
         out.extend_from_slice(if action.is_some() { b" " } else { b": " });
         action.unwrap_or(text)
     }
 
     /// Appends what was said. Returns whether the user's name is in it.
-    fn push_text(&self, text: &str, marks_mentions: bool, out: &mut Vec<u8>) -> bool {
+    fn push_text(&self, text: &str, is_private: bool, marks_mentions: bool, out: &mut Vec<u8>) -> bool {
         let mut is_mentioned = false;
         let mut rest = Some(text.trim_end_matches(['\r', '\n']));
         while let Some(text) = rest {
@@ -236,15 +306,17 @@ impl Formatter {
             };
             let line = if self.expands_tabs { expand_tabs(line) } else { line.into() };
             let (line, mut shown) = (&*line, 0);
-            while marks_mentions && let Some((start, end)) = mention::find(line, &self.own_name, shown) {
-                is_mentioned = true;
-                push_sanitized(&line[shown..start], out);
-                self.paint.begin(Style::Mention, out);
-                push_sanitized(&line[start..end], out);
-                self.paint.end(out);
-                shown = end;
+            if marks_mentions {
+                for found in mention::find_all(line, &self.own_name) {
+                    is_mentioned = true;
+                    self.push_words(&line[shown..found.start], is_private, out);
+                    self.paint.begin(Style::Mention, out);
+                    push_sanitized(&line[found.clone()], out);
+                    self.paint.end(Style::Mention, out);
+                    shown = found.end;
+                }
             }
-            push_sanitized(&line[shown..], out);
+            self.push_words(&line[shown..], is_private, out);
             out.push(b'\n');
             if rest.is_some() {
                 out.extend_from_slice(INDENT.as_bytes());
@@ -253,33 +325,50 @@ impl Formatter {
         is_mentioned
     }
 
-    /// Takes over the time to show: what the sender wrote, in local time, or now.
-    fn set_time_of(&mut self, at: Option<Timestamp>) {
-        match at {
-            Some(Timestamp::Zoned(at)) => self.set_time(at),
-            Some(Timestamp::Local(at)) => {
-                self.second = i64::MIN;
-                let time = at.format(&self.time_format).to_string();
-                self.set_words(at.date(), &time);
-            }
-            None => self.set_time(Local::now().fixed_offset()),
+    fn push_words(&self, words: &str, is_private: bool, out: &mut Vec<u8>) {
+        if !is_private || words.is_empty() {
+            return push_sanitized(words, out);
         }
+        self.paint.begin(Style::PrivateText, out);
+        push_sanitized(words, out);
+        self.paint.end(Style::PrivateText, out);
     }
 
-    fn set_time(&mut self, at: DateTime<FixedOffset>) {
-        if self.second == at.timestamp() && !self.tells_parts {
+    /// Puts a time into words, if it is not the same as before.
+    fn set_time(&mut self, at: Timestamp) {
+        let second = Second::of(at);
+        if self.shown.second == second && !self.time_format.has_fraction() {
             return;
         }
-        let local = at.with_timezone(&Local);
-        self.second = at.timestamp();
-        let time = local.format(&self.time_format).to_string();
-        self.set_words(local.date_naive(), &time);
+        let local = clock::local(at);
+        self.shown.second = second;
+        self.shown.date = local.date_naive();
+        self.shown.text.clear();
+        self.time_format.push(local, &mut self.shown.text);
     }
+}
 
-    fn set_words(&mut self, date: NaiveDate, time: &str) {
-        self.date = date;
-        self.time.clear();
-        push_sanitized(time, &mut self.time);
+/// Whether `notice` tells what has just happened to somebody, rather than of what is around it.
+fn is_event(notice: &Notice) -> bool {
+    match notice {
+        Notice::Joined { .. }
+        | Notice::Back { .. }
+        | Notice::Renamed { .. }
+        | Notice::Left { .. }
+        | Notice::Lost { .. } => true,
+        Notice::Message { .. }
+        | Notice::Missed { .. }
+        | Notice::Present
+        | Notice::Accepted { .. }
+        | Notice::Connected { .. }
+        | Notice::Unreachable { .. }
+        | Notice::Oneself { .. }
+        | Notice::Undelivered { .. }
+        | Notice::Silent { .. }
+        | Notice::Forgotten { .. }
+        | Notice::Impostor { .. }
+        | Notice::Unheard { .. }
+        | Notice::CannotAccept(_) => false,
     }
 }
 
@@ -399,15 +488,143 @@ mod tests {
     #[test]
     fn the_time_follows_the_message() {
         let mut words = Formatter::new(Format::default(), "al".to_owned(), Local::now());
-        for second in [22, 22, 23, 22] {
+        for second in [22, 22, 23, 22, 59, 60] {
             let zoned =
                 DateTime::parse_from_rfc3339(&format!("2026-11-22T06:55:{second}.5+05:30")).expect("a time");
             let expected = zoned.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string();
-            words.set_time_of(Some(Timestamp::Zoned(zoned)));
-            assert_eq!(words.time, expected.as_bytes());
+            words.set_time(Timestamp::Zoned(zoned));
+            assert_eq!(words.shown.text, expected.as_bytes());
             let naive = zoned.naive_local();
-            words.set_time_of(Some(Timestamp::Local(naive)));
-            assert_eq!(words.time, format!("2026-11-22 06:55:{second}").as_bytes());
+            words.set_time(Timestamp::Local(naive));
+            assert_eq!(words.shown.text, format!("2026-11-22 06:55:{second}").as_bytes());
+        }
+    }
+
+    /// How a reader who sits at a terminal sees notices, each with when it comes.
+    #[track_caller]
+    fn check_live(format: Format, notices: &[(&str, Notice)], expected: &str) {
+        let at = |text: &str| {
+            let naive: chrono::NaiveDateTime = text.parse().expect("a time");
+            naive.and_local_timezone(Local).earliest().expect("a time that exists")
+        };
+        let mut words = Formatter::new(format, "al".to_owned(), at("2026-11-27T12:00:00"));
+        let mut shown = Vec::new();
+        for (now, notice) in notices {
+            words.push_at(at(now).to_utc(), notice, &mut shown);
+        }
+        assert_eq!(String::from_utf8(shown).expect("characters"), expected);
+    }
+
+    fn live(time_format: &str) -> Format {
+        let time_format = TimeFormat::new(time_format).expect("a format");
+        Format { time_format, is_live: true, finds_mentions: true, ..Format::default() }
+    }
+
+    fn at(time: &str, past: bool) -> Notice {
+        let (at, from) = (Some(Timestamp::Local(time.parse().expect("a time"))), who("bob"));
+        Notice::Message { at, from, text: "hi".to_owned(), is_past: past, is_private: false }
+    }
+
+    #[test]
+    fn the_day_is_told_by_our_clock_and_of_the_past_by_the_senders() {
+        let notices = [
+            ("2026-11-27T12:00:00", at("2026-11-25T10:00:00", true)),
+            ("2026-11-27T12:00:00", at("2026-11-26T11:00:00", true)),
+            ("2026-11-27T12:00:00", at("2026-11-26T11:30:00", true)),
+            ("2026-11-27T12:00:00", Notice::Present),
+            ("2026-11-27T12:01:00", at("2026-11-27T12:01:00", false)),
+            ("2026-11-27T12:02:00", at("2031-01-02T03:04:05", false)),
+            ("2026-11-27T12:03:00", Notice::Joined { who: who("carol") }),
+            ("2026-11-28T00:00:01", at("2026-11-27T23:59:59", false)),
+            ("2026-11-28T00:00:02", Notice::Left { who: who("carol") }),
+        ];
+        let expected = "\
+            --- Wednesday, 25 November 2026 ---\n[10:00] bob: hi\n\
+            --- Thursday, 26 November 2026 ---\n[11:00] bob: hi\n[11:30] bob: hi\n\
+            --- the above was said before you came ---\n\
+            --- Friday, 27 November 2026 ---\n[12:01] bob: hi\n[2031-01-02 03:04] bob: hi\n\
+            [12:03] carol has joined\n\
+            --- Saturday, 28 November 2026 ---\n[2026-11-27 23:59] bob: hi\n\
+            [00:00] carol has left the chat...\n";
+        check_live(live("%H:%M"), &notices, expected);
+        check_live(live("%I.%M %p"), &notices[4..6], "[12.01 PM] bob: hi\n[2031-01-02 03.04 AM] bob: hi\n");
+        // With the date in every time, no line is needed.
+        check_live(live("%d.%m. %R"), &notices[..2], "[25.11. 10:00] bob: hi\n[26.11. 11:00] bob: hi\n");
+        check_live(
+            live("%F"),
+            &notices[7..],
+            "[2026-11-27] bob: hi\n[2026-11-28] carol has left the chat...\n",
+        );
+    }
+
+    #[test]
+    fn who_comes_and_goes_has_a_time_where_somebody_reads_along() {
+        let (bob, now) = (|| who("bob"), "2026-11-27T12:34:00");
+        let notices = [
+            (now, Notice::Joined { who: bob() }),
+            (now, Notice::Renamed { who: bob(), before: "rob".into() }),
+            (now, Notice::Lost { who: bob(), why: LostReason::Overrun }),
+            (now, Notice::Back { who: bob() }),
+            (now, Notice::Left { who: bob() }),
+            (now, Notice::Missed { who: bob(), count: 2 }),
+            (now, Notice::Unheard { is_kept: false }),
+        ];
+        let expected = "[12:34] bob has joined\n[12:34] rob is now bob\n\
+                        [12:34] bob is lost: fell more than 1024 KiB behind\n[12:34] bob is back\n\
+                        [12:34] bob has left the chat...\n2 messages of bob are missing here\n\
+                        no peer is connected: only who joins later may still read this\n";
+        check_live(live("%H:%M"), &notices, expected);
+        check_live(Format::default(), &notices[..2], "bob has joined\nrob is now bob\n");
+    }
+
+    #[test]
+    fn private_messages_stand_out_more_than_mentions_on_both_sides() {
+        let said = |text: &str, is_private| {
+            let at = Some(Timestamp::Local("2026-11-27T12:34:56".parse().expect("a time")));
+            Notice::Message { at, from: who("bob"), text: text.to_owned(), is_past: false, is_private }
+        };
+        #[track_caller]
+        fn check(styling: Styling, notice: &Notice, expected: &str) {
+            let mut words =
+                Formatter::new(Format { styling, ..live("%H:%M") }, "al".to_owned(), Local::now());
+            words.day = None;
+            let mut shown = Vec::new();
+            words.push(notice, &mut shown);
+            let shown = String::from_utf8(shown).expect("characters");
+            assert_eq!(shown.replace("\x1b[", "<"), expected);
+        }
+        let name = format!(
+            "<38;5;{}mbob<0m",
+            if let Style::Name(color) = Palette::new(Styling::Colors).name(&who("bob")) { color } else { 0 }
+        );
+        let (mention, private) = (said("oh Al!", false), said("one\ntwo, al!", true));
+        check(Styling::Plain, &mention, "[12:34] bob: oh Al!\n");
+        check(Styling::Plain, &private, "[12:34 private] bob: one\n    two, al!\n");
+        check(Styling::Weights, &mention, "[12:34] bob: oh <1;7mAl<0m!\n");
+        check(
+            Styling::Weights,
+            &private,
+            "<1;7m[12:34 private]<0m bob: <1mone<0m\n    <1mtwo, <0m<1;7mal<0m<1m!<0m\n",
+        );
+        check(Styling::Colors, &mention, &format!("<2m[12:34]<0m {name}: oh <1;7mAl<0m!\n"));
+        check(
+            Styling::Colors,
+            &private,
+            &format!("<1;7;35m[12:34 private]<0m {name}: <1mone<0m\n    <1mtwo, <0m<1;7mal<0m<1m!<0m\n"),
+        );
+        for (styling, expected) in [
+            (Styling::Plain, "[12:34 private to bob] al: psst\n"),
+            (Styling::Weights, "<1;7m[12:34 private to bob]<0m al: <1mpsst<0m\n"),
+            (Styling::Colors, "<1;7;35m[12:34 private to bob]<0m <1mal<0m: <1mpsst<0m\n"),
+        ] {
+            let mut words =
+                Formatter::new(Format { styling, ..live("%H:%M") }, "al".to_owned(), Local::now());
+            let at: chrono::NaiveDateTime = "2026-11-27T12:34:56".parse().expect("a time");
+            let at = at.and_local_timezone(Local).earliest().expect("a time that exists");
+            words.day = None;
+            let mut shown = Vec::new();
+            words.push_own(at.fixed_offset(), Some(&who("bob")), "psst", &mut shown);
+            assert_eq!(String::from_utf8(shown).expect("characters").replace("\x1b[", "<"), expected);
         }
     }
 

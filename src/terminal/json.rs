@@ -13,14 +13,15 @@
 //!
 //! Who is `name`, as it is shown here; `id`, if it introduced itself; and `address`, if one is known.
 //! Fields that have no value are left out. `time` is when it was said, by the sender's clock, or when it
-//! happened, by ours. Texts are as they were sent: nothing is made safe to show.
+//! happened, by ours, always as RFC 3339 has it. Texts are as they were sent: nothing is made safe to show.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use chrono::{DateTime, FixedOffset, Local, SecondsFormat, TimeZone as _};
+use chrono::Local;
 use serde::Serialize;
 
+use super::clock::{self, rfc3339};
 use super::format::sentence;
 use crate::protocol::message::Timestamp;
 use crate::protocol::{MemberId, Notice, Who};
@@ -127,21 +128,14 @@ fn now() -> String {
 fn written(at: Option<Timestamp>) -> String {
     match at {
         Some(Timestamp::Zoned(at)) => rfc3339(at),
-        Some(Timestamp::Local(at)) => match Local.from_local_datetime(&at).earliest() {
-            Some(at) => rfc3339(at.fixed_offset()),
-            // The hour that is left out in spring.
-            None => rfc3339(at.and_utc().fixed_offset()),
-        },
+        Some(at @ Timestamp::Local(_)) => rfc3339(clock::local(at)),
         None => now(),
     }
 }
 
-fn rfc3339(at: DateTime<FixedOffset>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Micros, false)
-}
-
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use serde_json::{Value, json};
 
     use super::*;
@@ -211,7 +205,10 @@ mod tests {
         let at = Some(Timestamp::Zoned(zoned));
         check(&Notice::Message { at, from: from.clone(), text, is_past: false, is_private: true }, expected);
         let expected = json!({ "event": "message", "name": "x", "text": "", "private": false, "past": true });
-        let (at, text) = (None, String::new());
-        check(&Notice::Message { at, from, text, is_past: true, is_private: false }, expected);
+        let at = "2026-03-29T02:30:60".parse().expect("a time");
+        for at in [None, Some(Timestamp::Local(at))] {
+            let (from, text) = (from.clone(), String::new());
+            check(&Notice::Message { at, from, text, is_past: true, is_private: false }, expected.clone());
+        }
     }
 }

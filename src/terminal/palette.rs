@@ -17,6 +17,10 @@ pub enum Style {
     Name(u8),
     /// The user's name, said by somebody else.
     Mention,
+    /// The mark of a message that one person alone has.
+    PrivateMark,
+    /// The text of a message that one person alone has.
+    PrivateText,
 }
 
 /// Turns the style of the user's own name on (ECMA-48, SGR).
@@ -25,24 +29,37 @@ pub const OWN: &str = "\x1b[1m";
 /// Turns every style off (ECMA-48, SGR).
 pub const OFF: &str = "\x1b[0m";
 
+/// Which codes are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Styling {
+    /// None: the output may be read by a program.
+    #[default]
+    Plain,
+    /// Bold and reverse, for what must not be overlooked: the user wants no colours.
+    Weights,
+    /// All.
+    Colors,
+}
+
 /// Turns styles into codes, or into nothing.
 #[derive(Debug, Default)]
 pub struct Palette {
-    is_on: bool,
+    styling: Styling,
     /// The colours of those who introduced themselves.
     colors: BTreeMap<MemberId, u8>,
 }
 
 impl Palette {
-    /// With codes, or without any.
+    /// With the codes of `styling`.
     #[must_use]
-    pub fn new(is_on: bool) -> Self {
-        Self { is_on, colors: BTreeMap::new() }
+    pub fn new(styling: Styling) -> Self {
+        Self { styling, colors: BTreeMap::new() }
     }
 
     /// Turns a style on.
     pub fn begin(&self, style: Style, out: &mut Vec<u8>) {
-        if !self.is_on {
+        let has_colors = self.styling == Styling::Colors;
+        if !has_colors && !self.is_weight(style) {
             return;
         }
         match style {
@@ -50,20 +67,33 @@ impl Palette {
             Style::Own => out.extend_from_slice(OWN.as_bytes()),
             Style::Name(color) => out.extend_from_slice(format!("\x1b[38;5;{color}m").as_bytes()),
             Style::Mention => out.extend_from_slice(b"\x1b[1;7m"),
+            // As a mention is, and in magenta, which is nobody's.
+            Style::PrivateMark if has_colors => out.extend_from_slice(b"\x1b[1;7;35m"),
+            Style::PrivateMark => out.extend_from_slice(b"\x1b[1;7m"),
+            Style::PrivateText => out.extend_from_slice(b"\x1b[1m"),
         }
     }
 
     /// Turns it off.
-    pub fn end(&self, out: &mut Vec<u8>) {
-        if self.is_on {
+    pub fn end(&self, style: Style, out: &mut Vec<u8>) {
+        if self.styling == Styling::Colors || self.is_weight(style) {
             out.extend_from_slice(OFF.as_bytes());
         }
+    }
+
+    /// Whether a style is shown without colours, too.
+    fn is_weight(&self, style: Style) -> bool {
+        let must_be_seen = match style {
+            Style::Mention | Style::PrivateMark | Style::PrivateText => true,
+            Style::Dim | Style::Own | Style::Name(_) => false,
+        };
+        self.styling == Styling::Weights && must_be_seen
     }
 
     /// The style of somebody's name. A member keeps its colour when its name changes; and whoever
     /// comes under a name that was here before, in another run, too, has the colour that it had.
     pub fn name(&mut self, who: &Who) -> Style {
-        if !self.is_on {
+        if self.styling != Styling::Colors {
             return Style::Name(COLORS[0]);
         }
         let own = who.name.split_once('#').map_or(&*who.name, |(name, _)| name);
@@ -75,9 +105,10 @@ impl Palette {
     }
 }
 
-/// Colours that differ from both a white and a black ground by 3.3 to 1 or more; WCAG 2.2 asks for 3
-/// to 1 in large letters.
-const COLORS: [u8; 12] = [160, 166, 130, 100, 64, 28, 30, 32, 62, 98, 164, 162];
+/// Colours that differ from both a white and a black ground by 3.3 to 1 or more (WCAG 2.2 asks for 3 to 1
+/// in large letters), and each from each by 19.5 or more of CIEDE2000: of all tens with that contrast, the
+/// one whose nearest two are furthest apart. In the order of hues.
+const COLORS: [u8; 10] = [160, 130, 100, 28, 30, 26, 93, 96, 200, 161];
 
 /// The same for a name in every run: it is the FNV-1a hash that chooses.
 fn color(name: &str) -> u8 {
@@ -91,14 +122,68 @@ mod tests {
     use super::*;
     use crate::protocol::peer_frame::Word;
 
-    /// The relative luminance of a colour, as WCAG 2.2 defines it, of xterm's cube of 6 × 6 × 6.
+    /// Red, green and blue of a colour of xterm's cube of 6 × 6 × 6, as linear light (IEC 61966-2-1).
+    fn linear(color: u8) -> [f64; 3] {
+        let place = usize::from(color - 16);
+        [place / 36, place / 6 % 6, place % 6].map(|step| {
+            let level = [0.0, 95.0, 135.0, 175.0, 215.0, 255.0][step] / 255.0;
+            if level <= 0.040_45 { level / 12.92 } else { f64::powf((level + 0.055) / 1.055, 2.4) }
+        })
+    }
+
+    /// The relative luminance, as WCAG 2.2 defines it.
     fn luminance(color: u8) -> f64 {
-        let linear = |level: u8| {
-            let level = f64::from([0_u8, 95, 135, 175, 215, 255][usize::from(level)]) / 255.0;
-            if level <= 0.040_45 { level / 12.92 } else { ((level + 0.055) / 1.055).powf(2.4) }
+        let [red, green, blue] = linear(color);
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    /// CIELAB under D65.
+    fn lab(color: u8) -> [f64; 3] {
+        let [red, green, blue] = linear(color);
+        let part = |part: f64| {
+            if part > 216.0 / 24_389.0 { part.cbrt() } else { (24_389.0 / 27.0 * part + 16.0) / 116.0 }
         };
-        let place = color - 16;
-        0.2126 * linear(place / 36) + 0.7152 * linear(place / 6 % 6) + 0.0722 * linear(place % 6)
+        let x = part((0.412_456_4 * red + 0.357_576_1 * green + 0.180_437_5 * blue) / 0.950_47);
+        let y = part(0.212_672_9 * red + 0.715_152_2 * green + 0.072_175 * blue);
+        let z = part((0.019_333_9 * red + 0.119_192 * green + 0.950_304_1 * blue) / 1.088_83);
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
+    /// The difference of two colours: CIEDE2000, as in Sharma, Wu and Dalal, "The CIEDE2000
+    /// color-difference formula", 2005, with all weights 1.
+    fn difference(one: [f64; 3], other: [f64; 3]) -> f64 {
+        let seventh = |chroma: f64| (chroma.powi(7) / (chroma.powi(7) + 25_f64.powi(7))).sqrt();
+        let mean = |one: f64, other: f64| (one + other) / 2.0;
+        let chroma = |[_, a, b]: [f64; 3]| a.hypot(b);
+        let stretch = 1.5 - 0.5 * seventh(mean(chroma(one), chroma(other)));
+        let ([l1, a1, b1], [l2, a2, b2]) = (one, other);
+        let (a1, a2) = (a1 * stretch, a2 * stretch);
+        let (c1, c2) = (a1.hypot(b1), a2.hypot(b2));
+        let (h1, h2) =
+            (b1.atan2(a1).to_degrees().rem_euclid(360.0), b2.atan2(a2).to_degrees().rem_euclid(360.0));
+        let turn = (h2 - h1 + 180.0).rem_euclid(360.0) - 180.0;
+        let (dl, dc, dh) = (l2 - l1, c2 - c1, 2.0 * (c1 * c2).sqrt() * (turn / 2.0).to_radians().sin());
+        let (l, c, h) = (mean(l1, l2), mean(c1, c2), h1 + turn / 2.0);
+        let cos = |degrees: f64| degrees.to_radians().cos();
+        let t = 1.0 - 0.17 * cos(h - 30.0) + 0.24 * cos(2.0 * h) + 0.32 * cos(3.0 * h + 6.0)
+            - 0.2 * cos(4.0 * h - 63.0);
+        let h = h.rem_euclid(360.0);
+        let rotation = -2.0 * seventh(c) * (60.0 * (-((h - 275.0) / 25.0).powi(2)).exp()).to_radians().sin();
+        let l_scale = 1.0 + 0.015 * (l - 50.0).powi(2) / (20.0 + (l - 50.0).powi(2)).sqrt();
+        let (dl, dc, dh) = (dl / l_scale, dc / (1.0 + 0.045 * c), dh / (1.0 + 0.015 * c * t));
+        (dl * dl + dc * dc + dh * dh + rotation * dc * dh).sqrt()
+    }
+
+    #[test]
+    fn the_difference_is_that_of_the_paper() {
+        // Pairs 1, 7 and 25 of its table 1.
+        for (one, other, expected) in [
+            ([50.0, 2.6772, -79.7751], [50.0, 0.0, -82.7485], 2.0425),
+            ([50.0, 0.0, 0.0], [50.0, -1.0, 2.0], 2.3669),
+            ([60.2574, -34.0099, 36.2677], [60.4626, -34.1751, 39.4387], 1.2644),
+        ] {
+            assert!((difference(one, other) - expected).abs() < 0.0001, "{}", difference(one, other));
+        }
     }
 
     #[test]
@@ -111,8 +196,18 @@ mod tests {
     }
 
     #[test]
+    fn colors_can_be_told_apart() {
+        for (index, &one) in COLORS.iter().enumerate() {
+            for &other in &COLORS[..index] {
+                let difference = difference(lab(one), lab(other));
+                assert!(difference >= 19.5, "{one} and {other}: {difference}");
+            }
+        }
+    }
+
+    #[test]
     fn a_member_keeps_its_color() {
-        let mut paint = Palette::new(true);
+        let mut paint = Palette::new(Styling::Colors);
         let who = |name: &str, id| Who { name: name.into(), id, address: None };
         let id = Some(Word(1));
         let bob = paint.name(&who("bob", id));

@@ -33,7 +33,9 @@ const KINDS: [Kind; 7] =
 pub enum Line {
     /// One event, as it is shown elsewhere.
     Event(Notice),
-    /// A sentence about several.
+    /// A sentence about several who came or went.
+    Change(String),
+    /// A sentence about those who are here.
     Summary(String),
 }
 
@@ -196,11 +198,11 @@ impl Presence {
         if role != Role::Change {
             names.sort_by_cached_key(|name| name.to_lowercase());
         }
-        Some(Line::Summary(match role {
-            Role::Here => list("here", &names, columns),
-            Role::AlsoHere => list("also here", &names, columns),
-            Role::Change => change(kind, &names),
-        }))
+        Some(match role {
+            Role::Here => Line::Summary(list("here", &names, columns)),
+            Role::AlsoHere => Line::Summary(list("also here", &names, columns)),
+            Role::Change => Line::Change(change(kind, &names)),
+        })
     }
 
     fn flush(&mut self, kind: Kind) {
@@ -381,7 +383,7 @@ mod tests {
         while let Some(line) = presence.poll(40) {
             let line = match line {
                 Line::Event(notice) => shown(&notice),
-                Line::Summary(sentence) => sentence,
+                Line::Change(sentence) | Line::Summary(sentence) => sentence,
             };
             lines.push(format!("{time} {line}"));
         }
@@ -556,7 +558,7 @@ mod tests {
             presence.push(&notice("joined", &number.to_string()), now);
             assert!(presence.windows.iter().all(|window| window.events.len() < MEMBERS_MAX));
         }
-        let Some(Line::Summary(line)) = presence.poll(80) else { panic!("a line") };
+        let Some(Line::Change(line)) = presence.poll(80) else { panic!("a line") };
         assert_eq!(line, format!("1, 2 and {} others have joined", MEMBERS_MAX - 2));
     }
 }
