@@ -165,7 +165,7 @@ fn are_particles_up_to(word: &str, count: usize) -> bool {
     word.is_empty() || count > 0 && PARTICLES.iter().any(|particle| is_rest(particle))
 }
 
-/// Particles and forms of the copula as the Standard Korean Dictionary lists them, and titles.
+/// Particles, forms of the copula and titles that are common behind names.
 const PARTICLES: [&str; 78] = [
     "이",
     "가",
