@@ -376,10 +376,10 @@ fn what_another_program_left_on_is_undone() {
     for number in 0..20 {
         say(&mut stream, "bob", &format!("message {number}"));
     }
-    window.wait_for_rows(&["[06:55] bob: message 19", "alice> |"]);
+    window.wait_for_rows(&["[2026-11-22 06:55] bob: message 19", "alice> |"]);
     window.look(|screen| {
         let rows: Vec<String> = screen.rows(0, 40).collect();
-        assert_eq!(rows[0], "[06:55] bob: message 9", "{rows:?}");
+        assert_eq!(rows[0], "[2026-11-22 06:55] bob: message 9", "{rows:?}");
     });
     leave_unchecked(window, stream);
 }
