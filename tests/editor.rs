@@ -4,6 +4,7 @@ use groupchat::limits::LINE_BYTES_MAX;
 use groupchat::terminal::editor::{Editor, Outcome};
 use groupchat::terminal::keys::{Key, Keys};
 use groupchat::terminal::tab_completion::Completion;
+use groupchat::terminal::unmarked_paste::UnmarkedPaste;
 use proptest::prelude::*;
 use unicode_segmentation::GraphemeCursor;
 
@@ -134,9 +135,16 @@ proptest! {
     }
 
     #[test]
-    fn the_cursor_stays_between_characters_and_everything_can_be_undone(bytes in bytes()) {
-        let mut editor = Editor::default();
-        for key in keys_of([bytes.as_slice()]) {
+    fn the_cursor_stays_between_characters_and_everything_can_be_undone(
+        bytes in bytes(),
+        size in 1..80_usize,
+    ) {
+        let (mut editor, mut paste, mut keys) = (Editor::default(), UnmarkedPaste::default(), Vec::new());
+        for piece in bytes.chunks(size) {
+            paste.receive(&keys_of([piece]), |key| keys.push(key));
+        }
+        paste.expire(|key| keys.push(key));
+        for key in keys {
             let is_tab = key == Key::Tab;
             if editor.press(key) == Outcome::Complete && is_tab {
                 let candidates = vec!["bob ".to_owned(), "\u{301}bert ".to_owned()];

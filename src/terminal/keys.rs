@@ -7,7 +7,7 @@
 //! have ended, reports of the mouse and of the focus. What is no key is passed over whole, and never taken
 //! for text. ESC alone, and the beginning of a sequence that does not go on, end when
 //! [`SEQUENCE_TIMEOUT`](crate::limits::SEQUENCE_TIMEOUT) has passed without another byte; so nothing that
-//! is typed can get stuck.
+//! is typed can get stuck, but behind a paste whose end is never marked.
 
 use std::mem;
 use std::str;
