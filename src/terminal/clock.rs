@@ -21,7 +21,10 @@ pub fn local(at: Timestamp) -> DateTime<FixedOffset> {
 /// that it leaves out in spring has the offset from before.
 fn of_zone<Zone: chrono::TimeZone>(zone: &Zone, at: NaiveDateTime) -> DateTime<FixedOffset> {
     use chrono::Offset as _;
-    if let Some(at) = zone.from_local_datetime(&at).earliest() {
+    // Which of two chrono takes for the earlier one depends on how the zone is described.
+    let times = zone.from_local_datetime(&at);
+    let earliest = [times.clone().earliest(), times.latest()].into_iter().flatten().min();
+    if let Some(at) = earliest {
         return at.fixed_offset();
     }
     // No gap is longer than a day: some zones have gone over to the other side of the date line.
@@ -323,7 +326,8 @@ mod tests {
             match offsets.as_slice() {
                 [] => MappedLocalTime::None,
                 [one] => MappedLocalTime::Single(*one),
-                [one, other, ..] => MappedLocalTime::Ambiguous(*one, *other),
+                // In the wrong order.
+                [one, other, ..] => MappedLocalTime::Ambiguous(*other, *one),
             }
         }
 
