@@ -235,15 +235,15 @@ impl Draft {
 fn prompt_rows(line: &Line<'_>, columns_max: usize) -> Vec<Row> {
     let (mut rows, mut row) = (Vec::new(), Row { text: line.style.0.to_owned(), columns: 0 });
     for (_, cluster) in clusters(line.prompt) {
-        if cluster == "\n" {
+        let is_break = cluster == "\n";
+        if is_break || row.columns + columns_shown(cluster, columns_max) > columns_max {
+            // Each row is written alone.
             row.text.push_str(line.style.1);
             rows.push(mem::replace(&mut row, Row { text: line.style.0.to_owned(), columns: 0 }));
-            continue;
         }
-        if row.columns + columns_shown(cluster, columns_max) > columns_max {
-            rows.push(mem::take(&mut row));
+        if !is_break {
+            row.columns += push_shown(cluster, columns_max, &mut row.text);
         }
-        row.columns += push_shown(cluster, columns_max, &mut row.text);
     }
     row.text.push_str(line.style.1);
     rows.push(row);

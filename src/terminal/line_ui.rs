@@ -304,11 +304,14 @@ impl LineUi {
 
     /// Draws rows, and the line below.
     fn draw_line(&mut self, above: &[u8], out: &mut Vec<u8>) {
-        let prompt = self.prompt();
-        let style = if self.has_colors { (OWN, OFF) } else { ("", "") };
-        let (text, cursor) = (self.editor.text(), self.editor.cursor());
-        self.screen.draw(above, &Line { prompt: &prompt, style, text, cursor }, out);
-        self.is_stale = false;
+        if mem::take(&mut self.is_stale) {
+            let prompt = self.prompt();
+            let style = if self.has_colors { (OWN, OFF) } else { ("", "") };
+            let (text, cursor) = (self.editor.text(), self.editor.cursor());
+            self.screen.draw(above, &Line { prompt: &prompt, style, text, cursor }, out);
+        } else {
+            self.screen.draw_above(above, out);
+        }
         if mem::take(&mut self.rings) {
             out.push(b'\x07');
         }

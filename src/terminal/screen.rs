@@ -55,6 +55,20 @@ impl Screen {
     /// Writes `above`, whole rows that each end in a line feed, above the line, and then the line
     /// itself: only as much of it as has changed.
     pub fn draw(&mut self, above: &[u8], line: &Line<'_>, out: &mut Vec<u8>) {
+        self.write_above(above, out);
+        // One row is left to the conversation, where there are two.
+        let rows_max = self.size.rows.saturating_sub(1);
+        let before = self.draft.update(line, self.size.columns, rows_max);
+        self.write_line(before, out);
+    }
+
+    /// The same for the line that was drawn last.
+    pub fn draw_above(&mut self, above: &[u8], out: &mut Vec<u8>) {
+        self.write_above(above, out);
+        self.write_line(None, out);
+    }
+
+    fn write_above(&mut self, above: &[u8], out: &mut Vec<u8>) {
         if mem::take(&mut self.is_cleared) {
             self.erase(out);
             // From wherever the cursor is, so many rows scroll what is above it away, and nothing else.
@@ -68,9 +82,10 @@ impl Screen {
                 out.extend_from_slice(NEXT_ROW);
             }
         }
-        // One row is left to the conversation, where there are two.
-        let rows_max = self.size.rows.saturating_sub(1);
-        let before = self.draft.update(line, self.size.columns, rows_max);
+    }
+
+    /// Writes the line, in the place of the layout that it had before, if that has changed.
+    fn write_line(&mut self, before: Option<Layout>, out: &mut Vec<u8>) {
         match before {
             _ if !self.is_drawn => draw(self.draft.layout(), out),
             Some(before) => redraw(&before, self.draft.layout(), out),
@@ -235,7 +250,7 @@ fn draw(layout: &Layout, out: &mut Vec<u8>) {
 
 /// Puts the cursor, which is at the end of the last row, where it belongs.
 fn place_cursor_from_end(layout: &Layout, out: &mut Vec<u8>) {
-    let last = layout.rows.len() - 1;
+    let Some(last) = layout.rows.len().checked_sub(1) else { return };
     let is_at_end = layout.cursor.row == last && layout.cursor.bytes == layout.rows[last].text.len();
     if !is_at_end {
         place_cursor(layout, last, out);
@@ -298,6 +313,9 @@ mod tests {
             String::from_utf8_lossy(&out),
             "\x1b[1A\r\x1b[K\r\n\x1b[J\x1b[1Aone\r\ntwo\r\n> 12345678\r\nx"
         );
+        out.clear();
+        screen.draw_above(b"three\n", &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), "\x1b[1A\r\x1b[K\r\n\x1b[J\x1b[1Athree\r\n> 12345678\r\nx");
         out.clear();
         screen.erase(&mut out);
         screen.erase(&mut out);
