@@ -26,6 +26,12 @@ enum Host {
 ///
 /// A sentence that tells how to write it.
 pub fn parse(text: &str) -> Result<PeerAddress, String> {
+    if let Some((host, port)) = text.split_once(char::is_whitespace)
+        && parse_port(port.trim_start()).is_ok()
+    {
+        let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
+        return Err(format!("it has a blank; write {host}:{}", port.trim_start()));
+    }
     if is_ipv6_without_port(text) {
         return Err(format!("it has no port; write [{}]:PORT", text.trim_matches(['[', ']'])));
     }

@@ -7,21 +7,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::error::ErrorKind;
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
-use clap_complete::Shell;
+use clap::error::{ContextKind, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueHint};
 
 use crate::address::{self, PeerAddress};
-use crate::command::{COMMANDS, Entry};
+use crate::command::{self, Command, Source, nearest};
+use crate::completions::Shell;
 use crate::error::Error;
 use crate::event_loop::Config;
 use crate::limits::HISTORY_DEFAULT;
+use crate::manual;
 use crate::name;
 use crate::protocol::Peer;
 use crate::protocol::frame::Framing;
 use crate::resolver;
-use crate::terminal::UiOptions;
 use crate::terminal::clock::TimeFormat;
+use crate::terminal::{self, UiOptions};
 
 /// What the user wants to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,75 +40,100 @@ pub enum Invocation {
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Type a line and press Enter to say it; /help lists commands. Leave with Ctrl+D or Ctrl+C."
+    after_help = "\
+Examples:
+  groupchat 5000            Begin a group
+  groupchat 0 HOST:5000     Join it from another machine
+  groupchat -n bob 0 5000   Join it on the same machine, as bob
+
+Type a line and press Enter to send it; /help lists commands, Ctrl+D leaves."
 )]
 struct Arguments {
-    /// TCP port to listen on; 0 takes a free one
-    #[arg(value_name = "PORT", value_parser = address::parse_port)]
+    #[arg(value_name = "PORT", value_parser = parse_port)]
+    #[arg(help = "Port to listen on; 0 takes any that is free")]
     port: u16,
 
-    /// Peers to connect to: HOST:PORT, [IPV6]:PORT, or a bare PORT on this machine
     #[arg(value_name = "PEER", value_parser = address::parse)]
+    #[arg(help = "Peers to connect to: HOST:PORT, [IPV6]:PORT, or a bare PORT\non this machine")]
     peers: Vec<PeerAddress>,
 
-    /// How the others see you [default: the login name]
-    #[arg(short, long, value_name = "NAME", env = "GROUPCHAT_NAME", hide_env_values = true, value_parser = name::parse)]
+    #[arg(short, long, value_name = "NAME", env = NAME_VARIABLE, hide_env = true)]
+    #[arg(help = "Your name [default: the login name]\n[env: GROUPCHAT_NAME]")]
     name: Option<String>,
 
-    /// Address to listen on [default: all, IPv6 and IPv4]
     #[arg(short, long, value_name = "ADDRESS", value_parser = parse_bind)]
+    #[arg(help = "Address to listen on [default: all, IPv6 and IPv4]")]
     bind: Option<IpAddr>,
 
-    /// Framing for peers that have not spoken yet
-    #[arg(long, value_name = "text|lab", default_value = "text", hide_possible_values = true)]
-    #[arg(value_parser = framing_parser())]
+    #[arg(long, value_name = "text|lab", default_value = "text", value_parser = framing_parser())]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    #[arg(help = "How messages are separated for plain peers that\n\
+                  have sent none yet: by codes in the text, or (lab)\n\
+                  by a length before each [default: text]")]
     framing: Framing,
 
-    /// Last messages to ask each member for on joining
     #[arg(long, value_name = "COUNT", default_value_t = HISTORY_DEFAULT, value_parser = parse_history)]
+    #[arg(hide_default_value = true, allow_hyphen_values = true)]
+    #[arg(help = "How many earlier messages of each member to show\non joining, 0 for none [default: 20]")]
     history: u64,
 
-    /// Take part as the exercise says and no more: do not join peers of peers
     #[arg(long)]
+    #[arg(help = "Be a plain peer, as nc is: only the named peers\n\
+                  are connected to, no private messages, and what\n\
+                  was lost with a connection is not sent again")]
     plain: bool,
 
-    /// Keep running when standard input ends
     #[arg(long)]
+    #[arg(help = "Keep running when standard input ends")]
     stay: bool,
 
-    /// Say this, wait until each peer has it, and leave; can be given again
-    #[arg(long, value_name = "TEXT", value_parser = parse_text, requires = "peers", conflicts_with = "stay")]
-    send: Vec<String>,
+    #[arg(long, value_name = "TEXT", value_parser = parse_text, requires = "peers")]
+    #[arg(conflicts_with = "stay", allow_hyphen_values = true)]
+    #[arg(help = "Send this, wait until everybody has it, and leave;\n\
+                  \"-\" sends standard input. Can be given again")]
+    send: Vec<Outgoing>,
 
-    /// Write one JSON object a line to standard output, for scripts
     #[arg(long)]
+    #[arg(help = "Write one JSON object a line to standard output")]
     json: bool,
 
-    /// Append the conversation to a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help = "Append the conversation to a file")]
     log: Option<PathBuf>,
 
-    /// Colours; auto: on a terminal, unless NO_COLOR is set
-    #[arg(long, value_name = "auto|always|never", default_value = "auto", hide_possible_values = true)]
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     #[arg(value_parser = PossibleValuesParser::new(["auto", "always", "never"]))]
+    #[arg(help = "Colours: auto, always or never [default: auto]")]
     color: String,
 
-    /// How times are shown, as in strftime [default: %H:%M on a terminal]
     #[arg(long, value_name = "FORMAT", value_parser = TimeFormat::new)]
+    #[arg(help = "How times are shown, as in strftime\n[default: %H:%M on a terminal]")]
     time_format: Option<TimeFormat>,
 
-    /// Do not ring the bell when somebody mentions you
     #[arg(long)]
+    #[arg(help = "Do not ring the bell when somebody mentions you")]
     no_bell: bool,
 
-    /// Print completions for a shell
-    #[arg(long, value_name = "bash|zsh|fish", exclusive = true, hide_possible_values = true)]
-    #[arg(value_parser = PossibleValuesParser::new(["bash", "zsh", "fish"]))]
+    #[arg(long, value_name = "SHELL", exclusive = true, hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(Shell::NAMES.map(|(name, _)| name)))]
+    #[arg(help = "Print completions for bash, zsh or fish")]
     completions: Option<String>,
 
-    /// Print the manual page
     #[arg(long, exclusive = true)]
+    #[arg(help = "Print the manual page")]
     man: bool,
+}
+
+/// The variable that names the user where no option does.
+const NAME_VARIABLE: &str = "GROUPCHAT_NAME";
+
+/// What `--send` is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outgoing {
+    Line(String),
+    /// Standard input, as one message.
+    StandardInput,
 }
 
 /// Reads the command line, the program's own name first. Looks up names, which may take as long as
@@ -126,17 +153,19 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         let peer = address::parse(&peer.to_string_lossy());
         return peer.map(Invocation::LookUp).map_err(Error::Argument);
     }
-    let parsed = Arguments::command().try_get_matches_from(arguments).and_then(|matches| {
-        let alone = asked_alone(&matches);
-        alone.map_or_else(|| Arguments::from_arg_matches(&matches).map(Err), |asked| Ok(Ok(asked)))
+    let mut command = Arguments::command();
+    let matches = command.try_get_matches_from_mut(arguments);
+    let parsed = matches.and_then(|matches| match alone(&matches) {
+        Some(invocation) => Ok(Err(invocation)),
+        None => Ok(Ok((Arguments::from_arg_matches(&matches)?, matches))),
     });
-    let arguments = match parsed {
-        Ok(Err(arguments)) => arguments,
-        Ok(Ok(asked)) => return Ok(asked),
+    let (arguments, matches) = match parsed {
+        Ok(Ok(parsed)) => parsed,
+        Ok(Err(invocation)) => return Ok(invocation),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Invocation::Text(error.render().to_string()));
         }
-        Err(error) => return Err(Error::Argument(one_sentence(&error))),
+        Err(error) => return Err(Error::Argument(explain(&error, &command))),
     };
     let mut peers: Vec<Peer> = Vec::new();
     for argument in arguments.peers {
@@ -149,8 +178,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             peers.push(peer);
         }
     }
-    let name = match arguments.name {
-        Some(name) => name,
+    let is_option = matches.value_source("name") == Some(ValueSource::CommandLine);
+    let name = match arguments.name.filter(|name| is_option || !name.is_empty()) {
+        Some(name) => name::parse(&name).map_err(|why| {
+            let variable = if is_option { "" } else { " from GROUPCHAT_NAME" };
+            Error::Argument(format!("invalid value '{name}' for '--name <NAME>'{variable}: {why}"))
+        })?,
         None => login_name()?,
     };
     let Arguments { port, bind, framing, history, plain, stay, send, json, log, time_format, .. } = arguments;
@@ -161,38 +194,88 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         _ => env::var_os("NO_COLOR").filter(|value| !value.is_empty()).map(|_| false),
     };
     let view = UiOptions { has_colors, has_bell: !arguments.no_bell, time_format, is_json: json };
+    let send = send.into_iter().map(|outgoing| match outgoing {
+        Outgoing::Line(line) => Ok(line),
+        // Whatever it begins with.
+        Outgoing::StandardInput => terminal::read_message().map(|text| format!("/say {text}")),
+    });
+    let send = send.collect::<Result<_, _>>()?;
     let config = Config { port, bind, name, framing, stay, plain, history, peers, send, view, log };
     Ok(Invocation::Run(config.into()))
 }
 
-/// What some options ask for, which stand alone.
-fn asked_alone(matches: &ArgMatches) -> Option<Invocation> {
-    if let Some(shell) = matches.get_one::<String>("completions") {
-        return Some(Invocation::Text(completions(shell)));
+/// What the options ask for that stand alone.
+fn alone(matches: &ArgMatches) -> Option<Invocation> {
+    let mut command = Arguments::command();
+    command.build();
+    if let Some(name) = matches.get_one::<String>("completions") {
+        let shell = Shell::NAMES.iter().find(|(known, _)| known == name);
+        return shell.map(|(_, shell)| Invocation::Text(shell.script(&command)));
     }
-    matches.get_flag("man").then(|| Invocation::Text(manual()))
+    matches.get_flag("man").then(|| Invocation::Text(manual::page(&command)))
+}
+
+/// An error of the command line, as one sentence with its remedy.
+fn explain(error: &clap::Error, command: &clap::Command) -> String {
+    let context = |kind| error.get(kind).map_or(String::new(), ToString::to_string);
+    let argument = context(ContextKind::InvalidArg);
+    let sentence = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let options = command.get_arguments().filter_map(clap::Arg::get_long);
+            let name = argument.trim_start_matches('-').split('=').next().unwrap_or_default();
+            let near = nearest(name, options).filter(|_| argument.starts_with("--"));
+            let meant = near.map_or(String::new(), |near| format!("; did you mean --{near}?"));
+            format!("unknown option '{argument}'{meant}")
+        }
+        ErrorKind::MissingRequiredArgument if argument.contains("PORT") => {
+            "usage: groupchat [OPTIONS] <PORT> [PEER]...; <PORT> is required: \"groupchat 5000\" begins a \
+             group, \"groupchat 0 HOST:5000\" joins one"
+                .to_owned()
+        }
+        ErrorKind::MissingRequiredArgument if argument.contains("PEER") => {
+            "--send requires <PEER>..., to whom to send: groupchat 0 HOST:PORT --send TEXT".to_owned()
+        }
+        ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_empty() => {
+            format!("a value is required for '{argument}'")
+        }
+        ErrorKind::InvalidValue => {
+            let (value, valid) = (context(ContextKind::InvalidValue), context(ContextKind::ValidValue));
+            format!("invalid value '{value}' for '{argument}': it is one of {valid}")
+        }
+        _ => without_paragraphs(error),
+    };
+    format!("{sentence} (see groupchat --help)")
 }
 
 /// What clap says, without the paragraphs behind the error, on one line.
-fn one_sentence(error: &clap::Error) -> String {
+fn without_paragraphs(error: &clap::Error) -> String {
     let mut text = error.render().to_string();
     // From the end, since an argument that is quoted may hold anything.
     for paragraph in ["\n\nFor more information", "\n\nUsage:", "\n\n  tip:"] {
         text.truncate(text.rfind(paragraph).unwrap_or(text.len()));
     }
     let sentence = text.strip_prefix("error: ").unwrap_or(&text).replace("\n  ", " ");
-    format!("{} (see groupchat --help)", sentence.trim_end())
+    sentence.trim_end().to_owned()
 }
 
 fn login_name() -> Result<String, Error> {
-    let name = whoami::username().map_err(|_| "your login name is not known".to_owned());
+    let name = whoami::username().map_err(|_| "it is not known".to_owned());
     let name = name.and_then(|name| name::parse(&name));
-    name.map_err(|why| Error::Argument(format!("say who you are with --name <NAME>: {why}")))
+    name.map_err(|why| {
+        Error::Argument(format!("your login name cannot be used: {why}; choose a name with --name <NAME>"))
+    })
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    address::parse_port(text).map_err(|why| match address::parse(text) {
+        Ok(_) => format!("{why}; to join {text}, write groupchat 0 {text}"),
+        Err(_) => why,
+    })
 }
 
 fn parse_history(text: &str) -> Result<u64, String> {
     let count = text.parse::<u32>().map(u64::from);
-    count.map_err(|_| "it takes a number of messages, 0 for none".to_owned())
+    count.map_err(|_| "it is a number of messages from 0 to 4294967295".to_owned())
 }
 
 fn parse_bind(text: &str) -> Result<IpAddr, String> {
@@ -200,49 +283,31 @@ fn parse_bind(text: &str) -> Result<IpAddr, String> {
     bare.parse().map_err(|_| "it takes an IP address of this machine, such as 127.0.0.1 or ::1".to_owned())
 }
 
-fn parse_text(text: &str) -> Result<String, String> {
-    if text.is_empty() { Err("there is nothing to say".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-/// What a shell reads to complete our arguments.
-fn completions(shell: &str) -> String {
-    let mut command = Arguments::command();
-    let shell = match shell {
-        "zsh" => Shell::Zsh,
-        "fish" => Shell::Fish,
-        _ => Shell::Bash,
-    };
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, "groupchat", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
-}
-
-/// The manual page, in roff.
-fn manual() -> String {
-    let mut page = Vec::new();
-    // A vector takes everything.
-    let _ = clap_mangen::Man::new(Arguments::command()).render(&mut page);
-    let mut page = String::from_utf8_lossy(&page).into_owned();
-    page += ".SH COMMANDS\nWhat is typed is said, but for lines that begin with a slash:\n";
-    for Entry { name, arguments, help } in COMMANDS {
-        page += &format!(".TP\n\\fB{name}\\fR {arguments}\n{help}\n");
+fn parse_text(text: &str) -> Result<Outgoing, String> {
+    if text == "-" {
+        return Ok(Outgoing::StandardInput);
     }
-    page += ".SH EXIT STATUS\n";
-    for (code, meaning) in EXIT_CODES {
-        page += &format!(".TP\n\\fB{code}\\fR\n{meaning}\n");
+    if command::is_blank(text) {
+        return Err("there is nothing to say".to_owned());
     }
-    page
+    match command::read(text, Source::Verbatim).map_err(|refused| refused.to_string())? {
+        Command::Text(_) | Command::Say(_) | Command::Me(_) | Command::Private(_) => {
+            Ok(Outgoing::Line(text.to_owned()))
+        }
+        Command::Reply(_)
+        | Command::Who(_)
+        | Command::Name(_)
+        | Command::Connect(_)
+        | Command::Disconnect(_)
+        | Command::Ignore(_)
+        | Command::Unignore(_)
+        | Command::Clear
+        | Command::Help
+        | Command::Quit(_) => {
+            Err("of the commands it takes /msg, /me and /say; write the others while chatting".to_owned())
+        }
+    }
 }
-
-/// What `main` makes of how it went.
-const EXIT_CODES: [(u8, &str); 3] = [
-    (0, "left; standard error tells who did not get what, if anybody"),
-    (
-        1,
-        "could not run, reached nobody, could not show or record the conversation, or not everybody has what was sent; or a line of a script began with a slash and was no command",
-    ),
-    (2, "wrong arguments, which includes a port that is in use and a host that is not found"),
-];
 
 fn framing_parser() -> impl TypedValueParser<Value = Framing> {
     PossibleValuesParser::new(["text", "lab"])

@@ -1,28 +1,52 @@
-//! What a line that was typed is: something to say, or a command. It does nothing itself.
+//! What a text of the user is: a message, or a command. It executes nothing itself.
+//!
+//! The rule holds for every text, wherever it comes from (typed, pasted, piped, `--send`), so that what
+//! is meant for one member or for the program is never sent to everybody:
+//!
+//! - Blanks, line breaks and invisible characters before the first word do not matter.
+//! - A slash (or U+FF0F, into which input methods turn one), and behind it only letters or `?`: a
+//!   command.
+//! - The name of a command with anything else behind it (`/msg:`): refused.
+//! - A slash and anything else that holds `/`, `*`, `.`, `^` or a digit (`/etc/hosts`): text, sent
+//!   unchanged; only on a single typed line, `//` loses one slash.
+//! - A slash and anything else: refused as an unknown command.
 
 use std::borrow::Cow;
+use std::fmt;
 
-/// What a line asks for. Texts are as they were typed.
+use crate::limits::{COMMAND_CHARS_MAX, NAME_BYTES_MAX};
+
+/// What a text asks for. Arguments are as they were typed, without blanks around them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// To say this to everybody.
-    Say(Cow<'a, str>),
-    /// To list the commands.
-    Help,
-    /// To tell who is there, or all that is known of one.
-    Who(Option<&'a str>),
-    /// To connect to a peer at this address.
-    Connect(&'a str),
-    /// To be called this from now on.
-    Name(&'a str),
-    /// To say something to one member alone: its name, and behind a space the text. Names may hold
-    /// spaces, so where the one ends is known only to who knows the names.
+    /// No command: the text is sent to everybody.
+    Text(Cow<'a, str>),
+    /// `/say`: send this text to everybody, whatever it begins with.
+    Say(&'a str),
+    /// `/me`: tell everybody what the user does.
+    Me(&'a str),
+    /// `/msg`: send a text to one member. The member's name and, behind a blank, the text; names may
+    /// hold blanks, so only the list of names tells where the name ends.
     Private(&'a str),
-    /// Not to show what somebody says.
+    /// `/reply`: send a text to the author of the last private message.
+    Reply(&'a str),
+    /// `/who`: list everybody who is present, or all that is known of one.
+    Who(Option<&'a str>),
+    /// `/name`: change the user's name.
+    Name(&'a str),
+    /// `/connect`: connect to the peer at this address.
+    Connect(&'a str),
+    /// `/disconnect`: undo `/connect`.
+    Disconnect(&'a str),
+    /// `/ignore`: stop showing what somebody sends.
     Ignore(&'a str),
-    /// To show it again.
+    /// `/unignore`: show it again.
     Unignore(&'a str),
-    /// To leave, after saying this.
+    /// `/clear`: clear the screen.
+    Clear,
+    /// `/help`: list the commands.
+    Help,
+    /// `/quit`: leave, after sending this text.
     Quit(Option<&'a str>),
 }
 
@@ -31,107 +55,472 @@ impl Command<'_> {
     #[must_use]
     pub fn needs_group(&self) -> bool {
         match self {
-            Self::Who(_) | Self::Private(_) | Self::Ignore(_) => true,
+            Self::Who(_) | Self::Private(_) | Self::Reply(_) | Self::Ignore(_) => true,
+            Self::Text(text) => slashless(text).is_some(),
             Self::Say(_)
-            | Self::Help
-            | Self::Connect(_)
+            | Self::Me(_)
             | Self::Name(_)
+            | Self::Connect(_)
+            | Self::Disconnect(_)
             | Self::Unignore(_)
+            | Self::Clear
+            | Self::Help
             | Self::Quit(_) => false,
         }
     }
 }
 
-/// A command as the user is told of it.
-#[derive(Clone, Copy, Debug)]
+/// Where a text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It was typed, or read from a pipe.
+    Typed,
+    /// It was pasted, or is an argument: nobody wrote it with `//` in mind.
+    Verbatim,
+}
+
+/// Which command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Private,
+    Reply,
+    Me,
+    Say,
+    Who,
+    Name,
+    Connect,
+    Disconnect,
+    Ignore,
+    Unignore,
+    Clear,
+    Help,
+    Quit,
+}
+
+/// A command, as `/help` and the manual page list it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// With its slash.
+    /// The name, with its slash.
     pub name: &'static str,
-    /// What stands behind it; in brackets what need not.
+    /// The arguments; those in brackets can be left out.
     pub arguments: &'static str,
     /// What it does.
     pub help: &'static str,
-}
-
-const fn entry(name: &'static str, arguments: &'static str, help: &'static str) -> Entry {
-    Entry { name, arguments, help }
+    /// Other names that it is tried by, without a slash.
+    pub aliases: &'static [&'static str],
+    kind: Kind,
 }
 
 /// All commands, in the order in which they are listed.
-pub const COMMANDS: [Entry; 9] = [
-    entry("/help", "", "list the commands"),
-    entry("/who", "[NAME]", "tell who is there and how well they are reached"),
-    entry("/msg", "NAME TEXT", "say something to one member alone"),
-    entry("/me", "TEXT", "say what you do: \"/me waves\""),
-    entry("/name", "NEW", "be called something else"),
-    entry("/connect", "ADDRESS", "connect to a peer: HOST:PORT or PORT"),
-    entry("/ignore", "NAME", "do not show what somebody says"),
-    entry("/unignore", "NAME", "show it again"),
-    entry("/quit", "[WORDS]", "leave, after saying the words"),
+pub const COMMANDS: [Entry; 13] = [
+    entry(Kind::Private, "/msg", "NAME TEXT", &["dm", "query", "whisper"], "send a private message"),
+    entry(Kind::Reply, "/reply", "TEXT", &["r"], "answer the last private message privately"),
+    entry(Kind::Me, "/me", "TEXT", &[], "tell what you do: /me waves"),
+    entry(Kind::Say, "/say", "TEXT", &[], "send any text, also one that begins with a slash"),
+    entry(Kind::Who, "/who", "[NAME]", &["list", "names"], "list who is here and how they are connected"),
+    entry(Kind::Name, "/name", "NEW", &["nick"], "change your name"),
+    entry(Kind::Connect, "/connect", "ADDRESS", &[], "connect to a peer: HOST:PORT or PORT"),
+    entry(Kind::Disconnect, "/disconnect", "ADDRESS", &[], "end what /connect began"),
+    entry(Kind::Ignore, "/ignore", "NAME", &[], "hide what somebody sends"),
+    entry(Kind::Unignore, "/unignore", "NAME", &[], "show it again"),
+    entry(Kind::Clear, "/clear", "", &[], "clear the screen, as Ctrl+L does"),
+    entry(Kind::Help, "/help", "", &["?", "h"], "list the commands"),
+    entry(
+        Kind::Quit,
+        "/quit",
+        "[TEXT]",
+        &["bye", "exit", "leave", "part"],
+        "leave, after sending a last text",
+    ),
 ];
 
-/// Reads a line. One that begins with a slash is a command; with two, it is said with one. A text of
-/// several lines is always said.
+const fn entry(
+    kind: Kind,
+    name: &'static str,
+    arguments: &'static str,
+    aliases: &'static [&'static str],
+    help: &'static str,
+) -> Entry {
+    Entry { name, arguments, help, aliases, kind }
+}
+
+impl Entry {
+    /// How it is written: `/msg NAME TEXT`.
+    #[must_use]
+    pub fn usage(&self) -> String {
+        format!("{} {}", self.name, self.arguments).trim_end().to_owned()
+    }
+
+    /// All its names, without a slash.
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        [&self.name[1..]].into_iter().chain(self.aliases.iter().copied())
+    }
+
+    fn takes_nothing(&self) -> bool {
+        self.arguments.is_empty()
+    }
+
+    fn needs_arguments(&self) -> bool {
+        !self.takes_nothing() && !self.arguments.starts_with('[')
+    }
+
+    /// Whether its argument is a message, which may have several lines.
+    fn takes_lines(&self) -> bool {
+        match self.kind {
+            Kind::Private | Kind::Reply | Kind::Me | Kind::Say | Kind::Quit => true,
+            Kind::Who
+            | Kind::Name
+            | Kind::Connect
+            | Kind::Disconnect
+            | Kind::Ignore
+            | Kind::Unignore
+            | Kind::Clear
+            | Kind::Help => false,
+        }
+    }
+}
+
+/// Why a text is neither sent nor obeyed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Arguments are missing, or superfluous.
+    Usage(&'static Entry),
+    /// A name without a text, for a private message.
+    NoText,
+    /// Several lines, for a command that takes one.
+    Lines(&'static Entry),
+    /// A command's name with something else than a blank behind it.
+    NoBlank {
+        /// The first word.
+        word: String,
+        /// The command.
+        entry: &'static Entry,
+    },
+    /// A slash alone.
+    Slash,
+    /// There is no such command.
+    Unknown {
+        /// The first word.
+        word: String,
+        /// What may have been meant.
+        advice: Option<Advice>,
+    },
+}
+
+/// What the author of an unknown command may have meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// This command, with its slash.
+    Command(String),
+    /// Something that no command does.
+    Sentence(&'static str),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(entry) if entry.takes_nothing() => {
+                write!(f, "usage: {} (it takes no arguments)", entry.name)
+            }
+            Self::Usage(entry) => write!(f, "usage: {}", entry.usage()),
+            Self::NoText => f.write_str(
+                "usage: /msg NAME TEXT; there is no private mode, the next line still goes to everybody",
+            ),
+            Self::Lines(entry) => {
+                write!(f, "{} takes one line; to send all lines as text, begin with /say", entry.name)
+            }
+            Self::NoBlank { word, entry } => write!(
+                f,
+                "not sent: {word} is no command; write {} and a blank, or to send it as text: /say {word}",
+                entry.name
+            ),
+            Self::Slash => f.write_str(
+                "not sent: a slash alone is no command; /help lists commands, to send it as text: /say /",
+            ),
+            Self::Unknown { word, advice } => {
+                write!(f, "unknown command {word}; ")?;
+                match advice {
+                    Some(Advice::Command(name)) => write!(f, "did you mean {name}?")?,
+                    Some(Advice::Sentence(sentence)) => f.write_str(sentence)?,
+                    None => f.write_str("/help lists all")?,
+                }
+                write!(f, " (to send it as text: /say {word})")
+            }
+        }
+    }
+}
+
+/// Reads a text.
 ///
 /// # Errors
 ///
-/// A sentence that tells what is wrong with a command, and what may have been meant.
-pub fn read(line: &str) -> Result<Command<'_>, String> {
-    if !line.starts_with('/') || line.contains('\n') {
-        return Ok(Command::Say(line.into()));
+/// Why it is neither a message nor a command that can be obeyed.
+pub fn read(text: &str, source: Source) -> Result<Command<'_>, Refused> {
+    let begin = text.trim_start_matches(is_blank_char);
+    let Some(rest) = begin.strip_prefix(['/', '\u{ff0f}']) else { return Ok(Command::Text(text.into())) };
+    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let word: String = rest[..end].chars().filter(|char| !is_invisible(*char)).map(halfwidth).collect();
+    let lower = word.to_lowercase();
+    if let Some(entry) = find(&lower) {
+        return command(entry, &rest[end..]);
     }
-    if line.starts_with("//") {
-        return Ok(Command::Say(line[1..].into()));
+    let shown = || shorten(&format!("/{word}"));
+    let letters = lower.find(|char: char| !char.is_alphabetic()).unwrap_or(lower.len());
+    let known = find(&lower[..letters]).or_else(|| lower.starts_with('?').then(|| find("?"))?);
+    if let Some(entry) = known {
+        return Err(Refused::NoBlank { word: shown(), entry });
     }
-    let (name, words) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let words = words.trim();
-    let entry = COMMANDS.iter().find(|entry| entry.name == name).ok_or_else(|| unknown(name, line))?;
-    let is_missing = words.is_empty() && !matches!(entry.arguments, "" | "[NAME]" | "[WORDS]");
-    if is_missing || !words.is_empty() && entry.arguments.is_empty() {
-        return Err(usage(entry));
+    if word.contains(|char: char| matches!(char, '/' | '*' | '.' | '^') || char.is_numeric()) {
+        let is_escape = source == Source::Typed && begin.starts_with("//") && !text.contains('\n');
+        return Ok(Command::Text(match is_escape {
+            true => [&text[..text.len() - begin.len()], &begin[1..]].concat().into(),
+            false => text.into(),
+        }));
     }
-    Ok(match name {
-        "/help" => Command::Help,
-        "/who" => Command::Who(Some(words).filter(|words| !words.is_empty())),
-        "/connect" => Command::Connect(words),
-        "/name" => Command::Name(words),
-        "/msg" if !words.contains(char::is_whitespace) => return Err(usage(entry)),
-        "/msg" => Command::Private(words),
-        // Whoever reads it knows what it means (as in XEP-0245).
-        "/me" => Command::Say(line.into()),
-        "/ignore" => Command::Ignore(words),
-        "/unignore" => Command::Unignore(words),
-        "/quit" => Command::Quit(Some(words).filter(|words| !words.is_empty())),
-        _ => return Err(unknown(name, line)),
+    if word.is_empty() {
+        return Err(Refused::Slash);
+    }
+    Err(Refused::Unknown { word: shown(), advice: advice(&lower) })
+}
+
+/// The command of this name, in lower case and without its slash.
+fn find(name: &str) -> Option<&'static Entry> {
+    COMMANDS.iter().find(|entry| entry.names().any(|known| known == name))
+}
+
+fn command<'a>(entry: &'static Entry, behind: &'a str) -> Result<Command<'a>, Refused> {
+    if behind.trim_end_matches(is_blank_char).contains(['\n', '\r']) && !entry.takes_lines() {
+        return Err(Refused::Lines(entry));
+    }
+    let arguments = match behind.trim() {
+        // A text that cannot be seen is none; a name or an address of this kind is refused as such.
+        blank if is_blank(blank) && (entry.takes_lines() || entry.takes_nothing()) => "",
+        arguments => arguments,
+    };
+    if arguments.is_empty() && entry.needs_arguments() || !arguments.is_empty() && entry.takes_nothing() {
+        return Err(Refused::Usage(entry));
+    }
+    Ok(match entry.kind {
+        Kind::Private if !arguments.contains(char::is_whitespace) => return Err(Refused::NoText),
+        Kind::Private => Command::Private(arguments),
+        Kind::Reply => Command::Reply(arguments),
+        Kind::Me => Command::Me(arguments),
+        // Everything behind the blank: the text may be one that is indented.
+        Kind::Say => Command::Say(behind.strip_prefix(char::is_whitespace).unwrap_or(behind)),
+        Kind::Who => Command::Who(optional(arguments)),
+        Kind::Name => Command::Name(arguments),
+        Kind::Connect => Command::Connect(arguments),
+        Kind::Disconnect => Command::Disconnect(arguments),
+        Kind::Ignore => Command::Ignore(arguments),
+        Kind::Unignore => Command::Unignore(arguments),
+        Kind::Clear => Command::Clear,
+        Kind::Help => Command::Help,
+        Kind::Quit => Command::Quit(optional(arguments)),
     })
 }
 
-/// What `/help` answers, a line each.
-pub fn help() -> impl Iterator<Item = String> {
-    let width = COMMANDS.iter().map(|entry| shown(entry).len()).max().unwrap_or(0);
-    let commands = COMMANDS.iter().map(move |entry| format!("{:width$}  {}", shown(entry), entry.help));
-    commands.chain(["A line that begins with // is said with one slash.".to_owned()])
+/// An argument that can be left out.
+fn optional(argument: &str) -> Option<&str> {
+    Some(argument).filter(|argument| !argument.is_empty())
 }
 
-fn shown(entry: &Entry) -> String {
-    format!("{} {}", entry.name, entry.arguments).trim_end().to_owned()
+/// Whether a text is sent as it is, wherever it comes from and whoever is present.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    let is_text = matches!(read(text, Source::Typed), Ok(Command::Text(Cow::Borrowed(_))));
+    is_text && slashless(text).is_none()
 }
 
-fn usage(entry: &Entry) -> String {
-    match entry.arguments {
-        "" => format!("{} stands alone", entry.name),
-        _ => format!("it is written {}", shown(entry)),
+/// A text that looks like a private message whose slash is missing or another character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slashless<'a> {
+    /// What stands behind the command: a name and a text.
+    pub words: &'a str,
+    /// Something stands in the place of the slash, so that it is meant as a command.
+    pub is_marked: bool,
+}
+
+/// Reads a text that is no command as a private message without its slash: `msg bob hi`, `\msg bob hi`.
+#[must_use]
+pub fn slashless(text: &str) -> Option<Slashless<'_>> {
+    let begin = text.trim_start_matches(is_blank_char);
+    let bare = begin.strip_prefix(SLASH_LIKE).map(|bare| bare.trim_start_matches(is_blank_char));
+    let (word, words) = bare.unwrap_or(begin).split_once(char::is_whitespace)?;
+    let is_private = |kind| matches!(kind, Kind::Private) || bare.is_some() && matches!(kind, Kind::Reply);
+    // Most texts end here: no name of a command is so long.
+    let entry = find(&Some(word).filter(|word| word.len() < 32)?.to_lowercase())?;
+    is_private(entry.kind).then(|| Slashless { words: words.trim(), is_marked: bare.is_some() })
+}
+
+/// What is beside the slash on a keyboard, what input methods make of it, and what looks like one.
+const SLASH_LIKE: [char; 8] =
+    ['\\', '\u{ff3c}', '\u{3001}', '\u{30fb}', '\u{2044}', '\u{2215}', '\u{29f8}', '\u{2571}'];
+
+/// Whether a line is only a word that leaves other programs, or asks them for help. Returns what does so
+/// here.
+#[must_use]
+pub fn hint_for_word(text: &str) -> Option<&'static str> {
+    match text.trim().to_lowercase().as_str() {
+        "quit" | "exit" | ":q" => Some("/quit or Ctrl+D leaves"),
+        "help" => Some("/help lists the commands"),
+        _ => None,
     }
 }
 
-fn unknown(name: &str, line: &str) -> String {
-    let near = nearest(name, COMMANDS.iter().map(|entry| entry.name));
-    let near = near.map_or(String::new(), |near| format!(" (did you mean {near}?)"));
-    format!("there is no command {name}{near}: /help lists all; to say it, write /{line}")
+/// Whether nothing of `text` can be seen. Such a message is not sent.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    // Most texts are decided by their first byte.
+    !text.starts_with(|char: char| char.is_ascii_graphic()) && text.chars().all(is_blank_char)
 }
 
-/// The one of `known` that was probably meant, if one is near: with a letter wrong in three.
+/// White space, or what is not seen at all.
+fn is_blank_char(char: char) -> bool {
+    char.is_whitespace() || is_invisible(char) || char == '\u{2800}'
+}
+
+/// Whether a character is default-ignorable: shown as nothing where it has no effect (Unicode 16,
+/// DerivedCoreProperties.txt, 4,174 code points).
+#[must_use]
+pub fn is_invisible(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// The ASCII character of which an input method made a wide one.
+fn halfwidth(char: char) -> char {
+    match char {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(char as u32 - 0xfee0).unwrap_or(char),
+        _ => char,
+    }
+}
+
+fn shorten(word: &str) -> String {
+    match word.char_indices().nth(COMMAND_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &word[..end]),
+        None => word.to_owned(),
+    }
+}
+
+/// What `/help` replies, line by line.
+pub fn help() -> impl Iterator<Item = String> {
+    let width = COMMANDS.iter().map(|entry| entry.usage().len()).max().unwrap_or(0);
+    let commands = COMMANDS.iter().map(move |entry| format!("{:width$}  {}", entry.usage(), entry.help));
+    let last = "Any other line is sent to everybody. Ctrl+D leaves.";
+    commands.chain([last.to_owned()])
+}
+
+/// What was meant by an unknown command, by meaning and then by spelling.
+fn advice(word: &str) -> Option<Advice> {
+    if let Some((_, advice)) = MEANINGS.iter().find(|(words, _)| words.contains(&word)) {
+        let is_command = advice.starts_with('/') && !advice.contains(' ');
+        return Some(match is_command {
+            true => Advice::Command((*advice).to_owned()),
+            false => Advice::Sentence(advice),
+        });
+    }
+    if word.chars().count() > COMMAND_CHARS_MAX {
+        return None;
+    }
+    let names = || COMMANDS.iter().flat_map(Entry::names).filter(|name| name.len() > 1);
+    let begun = names().find(|name| word.len() > 1 && name.starts_with(word));
+    let run_on = || names().filter(|name| name.len() > 2).find(|name| word.starts_with(name));
+    let near = begun.or_else(|| nearest(word, names())).or_else(run_on)?;
+    Some(Advice::Command(format!("/{near}")))
+}
+
+/// Words that people try, as in IRC, Slack, Discord and games, and what does here what they mean: a
+/// command, or a sentence.
+const MEANINGS: [(&[&str], &str); 19] = [
+    (
+        &["join", "j", "room", "rooms", "channel", "channels", "create", "group"],
+        "each run is one group: start groupchat PORT PEER in another terminal, or add a peer with /connect",
+    ),
+    (&["server", "open", "dial", "add", "peer"], "/connect"),
+    (&["hangup", "drop", "remove"], "/disconnect"),
+    (
+        &[
+            "w", "tell", "t", "pm", "privmsg", "message", "m", "notice", "private", "priv", "direct",
+            "secret", "to",
+        ],
+        "/msg",
+    ),
+    (&["re", "answer", "respond"], "/reply"),
+    (&["action", "emote", "em", "describe", "does"], "/me"),
+    (&["s", "shout", "yell", "all", "broadcast", "echo", "speak", "raw", "quote"], "/say"),
+    (
+        &[
+            "users",
+            "user",
+            "members",
+            "member",
+            "online",
+            "people",
+            "participants",
+            "ls",
+            "whois",
+            "who's",
+            "here",
+            "roster",
+            "peers",
+            "status",
+            "ison",
+            "whoami",
+            "ping",
+            "l",
+        ],
+        "/who",
+    ),
+    (&["nickname", "username", "rename", "iam", "alias", "n", "register", "identify", "login"], "/name"),
+    (&["mute", "block", "hide", "squelch", "silence", "shun"], "/ignore"),
+    (&["unmute", "unblock", "unhide", "unsquelch"], "/unignore"),
+    (&["cls", "c", "reset", "cl"], "/clear"),
+    (&["q", "x", "logout", "logoff", "signoff", "close", "wq", "stop", "end", "die", "goodbye"], "/quit"),
+    (&["commands", "command", "man", "manual", "info", "usage", "about"], "/help"),
+    (
+        &["kick", "ban", "unban", "kill", "op", "deop", "voice", "mode", "admin", "expel"],
+        "nobody is in charge of a group; /ignore NAME hides somebody from you",
+    ),
+    (
+        &["topic", "away", "afk", "back", "brb", "dnd", "busy"],
+        "a group keeps no such state; tell it with /me TEXT",
+    ),
+    (&["invite"], "to join, others start groupchat 0 ADDRESS:PORT with your address and port"),
+    (
+        &["edit", "delete", "del", "react", "thread", "pin", "unsend"],
+        "a message cannot be changed once it is sent",
+    ),
+    (
+        &[
+            "set", "config", "settings", "history", "log", "save", "color", "colour", "bell", "notify",
+            "version",
+        ],
+        "that is an option when you start: groupchat --help lists them",
+    ),
+];
+
+/// The one of `known` that was probably meant, if one is near: with one letter wrong in three.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Comparing takes time in proportion to both lengths.
+    let known = known.filter(|known| known.len().max(name.len()) <= 4 * NAME_BYTES_MAX);
     let distance = |known: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase());
     let near = known.min_by_key(distance)?;
     (distance(&near) * 3 <= near.chars().count().max(3)).then_some(near)
@@ -142,57 +531,250 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(line: &str, expected: Command<'_>) {
-        assert_eq!(read(line), Ok(expected), "{line}");
+    fn check(text: &str, expected: Command<'_>) {
+        for source in [Source::Typed, Source::Verbatim] {
+            assert_eq!(read(text, source), Ok(expected.clone()), "{text:?}");
+        }
     }
 
+    /// It is refused, and the user reads a sentence with `part`.
     #[track_caller]
-    fn check_error(line: &str, expected: &str) {
-        assert_eq!(read(line), Err(expected.to_owned()), "{line}");
+    fn check_refused(text: &str, part: &str) {
+        for source in [Source::Typed, Source::Verbatim] {
+            let why = read(text, source).expect_err(text).to_string();
+            assert!(why.contains(part), "no {part:?} in {why:?}");
+            assert!(why.chars().count() <= 200 && !why.contains(char::is_control), "{why:?}");
+        }
     }
 
     #[test]
-    fn what_is_no_command_is_said() {
-        check("hello", Command::Say("hello".into()));
-        check(" /who", Command::Say(" /who".into()));
-        check("//who", Command::Say("/who".into()));
-        check("///", Command::Say("//".into()));
-        check("/me waves", Command::Say("/me waves".into()));
-        check("/who\nare you", Command::Say("/who\nare you".into()));
+    fn texts_are_sent_unchanged() {
+        for text in [
+            "hello",
+            "",
+            " hello ",
+            "1/2",
+            "a\n/who",
+            "/etc/hosts",
+            "/etc/hosts is what I mean",
+            "/* C */",
+            "/** doc",
+            "/s/a/b/",
+            "/^foo",
+            "/.",
+            "/o/",
+            "/24",
+            "/24 is a mask",
+            "/v1",
+            "  /etc/hosts",
+            "/home/who",
+            "\u{ff0f}etc/hosts",
+        ] {
+            check(text, Command::Text(text.into()));
+        }
+    }
+
+    #[test]
+    fn two_slashes_lose_one_on_a_single_typed_line_only() {
+        #[track_caller]
+        fn check(text: &str, typed: &str) {
+            assert_eq!(read(text, Source::Typed), Ok(Command::Text(typed.into())), "{text}");
+            assert_eq!(read(text, Source::Verbatim), Ok(Command::Text(text.into())), "{text}");
+        }
+        check("//who", "/who");
+        check("///", "//");
+        check("//", "/");
+        check("// comment", "/ comment");
+        check("  //msg bob x", "  /msg bob x");
+        check("// a comment\nint main();", "// a comment\nint main();");
+        check("//msg bob x\n", "//msg bob x\n");
     }
 
     #[test]
     fn commands_are_read() {
         check("/help", Command::Help);
+        check("/?", Command::Help);
         check("/who ", Command::Who(None));
-        check("/who Mary Ann", Command::Who(Some("Mary Ann")));
+        check("/who bob", Command::Who(Some("bob")));
         check("/connect  host:5000 ", Command::Connect("host:5000"));
+        check("/disconnect host:5000", Command::Disconnect("host:5000"));
         check("/name Mary Ann", Command::Name("Mary Ann"));
         check("/msg bob are you  there?", Command::Private("bob are you  there?"));
+        check("/reply yes", Command::Reply("yes"));
+        check("/me waves", Command::Me("waves"));
+        check("/say /who", Command::Say("/who"));
+        check("/say   indented ", Command::Say("  indented "));
+        check("/say // comment", Command::Say("// comment"));
         check("/ignore bob", Command::Ignore("bob"));
         check("/unignore bob", Command::Unignore("bob"));
+        check("/clear", Command::Clear);
         check("/quit", Command::Quit(None));
         check("/quit see you", Command::Quit(Some("see you")));
     }
 
     #[test]
-    fn errors_tell_what_to_write() {
-        check_error("/help me", "/help stands alone");
-        check_error("/msg", "it is written /msg NAME TEXT");
-        check_error("/msg bob", "it is written /msg NAME TEXT");
-        check_error("/me ", "it is written /me TEXT");
-        check_error(
-            "/wo",
-            "there is no command /wo (did you mean /who?): /help lists all; to say it, write //wo",
-        );
-        check_error(
-            "/WHO is it",
-            "there is no command /WHO (did you mean /who?): /help lists all; to say it, write //WHO is it",
-        );
-        check_error(
-            "/etc/passwd",
-            "there is no command /etc/passwd: /help lists all; to say it, write //etc/passwd",
-        );
+    fn every_command_has_names_that_people_try_in_any_case() {
+        for (names, expected) in [
+            (&["names", "list", "NAMES", "Who"][..], Command::Who(None)),
+            (&["exit", "part", "leave", "bye", "QUIT"], Command::Quit(None)),
+            (&["h", "?", "HELP"], Command::Help),
+            (&["clear", "Clear"], Command::Clear),
+        ] {
+            names.iter().for_each(|name| check(&format!("/{name}"), expected.clone()));
+        }
+        for name in ["msg", "query", "dm", "whisper", "MSG", "Whisper"] {
+            check(&format!("/{name} bob hi"), Command::Private("bob hi"));
+        }
+        check("/nick bob", Command::Name("bob"));
+        check("/ME waves", Command::Me("waves"));
+        let mut names: Vec<_> = COMMANDS.iter().flat_map(Entry::names).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+        assert!(!MEANINGS.iter().any(|(words, _)| words.iter().any(|word| names.contains(word))));
+    }
+
+    /// However a slash is hidden, what stands behind it is no message to everybody.
+    #[test]
+    fn what_stands_invisibly_before_a_command_or_in_it_does_not_matter() {
+        for before in [
+            "",
+            " ",
+            "\t",
+            "\n",
+            "\r\n",
+            "\n\n  ",
+            "\u{feff}",
+            "\u{200b}",
+            "\u{a0}",
+            "\u{3000}",
+            "\u{202e}",
+            "\u{ad}",
+            "\u{2028}",
+            "\u{e0001}",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{180e} \u{200d}\n",
+        ] {
+            for slash in ["/", "\u{ff0f}"] {
+                check(&format!("{before}{slash}msg bob sec"), Command::Private("bob sec"));
+                check(&format!("{before}{slash}msg bob sec3\nsec4"), Command::Private("bob sec3\nsec4"));
+            }
+        }
+        check("/\u{200b}m\u{ad}sg\u{feff} bob sec", Command::Private("bob sec"));
+        check("\u{ff0f}\u{ff4d}\u{ff53}\u{ff47}\u{3000}bob sec", Command::Private("bob sec"));
+        check("/msg\u{a0}bob sec", Command::Private("bob sec"));
+        check("/msg\nbob sec", Command::Private("bob sec"));
+    }
+
+    #[test]
+    fn only_commands_that_send_take_several_lines() {
+        check("/me waves\nand smiles", Command::Me("waves\nand smiles"));
+        check("/say a\nb", Command::Say("a\nb"));
+        check("/reply a\nb", Command::Reply("a\nb"));
+        check("/quit a\nb", Command::Quit(Some("a\nb")));
+        check("/help\n", Command::Help);
+        check_refused("/who\nare you", "/who takes one line");
+        check_refused("/name a\nb", "/name takes one line; to send all lines as text, begin with /say");
+        check_refused("/connect host:5000\nhello", "takes one line");
+        check_refused("/ignore bob\rhello", "takes one line");
+    }
+
+    #[test]
+    fn a_name_with_something_else_behind_it_is_refused() {
+        for text in [
+            "/msg: bob x",
+            "/who,",
+            "/msg/bob x",
+            "/msg. x",
+            "/msg1 bob",
+            "/MSG: bob",
+            "/quit!",
+            "/help.txt",
+            "/?x",
+            "/me*",
+            "/who?.",
+            "/query-bob x",
+            "/msg\u{301} bob",
+            "/msg\u{2800}bob x",
+        ] {
+            check_refused(text, "is no command; write /");
+        }
+        check_refused("/msg:bob x", "not sent: /msg:bob is no command; write /msg and a blank");
+    }
+
+    #[test]
+    fn refusals_tell_what_to_write() {
+        check_refused("/help me", "usage: /help (it takes no arguments)");
+        check_refused("/msg", "usage: /msg NAME TEXT");
+        check_refused("/query bob", "the next line still goes to everybody");
+        check_refused("/msg bob", "usage: /msg NAME TEXT");
+        check_refused("/me ", "usage: /me TEXT");
+        check_refused("/say \u{200b}", "usage: /say TEXT");
+        check_refused("/", "a slash alone is no command");
+        check_refused("/ msg bob x", "a slash alone is no command");
+        check_refused("/nmae bob", "unknown command /nmae; did you mean /name?");
+        check_refused("/xyzzy", "unknown command /xyzzy; /help lists all (to send it as text: /say /xyzzy)");
+        check_refused("/usr", "unknown command /usr; ");
+        check_refused("/\u{434}\u{430}", "unknown command /\u{434}\u{430};");
+        check_refused(&format!("/{}", "x".repeat(60_000)), "...; /help lists all");
+        check_refused(&format!("/{}", "msg".repeat(20_000)), "...; /help lists all");
+    }
+
+    #[test]
+    fn what_is_meant_comes_before_what_is_spelled_alike() {
+        for (word, meant) in [
+            ("halp", "/help"),
+            ("WO", "/who"),
+            ("unig", "/unignore"),
+            ("msgbob", "/msg"),
+            ("exi", "/exit"),
+            ("users", "/who"),
+            ("w", "/msg"),
+            ("tell", "/msg"),
+            ("block", "/ignore"),
+            ("Server", "/connect"),
+            ("action", "/me"),
+            ("logout", "/quit"),
+        ] {
+            check_refused(&format!("/{word} x"), &format!("; did you mean {meant}?"));
+        }
+        check_refused("/join #rust", "each run is one group");
+        check_refused("/kick bob", "/ignore NAME hides");
+        check_refused("/topic x", "/me TEXT");
+    }
+
+    #[test]
+    fn a_command_without_its_slash_is_noticed() {
+        #[track_caller]
+        fn check(text: &str, expected: Option<(&str, bool)>) {
+            let found = slashless(text).map(|found| (found.words, found.is_marked));
+            assert_eq!(found, expected, "{text}");
+        }
+        check("msg bob sec", Some(("bob sec", false)));
+        check(" MSG  bob sec", Some(("bob sec", false)));
+        check("\u{200b}msg bob sec", Some(("bob sec", false)));
+        check("whisper bob sec\nsec", Some(("bob sec\nsec", false)));
+        check("\\msg bob sec", Some(("bob sec", true)));
+        check("\u{3001}msg bob sec", Some(("bob sec", true)));
+        check("\\reply sec", Some(("sec", true)));
+        check("reply to bob", None);
+        check("message bob", None);
+        check("msg", None);
+        check("\\quit now", None);
+        check("hello bob", None);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_blank() {
+        for text in
+            ["", " ", "\t\n", "\u{200b}", "\u{3000}\u{3164}", "\u{2800}", "\u{e0041}", "\u{fe0f}\u{200d}"]
+        {
+            assert!(is_blank(text), "{text:?}");
+        }
+        for text in ["x", " x", "\u{200b}x", "\u{e9}", "\u{1f44b}", "\u{7}", "."] {
+            assert!(!is_blank(text), "{text:?}");
+        }
+        assert_eq!(('\0'..=char::MAX).filter(|char| is_invisible(*char)).count(), 4174);
     }
 
     #[test]

@@ -17,12 +17,12 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SI
 use signal_hook::low_level::emulate_default_handler;
 use signal_hook_mio::v1_0::Signals;
 
-use crate::command;
+use crate::command::{self, Source};
 use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SAY_TURN_BYTES, SEND_TIMEOUT};
 use crate::protocol::frame::Framing;
-use crate::protocol::{Peer, Setup};
+use crate::protocol::{Notice, Peer, Setup};
 use crate::resolver::Resolver;
 use crate::server::Server;
 use crate::terminal::logfile::LogFile;
@@ -55,7 +55,8 @@ pub struct Config {
     pub history: u64,
     /// The peers to connect to, each once.
     pub peers: Vec<Peer>,
-    /// What is said instead of what is typed; then everything ends when the peers have it.
+    /// The lines that are sent or obeyed instead of those of standard input; the program leaves when the
+    /// peers have them.
     pub send: Vec<String>,
     /// How the user is talked with.
     pub view: UiOptions,
@@ -121,14 +122,18 @@ struct EventLoop {
     /// Everything is said, and the peers are to have it before we leave.
     is_sending: bool,
     /// Lines to be taken before those of standard input: what `--send` says, and a line that waits.
-    lines: VecDeque<String>,
+    lines: VecDeque<(String, Source)>,
     /// When a peer was named last.
     named_at: Instant,
     /// The peers that were named at the start, and by no command.
     first_peers: Vec<Rc<str>>,
     failures: Failures,
-    /// What those have not who were to have it, when we left.
-    unsent: Option<String>,
+    /// A line that was refused with a question: entered again, it is sent.
+    asked: Option<String>,
+    /// Who is not known to have got what `--send` sent, when we left.
+    lacking: Vec<String>,
+    /// Nobody was named or met, and a script has had no line: there was nothing to run for.
+    is_idle: bool,
     /// What the last turn asked for: `None` is until something happens.
     next_wait: Option<Duration>,
 }
@@ -158,6 +163,7 @@ impl EventLoop {
             // A terminal that we have changed is given back before these do what they do.
             [SIGTSTP, SIGQUIT].iter().try_for_each(|signal| signals.add_signal(*signal)).map_err(failed)?;
         }
+        let is_idle = takes_input && peers.is_empty() && terminal.is_script();
         let first_peers = peers.iter().map(|peer| Rc::clone(&peer.name)).collect();
         let names_peers = !peers.is_empty();
         let welcome = if terminal.is_interactive() {
@@ -177,11 +183,13 @@ impl EventLoop {
             phase: Phase::Talking,
             stay,
             is_sending: !takes_input,
-            lines: send.into(),
+            lines: send.into_iter().map(|line| (line, Source::Verbatim)).collect(),
             named_at: now,
             first_peers,
             failures: Failures::default(),
-            unsent: None,
+            asked: None,
+            lacking: Vec::new(),
+            is_idle,
             // The first turn does all that needs no event.
             next_wait: Some(Duration::ZERO),
         };
@@ -270,7 +278,7 @@ impl EventLoop {
         if !self.terminal.is_script() {
             return false;
         }
-        let needs_group = || command::read(line).is_ok_and(|command| command.needs_group());
+        let needs_group = || command::read(line, Source::Typed).is_ok_and(|command| command.needs_group());
         let is_meeting = || {
             now < self.named_at + MEET_TIMEOUT
                 && (self.peer.silence_ends(now).is_some() || self.peer.is_reaching_out(now, self.named_at))
@@ -308,7 +316,7 @@ impl EventLoop {
             if self.phase < Phase::Leaving {
                 self.leave(now);
             } else if signal != SIGHUP {
-                let sentence = "ended at once: not everybody may have everything that was said";
+                let sentence = "ended at once: not everybody may have got everything that was sent";
                 return Err(Error::Failure(sentence.to_owned()));
             }
         }
@@ -347,12 +355,12 @@ impl EventLoop {
         let shows_own = self.terminal.shows_own();
         let (mut at, mut may_read) = (None, true);
         while self.phase == Phase::Talking && self.peer.said() <= limit {
-            if let Some(line) = self.lines.pop_front() {
+            if let Some((line, source)) = self.lines.pop_front() {
                 if self.must_wait(&line, now) {
-                    self.lines.push_front(line);
+                    self.lines.push_front((line, source));
                     return;
                 }
-                self.take_line(&line, now);
+                self.take_line(line, source, now);
                 continue;
             }
             if self.is_sending {
@@ -360,16 +368,20 @@ impl EventLoop {
             }
             match self.terminal.next_action() {
                 // Most of what a script says is neither a command nor seen here.
-                Some(UserAction::Line(line))
-                    if !shows_own && !line.starts_with('/') && self.resolver.is_idle() =>
+                Some(UserAction::Line(line, _))
+                    if !shows_own && self.resolver.is_idle() && command::is_plain(&line) =>
                 {
-                    if !line.is_empty() {
+                    if !command::is_blank(&line) {
+                        self.is_idle = false;
                         // All that was read at once was said at once.
                         let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
                         self.peer.say(&line, at);
                     }
                 }
-                Some(UserAction::Line(line)) => self.lines.push_back(line.into_owned()),
+                Some(UserAction::Line(line, source)) => {
+                    self.is_idle &= command::is_blank(&line);
+                    self.lines.push_back((line.into_owned(), source));
+                }
                 Some(UserAction::Hint(sentence)) => {
                     let sentence = sentence.into_owned();
                     self.terminal.reply(&sentence);
@@ -409,8 +421,7 @@ impl EventLoop {
             self.fail_what_is_open();
         }
         if self.is_sending {
-            let names = self.peer.still_owed().iter().map(|who| who.name.to_string()).collect::<Vec<_>>();
-            self.unsent = (!names.is_empty()).then(|| names.join(", "));
+            self.lacking = self.peer.still_owed().iter().map(|who| who.name.to_string()).collect();
         }
         self.terminal.leave(now);
         self.peer.leave(now, Local::now().fixed_offset());
@@ -418,7 +429,7 @@ impl EventLoop {
 
     /// Lines of a script that did not do what they should by now.
     fn fail_what_is_open(&mut self) {
-        for line in mem::take(&mut self.lines) {
+        for (line, _) in mem::take(&mut self.lines) {
             self.fail(&line, "the chat ended before the group was met");
         }
         for peer in self.peer.unreached() {
@@ -443,7 +454,39 @@ impl EventLoop {
 
     fn show(&mut self, now: Instant) {
         while let Some(notice) = self.peer.poll_output() {
+            self.is_idle = false;
+            if self.is_sending
+                && let Some(who) = self.lacks(&notice)
+                && !self.lacking.contains(&who)
+            {
+                self.lacking.push(who);
+            }
             self.terminal.show(&notice, now);
+        }
+    }
+
+    /// Who did not get what was sent, or may not have, according to `notice`.
+    fn lacks(&self, notice: &Notice) -> Option<String> {
+        match notice {
+            Notice::Undelivered { who, .. } | Notice::Silent { who } => Some(who.name.to_string()),
+            Notice::Lost { who, .. } if self.phase == Phase::Leaving => Some(who.name.to_string()),
+            Notice::Connected { peer, missed: 1.., .. } => Some(peer.to_string()),
+            Notice::Message { .. }
+            | Notice::Joined { .. }
+            | Notice::Back { .. }
+            | Notice::Renamed { .. }
+            | Notice::Missed { .. }
+            | Notice::Present
+            | Notice::Left { .. }
+            | Notice::Lost { .. }
+            | Notice::Accepted { .. }
+            | Notice::Connected { .. }
+            | Notice::Unreachable { .. }
+            | Notice::Oneself { .. }
+            | Notice::Forgotten { .. }
+            | Notice::Impostor { .. }
+            | Notice::Unheard { .. }
+            | Notice::CannotAccept(_) => None,
         }
     }
 
@@ -452,7 +495,7 @@ impl EventLoop {
     fn next_timeout(&self) -> Option<Duration> {
         let now = Instant::now();
         let can_take = !self.terminal.is_full() || self.phase == Phase::Leaving;
-        let waits = self.lines.front().is_some_and(|line| self.must_wait(line, now));
+        let waits = self.lines.front().is_some_and(|(line, _)| self.must_wait(line, now));
         let can_say = self.phase == Phase::Talking && !waits && self.peer.said() <= self.peer.say_limit(now);
         let has_work = self.nobody_reads()
             || self.peer.has_more_to_write()
@@ -484,7 +527,13 @@ impl EventLoop {
         });
         let unshown = (self.peer.discarded_bytes() > 0)
             .then(|| "standard output took too little: what others said last is not shown".to_owned());
-        let unsent = self.unsent.map(|names| format!("not everybody has it, as far as is known: {names}"));
+        let unsent = (!self.lacking.is_empty())
+            .then(|| format!("not everybody has it, as far as is known: {}", self.lacking.join(", ")));
+        // A signal is somebody who wants it to end.
+        let idle = (self.is_idle && self.terminal.is_input_over()).then(|| {
+            "standard input ended at once, and nothing was sent or received; --stay keeps running without it"
+                .to_owned()
+        });
         let is_script = self.terminal.is_script();
         let undelivered = self.peer.private_undelivered();
         let undelivered = (is_script && !undelivered.is_empty()).then(|| {
@@ -502,6 +551,7 @@ impl EventLoop {
             unreached,
             self.terminal.failure(),
             unshown,
+            idle,
         ];
         match reasons.into_iter().flatten().next() {
             Some(sentence) => Err(Error::Failure(sentence)),

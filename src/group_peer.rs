@@ -23,7 +23,7 @@ use crate::limits::{
     ACCEPT_TURN, DIALS_MAX, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_TURN_BYTES,
     USER_TIMEOUT,
 };
-use crate::protocol::roster::{Connecting, NotFound, NotPrivate, Participant};
+use crate::protocol::roster::{Connecting, Disconnecting, NotFound, NotPrivate, Participant};
 use crate::protocol::{Attempt, ClientId, Group, MemberId, Notice, Peer, Setup, Who};
 use crate::server::{Server, canonical};
 
@@ -165,12 +165,28 @@ impl GroupPeer {
 
     /// Says goodbye behind everything already said, and dials and accepts nobody any more.
     pub fn leave(&mut self, now: Instant, at: DateTime<FixedOffset>) {
+        self.server.stop();
+        self.group.leave(now, at, self.own_address());
+    }
+
+    /// Undoes [`connect`](Self::connect) for the peer that the user named `text`, or that is at one of
+    /// `addresses`.
+    pub fn disconnect(
+        &mut self,
+        text: &str,
+        addresses: &[SocketAddr],
+        at: DateTime<FixedOffset>,
+    ) -> Disconnecting {
+        self.group.disconnect(text, addresses, self.own_address(), at)
+    }
+
+    /// Where others reach us, as far as is known.
+    fn own_address(&self) -> SocketAddr {
         let mut address = canonical(self.server.address());
         if address.ip().is_unspecified() {
             address.set_ip(self.own_ip.unwrap_or(Ipv6Addr::LOCALHOST.into()));
         }
-        self.server.stop();
-        self.group.leave(now, at, address);
+        address
     }
 
     /// Writes to everybody what they have not taken.

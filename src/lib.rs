@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | start | `main.rs` | the only place that chooses an exit code |
 //! | | [`args`] | a [`Config`](event_loop::Config) that comes from here is valid |
+//! | | [`completions`], [`manual`] | what `--completions` and `--man` print |
 //! | loop | [`event_loop`] | the only place that waits; what commands do |
 //! | I/O | [`group_peer`] | the only place that reads or writes a peer's stream |
 //! | | [`server`] | the only place that accepts |
@@ -36,10 +37,12 @@
 pub mod address;
 pub mod args;
 pub mod command;
+pub mod completions;
 pub mod error;
 pub mod event_loop;
 pub mod group_peer;
 pub mod limits;
+pub mod manual;
 pub mod name;
 pub mod protocol;
 pub mod resolver;

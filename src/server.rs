@@ -255,13 +255,18 @@ fn is_of_the_connection(kind: ErrorKind) -> bool {
 
 fn explain(error: &io::Error, bind: Option<IpAddr>, port: u16) -> Error {
     let why = reason(error);
+    let place = bind.map_or(String::new(), |address| format!(" of {address}"));
     match (error.kind(), bind) {
         (ErrorKind::AddrInUse, _) => Error::Argument(format!(
-            "port {port} for '<PORT>' is in use; choose another, or 0 for a free one"
+            "cannot listen on port {port}{place}: {why}; choose another port, or 0 for a free one"
         )),
-        (ErrorKind::PermissionDenied, _) => {
-            Error::Argument(format!("port {port} for '<PORT>' is not ours to use: {why}"))
-        }
+        (ErrorKind::PermissionDenied, _) => Error::Argument(format!(
+            "cannot listen on port {port}{place}: {why}; ports below 1024 are the system's, choose a higher one"
+        )),
+        (ErrorKind::AddrNotAvailable, Some(address)) => Error::Argument(format!(
+            "cannot listen on '{address}' for '--bind <ADDRESS>': it is no address of this machine; without \
+             --bind, all are listened on"
+        )),
         (_, Some(address)) => {
             Error::Argument(format!("cannot listen on '{address}' for '--bind <ADDRESS>': {why}"))
         }

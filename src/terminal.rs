@@ -28,7 +28,7 @@ pub mod welcome;
 pub mod wrap;
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Read as _, Write as _};
 use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -38,8 +38,10 @@ use chrono::{DateTime, FixedOffset, Local};
 use mio::event::Event;
 use mio::{Registry, Token};
 
+use crate::command::{self, Source};
 use crate::error::{Error, reason};
-use crate::limits::{LEAVE_STALL, STDOUT_QUEUE_BYTES};
+use crate::limits::{LEAVE_STALL, LINE_BYTES_MAX, STDOUT_QUEUE_BYTES};
+use crate::protocol::frame::lossy;
 use crate::protocol::{MemberId, Notice, Who};
 use clock::TimeFormat;
 use format::{Channel, Format, Formatter};
@@ -273,7 +275,7 @@ impl Terminal {
     pub fn next_action(&mut self) -> Option<UserAction<'_>> {
         match &mut self.mode {
             OutputMode::LineUi(user) => user.poll(),
-            _ => self.stdin.next_line().map(UserAction::Line),
+            _ => self.stdin.next_line().map(|line| UserAction::Line(line, Source::Typed)),
         }
     }
 
@@ -284,11 +286,18 @@ impl Terminal {
         }
     }
 
+    /// Clears the screen. Returns whether there is one.
+    pub fn clear_screen(&mut self) -> bool {
+        let OutputMode::LineUi(user) = &mut self.mode else { return false };
+        user.clear();
+        true
+    }
+
     /// Puts a line that was refused back into the line that is typed. Nothing happens where there is none,
     /// or where something was typed since: Up brings the refused line back then.
-    pub fn restore_draft(&mut self, line: String) {
+    pub fn restore_draft(&mut self, line: String, source: Source) {
         if let OutputMode::LineUi(user) = &mut self.mode {
-            user.restore_draft(line);
+            user.restore_draft(line, source);
         }
     }
 
@@ -658,6 +667,44 @@ impl Terminal {
             self.report(sentence);
         }
     }
+}
+
+/// Reads standard input to its end as one message, before a chat.
+///
+/// # Errors
+///
+/// [`Error::Failure`] if it holds nothing, too much, or cannot be read.
+pub fn read_message() -> Result<String, Error> {
+    let bytes = read_to_end(io::stdin().as_fd());
+    let bytes =
+        bytes.map_err(|error| Error::Failure(format!("cannot read standard input: {}", reason(&error))))?;
+    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let text = lossy(text.strip_suffix(b"\r").unwrap_or(text));
+    if command::is_blank(&text) {
+        return Err(Error::Failure("nothing was sent: standard input is empty".to_owned()));
+    }
+    if text.len() > LINE_BYTES_MAX {
+        let most = LINE_BYTES_MAX;
+        return Err(Error::Failure(format!(
+            "nothing was sent: one message has at most {most} bytes, and standard input holds more"
+        )));
+    }
+    Ok(text.into_owned())
+}
+
+/// All bytes up to the end, or some more than a message may have.
+fn read_to_end(descriptor: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let mut input = File::from(descriptor.try_clone_to_owned()?).take(LINE_BYTES_MAX as u64 + 3);
+    let mut bytes = Vec::new();
+    // What was read before an error stays.
+    while let Err(error) = input.read_to_end(&mut bytes) {
+        match error.kind() {
+            // Somebody else has made it non-blocking.
+            ErrorKind::WouldBlock => descriptor::wait_until_readable(descriptor),
+            _ => return Err(error),
+        }
+    }
+    Ok(bytes)
 }
 
 /// Prints `text` to standard output, before or without a chat. A reader that has read enough is no error.

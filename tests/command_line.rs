@@ -28,6 +28,14 @@ fn check_end_of(mut peer: Peer, code: i32) -> (Vec<String>, Vec<String>) {
     lines
 }
 
+/// Runs the program with `arguments` until it listens, which shows that they are accepted.
+#[track_caller]
+fn check_start(arguments: &[&str]) {
+    let mut peer = Peer::start(arguments).listening();
+    peer.signal(Signal::TERM);
+    assert_eq!(peer.exit_code(), 0);
+}
+
 #[test]
 fn help_and_version_go_to_standard_output() {
     for arguments in [["--help"], ["-h"]] {
@@ -49,6 +57,10 @@ fn help_and_version_go_to_standard_output() {
         ] {
             assert!(text.contains(part), "no {part:?} in {text}");
         }
+        for line in &output {
+            assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line:?}");
+        }
+        assert!(!text.contains("exercise"), "{text}");
         assert_eq!(errors, [""; 0]);
     }
     for arguments in [["--version"], ["-V"]] {
@@ -79,12 +91,13 @@ fn check_mistake_of(peer: Peer, parts: &[&str]) {
 
 #[test]
 fn a_port_is_a_number_that_is_there() {
-    check_mistake(&[], &["<PORT>", "required"]);
-    check_mistake(&["--stay"], &["<PORT>", "required"]);
+    let parts = ["usage: groupchat [OPTIONS] <PORT> [PEER]...", "required", r#""groupchat 5000" begins"#];
+    check_mistake(&[], &parts);
+    check_mistake(&["--stay"], &parts);
     for port in ["70000", "65536", "abc", "", "5000x", "0x10", "1.5", "\u{661}"] {
         check_mistake(&[port], &[&format!("'{port}' for '<PORT>'"), "0 to 65535"]);
     }
-    check_mistake(&["host:5000"], &["'host:5000' for '<PORT>'"]);
+    check_mistake(&["host:5000"], &["'host:5000' for '<PORT>'", "write groupchat 0 host:5000"]);
 }
 
 #[test]
@@ -113,6 +126,8 @@ fn a_peer_is_a_host_and_a_port() {
     check("[127.0.0.1]:5000", "IPv6");
     check("[::1]5000", "IPv6");
     check("[::1:5000", "IPv6");
+    check("127.0.0.1 5000", "write 127.0.0.1:5000");
+    check("::1 5000", "write [::1]:5000");
     check("::1]:5000", "IPv6");
 }
 
@@ -136,8 +151,11 @@ fn a_name_can_be_shown_and_is_short() {
         let parts = [&format!("'{shown}' for '--name <NAME>'"), why];
         check_mistake(&["-n", name, "0"], &parts);
         check_mistake(&[&format!("--name={name}"), "0"], &parts);
-        let environment = format!("GROUPCHAT_NAME={name}");
-        check_mistake_of(Peer::run(Command::new("env").args([&environment, PROGRAM, "0"])), &parts);
+        if !name.is_empty() {
+            let environment = format!("GROUPCHAT_NAME={name}");
+            let peer = Peer::run(Command::new("env").args([&environment, PROGRAM, "0"]));
+            check_mistake_of(peer, &[parts[0], parts[1], "from GROUPCHAT_NAME"]);
+        }
     }
     check("", "", "empty");
     check("\u{1b}[31mred", "^[[31mred", "control characters");
@@ -148,7 +166,7 @@ fn a_name_can_be_shown_and_is_short() {
     let long = "\u{20ac}".repeat(22);
     check(&long, &long, "at most 64 bytes");
     let longest = "x".repeat(64);
-    check_end(&["-n", &longest, "0"], 0);
+    check_start(&["-n", &longest, "0"]);
 }
 
 /// However an argument is broken into lines, what is said of it is one, and names the argument.
@@ -164,12 +182,20 @@ fn line_breaks_in_an_argument_hide_nothing() {
 
 #[test]
 fn options_that_are_none_are_mistakes() {
-    check_mistake(&["--frob", "0"], &["'--frob'"]);
+    check_mistake(&["--frob", "0"], &["unknown option '--frob' (see groupchat --help)"]);
+    check_mistake(&["--nmae", "bob", "0"], &["unknown option '--nmae'; did you mean --name?"]);
+    check_mistake(&["--colour=never", "0"], &["unknown option '--colour'; did you mean --color?"]);
     check_mistake(&["-z", "0"], &["'-z'"]);
     check_mistake(&["-1"], &["'-1'"]);
     check_mistake(&["--framing", "xml", "0"], &["'xml' for '--framing <", "text, lab"]);
     check_mistake(&["0", "--framing"], &["--framing <"]);
-    check_mistake(&["0", "--name"], &["--name <NAME>"]);
+    check_mistake(&["0", "--name"], &["a value is required for '--name <NAME>'"]);
+    for count in ["-3", "x", "", "1.5", "99999999999"] {
+        check_mistake(
+            &["--history", count, "0"],
+            &[&format!("'{count}' for '--history <COUNT>'"), "a number"],
+        );
+    }
     check_mistake(&["--stay=yes", "0"], &["'--stay'"]);
 }
 
@@ -194,6 +220,7 @@ fn an_address_to_listen_on_is_one_of_ours() {
     check("127.0.0.1:5000", "IP address");
     // Reserved for documentation (RFC 5737, RFC 3849), so nobody's.
     check("192.0.2.1", "cannot listen");
+    check("192.0.2.1", "it is no address of this machine");
     if has_ipv6() {
         check("2001:db8::1", "cannot listen");
     }
@@ -203,7 +230,7 @@ fn an_address_to_listen_on_is_one_of_ours() {
 fn a_port_that_is_taken_is_a_mistake() {
     let (_taken, address) = listen();
     let port = address.port().to_string();
-    let parts = [&format!("port {port} for '<PORT>'"), "in use"];
+    let parts = [&format!("cannot listen on port {port}"), "address already in use", "0 for a free one"];
     check_mistake(&[&port], &parts);
     check_mistake(&["-b", "127.0.0.1", &port], &parts);
     check_mistake(&["-b", "0.0.0.0", &port], &parts);
@@ -264,6 +291,7 @@ fn the_name_is_the_option_then_the_variable_then_the_login_name() {
     check(&["GROUPCHAT_NAME=carol"], &["--name=J\u{fc}rgen M"], "J\u{fc}rgen M");
     // What is not used is not looked at.
     check(&["GROUPCHAT_NAME="], &["-n", "dave"], "dave");
+    check(&["GROUPCHAT_NAME="], &[], login.trim());
 }
 
 #[test]
@@ -291,7 +319,7 @@ fn what_reached_nobody_is_a_failure() {
         let (output, errors) = check_end_of(peer, code);
         assert_eq!(output, [""; 0]);
         let last = errors.last().expect("where it listens");
-        assert_eq!(code == 1, last.starts_with("groupchat: nobody was reached"), "{errors:?}");
+        assert_eq!(code == 1, last.starts_with("groupchat: "), "{errors:?}");
         let all = errors.join("\n");
         for part in parts {
             assert_eq!(all.matches(part).count(), 1, "{part:?} once in {all}");
@@ -299,8 +327,9 @@ fn what_reached_nobody_is_a_failure() {
     }
     let (free, other) = (FreePort::new(), FreePort::new());
     let (port, address) = (&*free.number(), &*other.address().to_string());
-    check("", &[], 0, &[]);
-    check("\n\n", &[], 0, &[]);
+    check("", &[], 1, &["standard input ended at once", "--stay"]);
+    check("\n \n\u{200b}\n", &[], 1, &["standard input ended at once", "--stay"]);
+    check("/help", &[], 0, &[]);
     check("", &[port], 1, &["no peer that was named answered", &format!("cannot reach {port}: ")]);
     check("one", &[], 1, &["no peer is connected", "the message is lost"]);
     check("one\ntwo\nthree", &[], 1, &["no peer is connected", "all 3 messages"]);
@@ -363,7 +392,20 @@ fn a_peer_that_does_not_answer_is_not_waited_for_for_ever() {
 
 #[test]
 fn what_is_sent_goes_to_somebody() {
-    check_mistake(&["0", "--send", "hi"], &["<PEER>...", "required"]);
+    check_mistake(&["0", "--send", "hi"], &["--send requires <PEER>..."]);
+    let check = |text: &str, part: &str| {
+        check_mistake(&["0", "127.0.0.1:9", "--send", text], &["for '--send <TEXT>'", part]);
+    };
+    for text in ["/who", "/quit", "/reply x", "/clear", " \n/name bob", "/connect 5000"] {
+        check(text, "/msg, /me and /say");
+    }
+    for blank in [" ", "\n", "\u{200b}\u{feff}", "\u{3164}"] {
+        check(blank, "nothing to say");
+    }
+    check("/msg: bob x", "/msg: is no command");
+    check("/nosuch", "unknown command /nosuch");
+    check("/msg bob", "usage: /msg NAME TEXT");
+    check("/who\nis there", "/who takes one line");
     check_mistake(&["0", "127.0.0.1:9", "--send", ""], &["'--send <TEXT>'", "nothing to say"]);
     check_mistake(&["0", "127.0.0.1:9", "--send", "hi", "--stay"], &["--stay", "cannot be used with"]);
 }
@@ -381,7 +423,7 @@ fn times_are_shown_in_a_way_that_is_known() {
     ] {
         check_mistake(&["--time-format", format, "0"], &["for '--time-format <FORMAT>'", why]);
     }
-    check_end(&["--time-format", "%a %H:%M:%S%.3f %%", "0"], 0);
+    check_start(&["--time-format", "%a %H:%M:%S%.3f %%", "0"]);
 }
 
 #[test]
@@ -397,25 +439,111 @@ fn a_record_that_cannot_be_opened_is_a_mistake() {
     check_mistake(&["--log", "/", "0"], &["cannot record to '/'", "directory"]);
     check_mistake(
         &["--log", "/no/such/folder/file", "0"],
-        &["cannot record to '/no/such/folder/file'", "No such"],
+        &["cannot record to '/no/such/folder/file'", "no such file"],
     );
 }
 
 #[test]
-fn the_manual_and_completions_are_printed() {
+fn the_manual_is_printed() {
     let (manual, errors) = check_end(&["--man"], 0);
     assert_eq!(errors, [""; 0]);
-    for part in [".TH groupchat 1", "\\-\\-send", "/unignore", ".SH \"EXIT STATUS\""] {
-        let part = part.replace('"', "");
-        assert!(manual.iter().any(|line| line.replace('"', "").contains(&part)), "no {part:?} in {manual:?}");
-    }
-    for (shell, part) in
-        [("bash", "complete -F _groupchat"), ("zsh", "#compdef groupchat"), ("fish", "complete -c groupchat")]
+    let text = manual.join("\n");
+    for part in
+        [".TH groupchat 1", "\\-\\-send", "/unignore", "\\fIPORT\\fR [\\fIPEER\\fR]...", "Also /dm, /query"]
     {
-        let (script, errors) = check_end(&["--completions", shell], 0);
-        assert_eq!(errors, [""; 0]);
-        assert!(script.iter().any(|line| line.contains(part)), "{shell}: {script:?}");
-        assert!(!script.iter().any(|line| line.contains("look-up")), "it is for the program itself");
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    let sections: Vec<_> = manual.iter().filter_map(|line| line.strip_prefix(".SH ")).collect();
+    let expected = "NAME, SYNOPSIS, DESCRIPTION, OPTIONS, KEYS, COMMANDS, EXAMPLES, ENVIRONMENT, FILES, \
+                    EXIT STATUS, SECURITY";
+    assert_eq!(sections.join(", "), expected);
+    // What begins with a dot is a macro that is known; all else is text.
+    let macros = [".TH", ".SH", ".TP", ".PP", ".br"];
+    for line in manual.iter().filter(|line| line.starts_with(['.', '\''])) {
+        assert!(macros.contains(&line.split(' ').next().expect("a word")), "{line}");
+    }
+    assert!(!text.contains("look\\-up"), "it is for the program itself");
+}
+
+/// What a real shell completes `line` to; `None` where there is no such shell.
+fn completed(shell: &str, line: &str) -> Option<Vec<String>> {
+    let words: Vec<_> = line.split(' ').map(|word| format!("'{word}'")).collect();
+    let folder = std::env::temp_dir().join(format!("groupchat-{shell}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("a file"), "").expect("a file");
+    let script = match shell {
+        "bash" => format!(
+            r#"source <("$PEER" --completions bash); COMP_WORDS=({}); COMP_CWORD={};
+               _groupchat; printf '%s\n' "${{COMPREPLY[@]}}""#,
+            words.join(" "),
+            words.len() - 1
+        ),
+        _ => format!(r"$PEER --completions fish | source; complete -C '{line}' | string split -f 1 \t"),
+    };
+    let mut command = Command::new(shell);
+    let arguments: &[&str] = if shell == "bash" { &["--norc", "--noprofile"] } else { &["--no-config"] };
+    let command = command.args(arguments).args(["-c", &script]).env("PEER", PROGRAM).current_dir(&folder);
+    let Ok(output) = command.output() else {
+        eprintln!("passed over: there is no {shell}");
+        return None;
+    };
+    assert!(output.stderr.is_empty(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let mut lines: Vec<_> = text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    lines.sort_unstable();
+    Some(lines)
+}
+
+#[test]
+fn shells_complete_options_and_values_and_files_only_where_one_is_wanted() {
+    for shell in ["bash", "fish"] {
+        let check = |line: &str, expected: &[&str]| {
+            if let Some(completed) = completed(shell, line) {
+                assert_eq!(completed, expected, "{shell}: {line}");
+            }
+        };
+        check("groupchat --framing ", &["lab", "text"]);
+        check("groupchat --color a", &["always", "auto"]);
+        check("groupchat --completions ", &["bash", "fish", "zsh"]);
+        check("groupchat --log ", &["a file"]);
+        check("groupchat --sta", &["--stay"]);
+        for nothing in
+            ["groupchat ", "groupchat 5000 ", "groupchat -n ", "groupchat --name ", "groupchat --send "]
+        {
+            check(nothing, &[]);
+        }
+    }
+    // Bash takes the sign for a word.
+    if let Some(completed) = completed("bash", "groupchat --framing = te") {
+        assert_eq!(completed, ["text"]);
+    }
+    if let Some(completed) = completed("bash", "groupchat -") {
+        assert!(completed.contains(&"--json".to_owned()) && completed.contains(&"-n".to_owned()));
+        assert!(!completed.iter().any(|word| word.contains("look-up")), "it is for the program itself");
+    }
+}
+
+/// The Z shell completes only at a terminal; here it is asked whether the script is one.
+#[test]
+fn completions_for_zsh_name_values_files_and_nothing_else() {
+    let (script, errors) = check_end(&["--completions", "zsh"], 0);
+    assert_eq!((script[0].as_str(), errors), ("#compdef groupchat", Vec::new()));
+    let text = script.join("\n");
+    for part in [
+        "'(--framing)--framing=[",
+        ":framing:(text lab)'",
+        "]:file:_files'",
+        "'1:PORT: '",
+        "'*:PEER: '",
+        "'*--send=[",
+        "'(-n --name)-n+[",
+        "'(- *)--man[",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    assert_eq!(text.matches("_files").count(), 1);
+    if let Ok(output) = Command::new("zsh").args(["-f", "-n", "-c", &text]).output() {
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     }
 }
 

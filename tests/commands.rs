@@ -72,13 +72,13 @@ fn who_cannot_be_spoken_to_alone_is_told_of() {
     stream.write_all(message("nc", "hi").as_bytes()).expect("a peer that reads");
     alice.conversation.wait_for("nc: hi");
     alice.say("/msg nc psst");
-    alice.notices.wait_for("not said: nc did not introduce itself");
+    alice.notices.wait_for("not sent: nc is a plain peer");
     alice.say("/msg nd psst");
-    alice.notices.wait_for("nobody is called nd: did you mean nc?");
+    alice.notices.wait_for("nobody is called nd; did you mean nc?");
     alice.say("/msg somebody psst");
-    alice.notices.wait_for("nobody is called somebody: /who tells who is there");
+    alice.notices.wait_for("nobody is called somebody; /who lists who is here");
     alice.say("/msg nc");
-    alice.notices.wait_for("it is written /msg NAME TEXT");
+    alice.notices.wait_for("usage: /msg NAME TEXT");
     alice.say("end");
     assert_eq!(messages(read_until(&mut stream, MESSAGE).as_bytes()), ["end"]);
 }
@@ -190,7 +190,7 @@ fn a_peer_can_be_named_while_chatting() {
 fn commands_are_obeyed_and_not_said() {
     let (mut alice, _, mut bob) = pair(&[], &[]);
     alice.say("/halp");
-    alice.notices.wait_for("there is no command /halp (did you mean /help?)");
+    alice.notices.wait_for("unknown command /halp; did you mean /help?");
     alice.say("/help");
     alice.notices.wait_for("/unignore NAME");
     alice.say("//help");
@@ -243,7 +243,7 @@ fn scripts_read_one_object_a_line_and_nothing_else() {
     );
     alice.say("/nonsense");
     let notice = event(&mut alice.conversation, "notice");
-    assert!(notice["text"].as_str().expect("a text").starts_with("'/nonsense' failed: there is no command "));
+    assert!(notice["text"].as_str().expect("a text").starts_with("'/nonsense' failed: unknown command "));
     end(bob);
     assert_eq!(event(&mut alice.conversation, "left")["name"], "bob");
     alice.end_input();
@@ -384,6 +384,168 @@ fn what_is_sent_is_waited_for() {
 }
 
 #[test]
+fn send_obeys_what_sends() {
+    let (mut alice, address, mut bob) = pair(&[], &[]);
+    let peer = address.to_string();
+    let send = |texts: &[&str]| {
+        let mut arguments = vec!["-n", "bot", "0", &peer];
+        arguments.extend(texts.iter().flat_map(|text| ["--send", text]));
+        let mut bot = Peer::start(&arguments);
+        (bot.exit_code(), bot.notices.rest().join("\n"))
+    };
+    let (code, _) = send(&["/msg bob secret", "/me builds", "/say /who", "// a comment", " \n/etc/hosts"]);
+    assert_eq!(code, 0);
+    assert!(bob.conversation.wait_for("secret").ends_with(" private] bot: secret"));
+    for peer in [&mut alice, &mut bob] {
+        assert!(peer.conversation.wait_for("builds").ends_with("] * bot builds"));
+        assert!(peer.conversation.wait_for("/who").ends_with("bot: /who"));
+        assert!(peer.conversation.wait_for("// a comment").ends_with("bot: // a comment"));
+        peer.conversation.wait_for("/etc/hosts");
+        peer.conversation.wait_for("bot has left");
+    }
+    // Several lines, and whatever hides the slash.
+    for text in ["/msg bob sec1\nsec2", "\u{feff}\n /MSG bob sec1\nsec2", "\u{ff0f}dm bob sec1\nsec2"] {
+        assert_eq!(send(&[text]).0, 0, "{text}");
+        bob.conversation.wait_for("private] bot: sec1");
+        bob.conversation.wait_for("sec2");
+    }
+    // Whoever is not here does not get it, and neither does anybody else.
+    for text in ["/msg carol secret", "/msg bob \u{200b}", "msg bob secret", "\\msg bob secret"] {
+        let (code, errors) = send(&[text]);
+        assert_eq!(code, 1, "{text}: {errors}");
+        assert!(errors.contains("' failed: "), "{errors}");
+    }
+    alice.say("end");
+    bob.conversation.wait_for("alice: end");
+    assert!(
+        !alice.conversation.seen.iter().any(|line| line.contains("sec")),
+        "{:?}",
+        alice.conversation.seen
+    );
+    [alice, bob].into_iter().for_each(end);
+}
+
+#[test]
+fn send_takes_standard_input_as_one_message() {
+    let (mut alice, address, bob) = pair(&[], &[]);
+    let send = |input: &[u8]| {
+        let mut bot = Peer::start(&["-n", "bot", "--send", "-", "0", &address.to_string()]);
+        bot.input.take().expect("a pipe").write_all(input).expect("a peer that reads");
+        (bot.exit_code(), bot.notices.rest().join("\n"))
+    };
+    assert_eq!(send(b"/who\n// two\n\nthree\n").0, 0);
+    assert!(alice.conversation.wait_for("bot: ").ends_with("bot: /who"));
+    assert_eq!(alice.conversation.next_line().as_deref(), Some("    // two"));
+    assert_eq!(alice.conversation.next_line().as_deref(), Some("    "));
+    assert_eq!(alice.conversation.next_line().as_deref(), Some("    three"));
+    alice.conversation.wait_for("bot has left");
+    assert_eq!(send(b"/msg bob x").0, 0);
+    assert!(alice.conversation.wait_for("bot: ").ends_with("bot: /msg bob x"));
+    alice.conversation.wait_for("bot has left");
+    for empty in ["", "\n", "\r\n", " \n\u{200b}\n"] {
+        let (code, errors) = send(empty.as_bytes());
+        assert_eq!((code, errors.as_str()), (1, "groupchat: nothing was sent: standard input is empty"));
+    }
+    let (code, errors) = send(&[b'x'; 65_536]);
+    assert!(code == 1 && errors.contains("at most 65535 bytes"), "{errors}");
+    alice.say("end");
+    [alice, bob].into_iter().for_each(end);
+}
+
+#[test]
+fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
+    let (mut alice, _, mut bob) = pair(&[], &[]);
+    for line in [
+        "/msg: bob sec",
+        "/msg/bob sec",
+        "/ msg bob sec",
+        "msg bob sec",
+        "\\msg bob sec",
+        "/mgs bob sec",
+        "/query bob",
+        "/msg bbo sec",
+        "/who is sec",
+        "/reply sec",
+    ] {
+        alice.say(line);
+        alice.notices.wait_for(&format!("'{line}' failed: "));
+    }
+    alice.say(" \u{200b}/msg bob sec1");
+    assert!(bob.conversation.wait_for("sec1").ends_with(" private] alice: sec1"));
+    bob.say("/r sec2");
+    assert!(alice.conversation.wait_for("sec2").ends_with(" private] bob: sec2"));
+    alice.say("/whisper bob sec3");
+    bob.conversation.wait_for(" private] alice: sec3");
+    // Nothing of these is a command, and of the blank ones nothing is sent.
+    for text in [
+        "/etc/hosts",
+        "/* C */",
+        "/s/a/b/",
+        " ",
+        "\u{200b}",
+        "\u{3164}\u{feff}",
+        "msg carol hi",
+        "help",
+        "quit",
+    ] {
+        alice.say(text);
+    }
+    alice.say("/say /msg bob x");
+    for text in ["/etc/hosts", "/* C */", "/s/a/b/", "msg carol hi", "help", "quit", "/msg bob x"] {
+        let line = bob.conversation.next_line().expect("a line");
+        assert!(line.ends_with(&format!("] alice: {text}")), "{line} is not {text}");
+    }
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 1);
+    end(bob);
+}
+
+#[test]
+fn what_connect_began_can_be_ended() {
+    let ((listener, address), nobody) = (listen(), support::sockets::FreePort::new());
+    let (mut alice, _, bob) = pair(&[], &[]);
+    alice.say(&format!("/connect {address}"));
+    let mut stream = accept(&listener);
+    stream.write_all(message("nc", "hi").as_bytes()).expect("a peer that reads");
+    alice.conversation.wait_for("nc: hi");
+    // In one write: what was sent before is sent before the goodbye.
+    alice.say(&format!("to all\n/disconnect {address}"));
+    alice.notices.wait_for("disconnected from nc");
+    let bytes = support::read_to_end(&mut stream);
+    assert_eq!(messages(&bytes), ["to all"]);
+    assert!(bytes.ends_with(b"|\nalice<EXITENCD>"), "{}", String::from_utf8_lossy(&bytes));
+    // One that was never reached.
+    alice.say(&format!("/connect {}", nobody.address()));
+    alice.notices.wait_for("cannot reach");
+    alice.say(&format!("/disconnect {}", nobody.address()));
+    alice.notices.wait_for(&format!("not connecting to {} any more", nobody.address()));
+    alice.say("/who");
+    alice.notices.wait_for("bob ");
+    for (what, why) in [("localhost:9", "you did not connect to it"), ("bob", "you did not connect to it")] {
+        alice.say(&format!("/disconnect {what}"));
+        alice.notices.wait_for(&format!("cannot disconnect from {what}: {why}"));
+    }
+    assert!(
+        !alice.notices.seen.iter().any(|line| line.contains("not reached yet")),
+        "{:?}",
+        alice.notices.seen
+    );
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 1, "commands failed");
+    end(bob);
+}
+
+#[test]
+fn a_member_stays_connected() {
+    let (alice, address, mut bob) = pair(&[], &[]);
+    bob.say(&format!("/disconnect {address}"));
+    bob.notices.wait_for("cannot disconnect from alice: all members of a group are connected");
+    bob.end_input();
+    assert_eq!(bob.exit_code(), 1);
+    end(alice);
+}
+
+#[test]
 fn who_has_not_what_is_sent_is_told() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address().to_string();
@@ -399,5 +561,5 @@ fn who_has_not_what_is_sent_is_told() {
     bot.notices.wait_for(&format!("{address} has said nothing"));
     alice.signal(Signal::CONT);
     alice.conversation.wait_for(": two");
-    bot.exit_code();
+    assert_eq!(bot.exit_code(), 1);
 }

@@ -420,11 +420,86 @@ fn tab_completes_commands_and_names() {
     window.press("\x15/he\t");
     window.wait_for_rows(&["alice> /help |"]);
     window.press("\r");
-    window.wait_for("/quit [WORDS]");
+    window.wait_for("/quit [TEXT]");
     window.press("ask bob\t");
     window.wait_for_rows(&["alice> ask Bobby |"]);
     window.press("\x15");
     leave(window, stream);
+}
+
+/// A peer called alice in a window, and a member called bob.
+fn with_member() -> (Window, Peer) {
+    let mut bob = Peer::start(&["-n", "bob", "0"]);
+    let address = bob.address().to_string();
+    let window = Window::start(&["-n", "alice", "--color=never", "0", &address]);
+    window.wait_for("here: bob");
+    bob.conversation.wait_for("alice has joined");
+    (window, bob)
+}
+
+#[test]
+fn a_refused_line_comes_back_and_a_private_one_without_its_slash_asks_first() {
+    let (mut window, mut bob) = with_member();
+    window.press("/mgs bob sec\r");
+    window.wait_for("unknown command /mgs; did you mean /msg?");
+    window.wait_for_rows(&["alice> /mgs bob sec|"]);
+    window.press("\x15/msg bbo sec\r");
+    window.wait_for("nobody is called bbo; did you mean bob?");
+    window.wait_for_rows(&["alice> /msg bbo sec|"]);
+    window.press("\x15msg bob asked\r");
+    window.wait_for("not sent yet: this would go to everybody");
+    window.wait_for_rows(&["alice> msg bob asked|"]);
+    window.press("\r");
+    assert!(bob.conversation.wait_for("asked").ends_with("] alice: msg bob asked"));
+    // Only the very same line is confirmed.
+    window.press("\\msg bob sec\r");
+    window.wait_for_rows(&["alice> \\msg bob sec|"]);
+    window.press("!\r");
+    window.wait_for_rows(&["alice> \\msg bob sec!|"]);
+    window.press("\x15quit\r");
+    window.wait_for("\"quit\" was sent to everybody; /quit or Ctrl+D leaves");
+    bob.conversation.wait_for("alice: quit");
+    window.press("//who\r");
+    assert!(bob.conversation.wait_for("who").ends_with("alice: /who"));
+    window.press("  \u{3164}\r");
+    window.wait_for("nothing was sent: the message is blank");
+    window.press("/CLEAR\r");
+    window.wait_until("an empty screen", |screen| screen.contents().trim() == "alice>");
+    window.press("/bye\r");
+    bob.conversation.wait_for("alice has left");
+    assert!(!bob.conversation.seen.iter().any(|line| line.contains("sec")), "{:?}", bob.conversation.seen);
+    assert_eq!(window.exit_code(), 0);
+}
+
+#[test]
+fn a_pasted_command_is_obeyed_and_pasted_text_is_sent_unchanged() {
+    let (mut window, mut bob) = with_member();
+    let paste = |text: &str| format!("\x1b[200~{text}\x1b[201~");
+    window.press(&paste("/msg bob sec3\rsec4"));
+    window.press("\r");
+    assert!(bob.conversation.wait_for("sec3").ends_with("private] alice: sec3"));
+    bob.conversation.wait_for("    sec4");
+    window.press(&paste("\u{feff}\r /msg bob sec5\r"));
+    window.press("\r");
+    assert!(bob.conversation.wait_for("sec5").ends_with("private] alice: sec5"));
+    window.press(&paste("// one comment"));
+    window.press("\r");
+    assert!(bob.conversation.wait_for("one").ends_with("alice: // one comment"));
+    window.press(&paste("// two\rcomments"));
+    window.press("\r");
+    assert!(bob.conversation.wait_for("two").ends_with("alice: // two"));
+    window.press(&paste("/who\rsec6"));
+    window.press("\r");
+    window.wait_for("/who takes one line");
+    window.press("\x15");
+    window.press(&paste("/name x\rsec6"));
+    window.press("\r");
+    window.wait_for("/name takes one line");
+    window.press("\x03");
+    window.wait_for_rows(&["alice> |"]);
+    window.press("\x04");
+    bob.conversation.wait_for("alice has left");
+    assert!(!bob.conversation.seen.iter().any(|line| line.contains("sec6")), "{:?}", bob.conversation.seen);
 }
 
 #[test]

@@ -8,49 +8,101 @@ use rustix::process::{Signal, getpgid, getpgrp, getsid, kill_current_process_gro
 
 use super::EventLoop;
 use crate::address;
-use crate::command::{self, COMMANDS, Command, nearest};
+use crate::command::{self, COMMANDS, Command, Refused, Slashless, Source, nearest};
 use crate::name;
-use crate::protocol::roster::{Connecting, NotFound, Participant, Standing};
+use crate::protocol::roster::{Connecting, Disconnecting, NotFound, Participant, Standing};
 use crate::protocol::{Peer, Who};
 use crate::resolver;
 use crate::terminal::speakers::Speakers;
 use crate::terminal::tab_completion::Known;
 
 impl EventLoop {
-    /// Takes in a line that was typed, or is a script's: sends it, or obeys it.
-    pub(super) fn take_line(&mut self, line: &str, now: Instant) {
-        if let Err(why) = self.obey(line, now) {
-            self.fail(line, &why);
+    /// Takes in a line that was typed, or is a script's: sends it, or obeys it. One that is refused comes
+    /// back to where it was typed.
+    pub(super) fn take_line(&mut self, line: String, source: Source, now: Instant) {
+        if let Err(why) = self.obey(&line, source, now) {
+            self.fail(&line, &why);
+            self.terminal.restore_draft(line, source);
         }
     }
 
     /// # Errors
     ///
     /// Why a command could not do what it should: a sentence for the user.
-    fn obey(&mut self, line: &str, now: Instant) -> Result<(), String> {
-        match command::read(line)? {
-            Command::Say(text) => self.say(&text),
+    fn obey(&mut self, line: &str, source: Source, now: Instant) -> Result<(), String> {
+        let is_confirmed = self.asked.take().is_some_and(|asked| asked == line);
+        match command::read(line, source).map_err(|refused| refused.to_string())? {
+            Command::Text(text) => {
+                if !is_confirmed && let Some(question) = self.question(&text) {
+                    self.asked = Some(line.to_owned());
+                    return Err(question);
+                }
+                self.say(&text);
+                self.hint_for(&text);
+            }
+            Command::Say(text) => self.say(text),
+            Command::Me(text) => self.say(&format!("/me {text}")),
+            Command::Private(words) => {
+                let (who, text) = self.find(words)?;
+                self.send_private(&who, text)?;
+            }
+            Command::Reply(text) => {
+                let who = self.last_private()?;
+                self.send_private(&who, text)?;
+            }
             Command::Help => command::help().for_each(|line| self.terminal.reply(&line)),
             Command::Who(name) => self.show_who(name, now)?,
             Command::Connect(text) => self.connect_to(text, now)?,
+            Command::Disconnect(text) => self.disconnect_from(text)?,
             Command::Name(name) => self.rename(name)?,
-            Command::Private(words) => self.say_privately(words)?,
             Command::Ignore(name) => self.ignore(name)?,
             Command::Unignore(name) => self.unignore(name)?,
-            Command::Quit(words) => {
-                words.into_iter().for_each(|words| self.say(words));
+            Command::Clear => {
+                if !self.terminal.clear_screen() {
+                    return Err("there is no screen to clear: standard output is not a terminal".to_owned());
+                }
+            }
+            Command::Quit(text) => {
+                text.into_iter().for_each(|text| self.say(text));
                 self.end_typing(now);
             }
         }
         Ok(())
     }
 
-    /// Says something to everybody.
-    pub(super) fn say(&mut self, text: &str) {
-        if !text.is_empty() {
-            let at = Local::now().fixed_offset();
-            self.peer.say(text, at);
-            self.terminal.show_own(at, None, text);
+    /// Sends a text to everybody, unless nothing of it can be seen.
+    fn say(&mut self, text: &str) {
+        if command::is_blank(text) {
+            if self.terminal.is_interactive() && !text.is_empty() {
+                self.terminal.reply("nothing was sent: the message is blank");
+            }
+            return;
+        }
+        let at = Local::now().fixed_offset();
+        self.peer.say(text, at);
+        self.terminal.show_own(at, None, text);
+    }
+
+    /// What to ask before a text is sent to everybody that may have been meant for one member.
+    fn question(&self, text: &str) -> Option<String> {
+        let Slashless { words, is_marked } = command::slashless(text)?;
+        let is_somebody = || !matches!(self.peer.find(words), Err(NotFound::Nobody));
+        (is_marked || is_somebody()).then(|| match self.terminal.is_interactive() {
+            true => "not sent yet: this would go to everybody. Enter again sends it; \
+                     a private message begins with /msg NAME"
+                .to_owned(),
+            false => "this would go to everybody; a private message begins with /msg NAME, and /say TEXT \
+                      sends any text"
+                .to_owned(),
+        })
+    }
+
+    /// A word that leaves other programs was sent like any other.
+    fn hint_for(&mut self, text: &str) {
+        if self.terminal.is_interactive()
+            && let Some(hint) = command::hint_for_word(text)
+        {
+            self.terminal.reply(&format!("\"{}\" was sent to everybody; {hint}", text.trim()));
         }
     }
 
@@ -68,17 +120,24 @@ impl EventLoop {
     /// Puts the command that answers the last private message into the line, so that it is seen to whom
     /// it goes before it is written.
     pub(super) fn expand_reply(&mut self) {
-        let Some(last) = self.terminal.speakers().last_private() else {
-            return self.terminal.reply("nobody has sent you a private message: /msg NAME TEXT sends one");
-        };
-        let roster = self.peer.roster();
-        match roster.iter().find(|one| Speakers::is_same(&one.who, last)) {
-            Some(one) => self.terminal.replace_text(format!("/msg {} ", one.who)),
-            None => {
-                let sentence = format!("{last}, who sent you the last private message, is not here any more");
-                self.terminal.reply(&sentence);
-            }
+        match self.last_private() {
+            Ok(who) => self.terminal.replace_text(format!("/msg {who} ")),
+            Err(why) => self.terminal.reply(&why),
         }
+    }
+
+    /// The author of the last private message, as it is known now.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that tells why there is none.
+    fn last_private(&self) -> Result<Who, String> {
+        let last = self.terminal.speakers().last_private();
+        let last = last.ok_or("nobody has sent you a private message; /msg NAME TEXT sends one")?;
+        let mut roster = self.peer.roster().into_iter();
+        let found = roster.find(|one| Speakers::is_same(&one.who, last));
+        let gone = || format!("{last}, who sent you the last private message, is not here any more");
+        found.map(|one| one.who).ok_or_else(gone)
     }
 
     /// Stops, if there is somebody who can make us go on.
@@ -134,22 +193,43 @@ impl EventLoop {
         Ok(())
     }
 
+    fn disconnect_from(&mut self, text: &str) -> Result<(), String> {
+        // A host's name is not looked up again: it is known by how it was written.
+        let known = address::parse(text).ok().and_then(|peer| peer.known());
+        let addresses = known.map_or(Vec::new(), |peer| peer.addresses);
+        let cannot = |who: &dyn std::fmt::Display, why| Err(format!("cannot disconnect from {who}: {why}"));
+        let sentence = match self.peer.disconnect(text, &addresses, Local::now().fixed_offset()) {
+            Disconnecting::Stopped(name) => format!("not connecting to {name} any more"),
+            Disconnecting::Closed(who) => format!("disconnected from {who}"),
+            Disconnecting::Member(who) => {
+                return cannot(&who, "all members of a group are connected; /ignore NAME hides one");
+            }
+            Disconnecting::Accepted(who) => {
+                return cannot(&who, "it connected to you by itself; /ignore NAME hides it");
+            }
+            Disconnecting::Unknown => {
+                return cannot(&text, "you did not connect to it; /who lists addresses");
+            }
+        };
+        self.terminal.reply(&sentence);
+        Ok(())
+    }
+
     fn rename(&mut self, text: &str) -> Result<(), String> {
-        let name = name::parse(text).map_err(|why| format!("you are not called '{text}': {why}"))?;
+        let name = name::parse(text).map_err(|why| format!("cannot change your name to '{text}': {why}"))?;
         self.terminal.set_name(&name);
         self.terminal.reply(&format!("you are now {name}"));
         self.peer.rename(name);
         Ok(())
     }
 
-    fn say_privately(&mut self, words: &str) -> Result<(), String> {
-        let (who, text) = self.find(words)?;
-        if text.is_empty() {
-            return Err(format!("there is nothing to say to {who}"));
+    fn send_private(&mut self, who: &Who, text: &str) -> Result<(), String> {
+        if command::is_blank(text) {
+            return Err(format!("there is no text for {who}; {}", Refused::NoText));
         }
         let at = Local::now().fixed_offset();
-        self.peer.whisper(&who, text, at).map_err(|why| format!("not said: {why}"))?;
-        self.terminal.show_own(at, Some(&who), text);
+        self.peer.whisper(who, text, at).map_err(|why| format!("not sent: {why}"))?;
+        self.terminal.show_own(at, Some(who), text);
         Ok(())
     }
 
@@ -182,8 +262,8 @@ impl EventLoop {
                 let roster = self.peer.roster();
                 let names = roster.iter().filter(|one| one.is_met()).map(|one| &*one.who.name);
                 match nearest(name, names) {
-                    Some(near) => format!("nobody is called {name}: did you mean {near}?"),
-                    None => format!("nobody is called {name}: /who tells who is there"),
+                    Some(near) => format!("nobody is called {name}; did you mean {near}?"),
+                    None => format!("nobody is called {name}; /who lists who is here"),
                 }
             }
         })

@@ -263,6 +263,23 @@ impl<S> Client<S> {
         frame::write(code, body, self.spoken.unwrap_or(silent), &mut self.outbox.bytes);
     }
 
+    /// Moves all that it has yet to take of the log into the outbox, where a goodbye can follow.
+    pub(super) fn take_rest(&mut self, log: &Log, silent: Framing) {
+        self.cut_in(log);
+        while (log.start()..log.end()).contains(&self.cursor) {
+            let end = log.frame_around(self.cursor).end;
+            let bytes = &log.since(self.cursor)[..(end - self.cursor) as usize];
+            match (self.spoken.unwrap_or(silent), frame::code_at_tail(bytes)) {
+                (Framing::Lab, Some(code)) => {
+                    let body = frame::unescape(&bytes[..code.start]);
+                    frame::write_lab(code.code, &body, &mut self.outbox.bytes);
+                }
+                _ => self.outbox.bytes.extend_from_slice(bytes),
+            }
+            self.cursor = end;
+        }
+    }
+
     /// Moves the rest of the frame that it is taking into the outbox.
     pub(super) fn cut_in(&mut self, log: &Log) {
         if self.cursor < log.start() {

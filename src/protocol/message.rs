@@ -2,7 +2,6 @@
 //!
 //! A body of another shape is no error: its reader shows it as it is.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
@@ -142,9 +141,13 @@ impl MessageWriter {
 
 /// Appends the exit frame, in text framing, of `name` that listens on `address`.
 pub fn write_exit(address: SocketAddr, at: DateTime<FixedOffset>, name: &str, out: &mut Vec<u8>) {
-    let mut body = Vec::new();
-    write!(body, "\n{address} [{}]|\n{name}", write_timestamp(at)).expect("a vector takes everything");
-    frame::write(Code::Exit, &body, Framing::Text, out);
+    frame::write(Code::Exit, exit_body(address, at, name).as_bytes(), Framing::Text, out);
+}
+
+/// The body of a goodbye.
+#[must_use]
+pub fn exit_body(address: SocketAddr, at: DateTime<FixedOffset>, name: &str) -> String {
+    format!("\n{address} [{}]|\n{name}", write_timestamp(at))
 }
 
 #[cfg(test)]

@@ -79,6 +79,21 @@ pub enum Connecting {
     Full,
 }
 
+/// What became of the wish to disconnect from an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disconnecting {
+    /// The peer that the user named by this was not connected, and is not dialled any more.
+    Stopped(Rc<str>),
+    /// This plain peer was sent a goodbye and its connection is closed.
+    Closed(Who),
+    /// This is a member: members stay connected as long as they are in the group.
+    Member(Who),
+    /// This plain peer dialled us.
+    Accepted(Who),
+    /// The user named no such peer.
+    Unknown,
+}
+
 /// Why nobody was found by a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotFound {
@@ -103,15 +118,12 @@ impl fmt::Display for NotPrivate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(who) => {
-                write!(f, "{who} did not introduce itself, so nothing can be said to it alone")
+                write!(f, "{who} is a plain peer, which cannot get private messages")
             }
-            Self::Gone(who) => write!(f, "{who} is not there any more"),
+            Self::Gone(who) => write!(f, "{who} is not here any more"),
             Self::Full(who) => {
-                write!(
-                    f,
-                    "{who} has not taken the last {} KiB that were said to it alone",
-                    PRIVATE_BYTES >> 10
-                )
+                let kilobytes = PRIVATE_BYTES >> 10;
+                write!(f, "{who} has yet to take {kilobytes} KiB of private messages; try again when it has")
             }
         }
     }

@@ -127,6 +127,12 @@ pub fn wait_until_writable(descriptor: BorrowedFd<'_>) {
     while !is_writable_within(descriptor, Duration::from_secs(60)) {}
 }
 
+/// Waits until there is something to read, or the end. Only where there is no loop.
+pub fn wait_until_readable(descriptor: BorrowedFd<'_>) {
+    let ready = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+    while !state(descriptor, PollFlags::IN, Duration::from_secs(60)).intersects(ready) {}
+}
+
 /// Whether it is our terminal, and somebody else is in its foreground: a write may stop the whole process
 /// (`stty tostop`), and a read always does.
 #[must_use]

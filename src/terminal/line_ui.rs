@@ -19,6 +19,7 @@ use super::screen::Screen;
 use super::tab_completion::{self, Known};
 use super::unmarked_paste::UnmarkedPaste;
 use super::wrap;
+use crate::command::Source;
 use crate::limits::{
     DRAW_TURN_BYTES, FOREGROUND_POLL_INTERVAL, INTERRUPT_GRACE, RESIZE_SETTLE_TIME, SEQUENCE_TIMEOUT,
 };
@@ -26,8 +27,8 @@ use crate::limits::{
 /// What the user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserAction<'a> {
-    /// This line, said or obeyed.
-    Line(Cow<'a, str>),
+    /// This line, sent or obeyed.
+    Line(Cow<'a, str>, Source),
     /// Nothing, but is to be told this.
     Hint(Cow<'a, str>),
     /// The word before the cursor completed.
@@ -54,6 +55,8 @@ pub struct LineUi {
     /// When Ctrl+C last cleared the line.
     cleared_at: Option<Instant>,
     editor: Editor,
+    /// Some of what the editor holds was pasted.
+    has_paste: bool,
     screen: Screen,
     backlog: Backlog,
     name: String,
@@ -125,6 +128,7 @@ impl LineUi {
             pressed: VecDeque::new(),
             cleared_at: None,
             editor: Editor::default(),
+            has_paste: false,
             screen,
             backlog: Backlog::default(),
             name,
@@ -184,9 +188,13 @@ impl LineUi {
     pub fn poll(&mut self) -> Option<UserAction<'static>> {
         while let Some((key, at)) = self.pressed.pop_front() {
             self.is_stale = true;
-            match self.editor.press(key) {
+            self.has_paste |= matches!(key, Key::Paste(_));
+            let outcome = self.editor.press(key);
+            let source = if self.has_paste { Source::Verbatim } else { Source::Typed };
+            self.has_paste &= !self.editor.text().is_empty();
+            match outcome {
                 Outcome::Nothing => (),
-                Outcome::Say(text) => return Some(UserAction::Line(text.into())),
+                Outcome::Say(text) => return Some(UserAction::Line(text.into(), source)),
                 Outcome::Complete => return Some(UserAction::Complete),
                 Outcome::ExpandReply => return Some(UserAction::ExpandReply),
                 Outcome::Suspend => return Some(UserAction::Suspend),
@@ -207,12 +215,18 @@ impl LineUi {
                     self.claim.discard_input();
                     return Some(UserAction::Leave);
                 }
-                Outcome::Redraw => self.screen.clear(),
+                Outcome::Redraw => self.clear(),
                 Outcome::Bell => self.ring(),
                 Outcome::Refused(why) => return Some(UserAction::Hint(why.into())),
             }
         }
         None
+    }
+
+    /// Begins on an empty screen.
+    pub fn clear(&mut self) {
+        self.screen.clear();
+        self.is_stale = true;
     }
 
     /// Completes what is before the cursor.
@@ -226,9 +240,10 @@ impl LineUi {
 
     /// Puts a line that was refused back to be corrected, unless something was typed since: then the
     /// history has it.
-    pub fn restore_draft(&mut self, line: String) {
+    pub fn restore_draft(&mut self, line: String, source: Source) {
         if self.pressed.is_empty() {
             self.editor.restore(line);
+            self.has_paste = source == Source::Verbatim;
             self.is_stale = true;
         }
     }

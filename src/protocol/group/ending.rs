@@ -1,13 +1,18 @@
 //! Ends: a connection that breaks, a peer that says goodbye, and our own leaving.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset};
 
-use super::{Client, ClientId, DialId, Dialled, Group, Introduction, LostReason, MemberKey, Notice, State};
+use super::{
+    Client, ClientId, Code, Dial, DialId, Dialled, Group, Introduction, LostReason, MemberKey, Notice, State,
+};
 use crate::limits::UNMET_TOLD_MAX;
+use crate::protocol::member::Member;
 use crate::protocol::message;
+use crate::protocol::roster::Disconnecting;
 
 impl<S> Group<S> {
     /// Says goodbye, behind everything already said, as who listens on `address`. Who is not
@@ -49,6 +54,60 @@ impl<S> Group<S> {
         }
         self.end_joining();
         self.log.append(|out| message::write_exit(address, at, self.writer.name(), out));
+    }
+
+    /// Undoes [`connect`](Self::connect): the peer that the user named `text`, or that is at one of
+    /// `addresses`, is dialled no more; a plain one is sent our goodbye, as a peer that listens on `own`,
+    /// and closed.
+    pub fn disconnect(
+        &mut self,
+        text: &str,
+        addresses: &[SocketAddr],
+        own: SocketAddr,
+        at: DateTime<FixedOffset>,
+    ) -> Disconnecting {
+        let is_it = |address: &SocketAddr| addresses.contains(address);
+        let is_meant = |dial: &Dial| **dial.name() == *text || dial.addresses().iter().any(is_it);
+        let index = self.named.iter().position(|dial| !dial.is_over() && is_meant(dial));
+        let met = index.and_then(|index| self.named[index].met());
+        let is_at = |member: &Member| !member.is_unmet() && member.dial.addresses().iter().any(is_it);
+        let key = met.or_else(|| Some(self.members.iter().find(|(_, member)| is_at(member))?.0));
+        if let Some(member) = key.and_then(|key| self.members.get_mut(key)) {
+            return Disconnecting::Member(member.who());
+        }
+        let Some(index) = index else {
+            let there = |client: &Client<S>| client.state == State::Open && is_it(&client.address);
+            let accepted = self.clients.iter().find(|(_, client)| there(client));
+            return accepted.map_or(Disconnecting::Unknown, |(slot, _)| {
+                Disconnecting::Accepted(self.plain_who(ClientId(slot)))
+            });
+        };
+        let is_its = |client: &Client<S>| {
+            matches!(client.dialled, Some(Dialled { dial: DialId::Named(dialled), .. }) if dialled == index)
+                && matches!(client.state, State::Dialling { .. } | State::Open)
+        };
+        let id = self.clients.iter().find(|(_, client)| is_its(client)).map(|(slot, _)| ClientId(slot));
+        if let Some(key) = id.and_then(|id| self.clients[id.0].introduction.member()) {
+            return Disconnecting::Member(self.members[key].who());
+        }
+        self.named[index].give_up();
+        self.timers.handle_dials_changed();
+        let name = Rc::clone(self.named[index].name());
+        let Some(id) = id else { return Disconnecting::Stopped(name) };
+        if self.clients[id.0].state != State::Open {
+            self.set_state(id, State::Ended);
+            return Disconnecting::Stopped(name);
+        }
+        if matches!(self.clients[id.0].introduction, Introduction::Awaited { .. }) {
+            self.take_for_plain(id);
+        }
+        let who = self.plain_who(id);
+        let body = message::exit_body(own, at, self.writer.name());
+        let client = &mut self.clients[id.0];
+        client.take_rest(&self.log, self.silent);
+        client.push(Code::Exit, body.as_bytes(), &self.log, self.silent);
+        self.close(id);
+        Disconnecting::Closed(who)
     }
 
     /// Tells of peers that the user named and that never said anything.
