@@ -157,6 +157,13 @@ pub const PRIVATE_TEXT_BYTES: usize = 48 << 10;
 /// than one sentence can name.
 pub const PRIVATE_LOST_MAX: usize = 100;
 
+/// How often a line is shown of the connections from one host that sent no message, such as health checks.
+pub const VISITORS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Hosts whose connections are counted apart for that long; those of more hosts are counted as one. Each
+/// costs some 50 bytes.
+pub const VISITOR_HOSTS_MAX: usize = 256;
+
 /// Peers that the user may name, at the start and while chatting.
 pub const NAMED_MAX: usize = 1_000;
 
@@ -282,6 +289,10 @@ pub const RESIZE_SETTLE_TIME: Duration = Duration::from_millis(300);
 
 /// Conversation waiting for the file in which it is recorded, in bytes, while that cannot be written.
 pub const LOGFILE_QUEUE_BYTES: usize = 256 << 10;
+
+/// How much of the end of a record is compared with the past that a newcomer is shown, in bytes: some
+/// 3,000 lines, far more than the past of a group.
+pub const LOGFILE_COMPARED_BYTES: usize = 256 << 10;
 
 /// A file that could not be written is tried again after this long.
 pub const LOGFILE_RETRY_INTERVAL: Duration = Duration::from_secs(1);

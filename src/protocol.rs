@@ -102,6 +102,7 @@ pub mod notice;
 pub mod peer_frame;
 mod private;
 pub mod roster;
+pub mod visitors;
 
 pub use client::{Client, ClientId};
 pub use dial::{Dial, DialId, Peer};

@@ -591,6 +591,7 @@ impl Terminal {
                 }
             }
             (_, Channel::Stderr) => self.report(&format::sentence(notice)),
+            (OutputMode::Lines { .. } | OutputMode::LineUi(_), Channel::Scripts) => (),
         }
     }
 

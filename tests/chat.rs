@@ -129,8 +129,8 @@ fn who_talks_alone_is_told_so_once_and_again_after_somebody_came_and_went() {
         assert!(line.ends_with(" connected"), "{line}");
         alice.say("four");
         assert_eq!(messages(read_until(&mut visitor, "<MSGENCD>").as_bytes()), ["four"]);
-        drop(visitor);
-        alice.conversation.wait_for(" is lost: closed without a goodbye");
+        visitor.write_all(goodbye("visitor").as_bytes()).expect("a peer that reads");
+        alice.conversation.wait_for("visitor has left the chat...");
     }
     alice.end_input();
     assert_eq!(alice.notices.rest(), [""; 0]);
@@ -276,13 +276,58 @@ fn who_never_told_a_name_is_called_by_address() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     for (bytes, expected) in
-        [("<EXITENCD>", " has left the chat..."), ("", " is lost: closed without a goodbye")]
+        [("<EXITENCD>", " has left the chat..."), (" <EXTENCD>", " has left the chat...")]
     {
         let mut stream = connect(address);
         let who = stream.local_addr().expect("its address");
         stream.write_all(bytes.as_bytes()).expect("a peer that reads");
         drop(stream);
         assert_eq!(alice.conversation.next_line(), Some(format!("{who}{expected}")));
+    }
+}
+
+/// Of health checks, scanners and other protocols there is a line on standard error, and nothing in the
+/// conversation, in the record or for scripts.
+#[test]
+fn who_never_sends_a_message_is_shown_as_nobody() {
+    let record = std::env::temp_dir().join(format!("groupchat-visits-{}", std::process::id()));
+    let record_path = record.to_str().expect("text");
+    for options in [&["--log", record_path][..], &["--json", "--log", record_path]] {
+        let mut alice = Peer::start(&[&["-n", "alice", "0"], options].concat());
+        let line = match options.contains(&"--json") {
+            true => alice.conversation.next_line().expect("where it listens"),
+            false => alice.notices.next_line().expect("where it listens"),
+        };
+        let digits = line.split("[::]:").nth(1).expect("a port").split(|char: char| !char.is_ascii_digit());
+        let port = digits.clone().next().expect("digits").parse().expect("a port");
+        for bytes in ["", "GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n"] {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a peer that listens");
+            stream.write_all(bytes.as_bytes()).expect("a peer that reads");
+            stream.shutdown(std::net::Shutdown::Write).expect("a connection");
+            // Then it has noticed.
+            read_to_end(&mut stream);
+        }
+        let mut bob = connect(SocketAddr::from(([127, 0, 0, 1], port)));
+        bob.write_all((message("bob", "hi") + &goodbye("bob")).as_bytes()).expect("a peer that reads");
+        read_to_end(&mut bob);
+        alice.end_input();
+        let (shown_lines, told) = (alice.conversation.rest(), alice.notices.rest());
+        assert_eq!(alice.exit_code(), 0);
+        if options.contains(&"--json") {
+            let events = shown_lines.iter().map(|line| line.split('"').nth(3).expect("an event"));
+            assert_eq!(
+                events.collect::<Vec<_>>(),
+                ["notice", "notice", "joined", "message", "left"],
+                "{shown_lines:?}"
+            );
+            assert_eq!((count(&shown_lines, "connected"), told), (2, Vec::new()));
+        } else {
+            assert_eq!(shown_lines, [shown("bob", "hi"), "bob has left the chat...".to_owned()]);
+            assert_eq!((count(&told, "connected and closed"), told.len()), (1, 2), "{told:?}");
+        }
+        let recorded = std::fs::read_to_string(&record).expect("a record");
+        std::fs::remove_file(&record).expect("our file");
+        assert_eq!(recorded.lines().count(), 2, "{recorded}");
     }
 }
 

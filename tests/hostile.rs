@@ -82,10 +82,9 @@ fn whoever_is_gone_in_the_middle_of_a_frame_is_lost_alone() {
         for end in [drop, reset] {
             let mut stream = connect(address);
             let who = stream.local_addr().expect("its address");
-            wait_for_connections(&mut alice, 1);
             send(&mut stream, &bytes[..bytes.len().min(text.len() - 1)]);
             end(stream);
-            alice.conversation.wait_for(&format!("{who} is lost: "));
+            alice.notices.wait_for(&format!("{who} "));
             check_talk(&mut alice, &mut bob, &format!("after {who}"));
         }
     }
@@ -185,7 +184,7 @@ fn an_endless_stream_is_closed_while_it_still_comes() {
             }
         };
         assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
-        alice.conversation.wait_for(&format!("{who} is lost: sent more than 65535 bytes without a code"));
+        alice.notices.wait_for(&format!("{who} is lost: sent more than 65535 bytes without a code"));
     }
     check_talk(&mut alice, &mut bob, "hello");
 }
@@ -307,7 +306,7 @@ fn who_takes_nothing_is_closed_in_the_end_and_holds_up_nobody() {
     bob.conversation.wait_for(lines.last().expect("a line"));
     check_talk(&mut alice, &mut bob, "in between");
     let (before, start) = (processor_time(&alice), Instant::now());
-    alice.conversation.wait_for(&format!("{who} is lost: took nothing for 15 s"));
+    alice.notices.wait_for(&format!("{who} is lost: took nothing for 15 s"));
     let (spent, passed) = (processor_time(&alice) - before, start.elapsed());
     assert!(spent < passed / 10, "it spins: {spent:?} of {passed:?}");
     check_talk(&mut alice, &mut bob, "afterwards");
@@ -329,7 +328,7 @@ fn who_falls_further_behind_than_the_log_reaches_is_closed_and_holds_up_nobody()
     alice.say(&lines.join("\n"));
     bob.conversation.wait_for(lines.last().expect("a line"));
     for _ in &deaf {
-        alice.conversation.wait_for(" is lost: fell more than 1024 KiB behind");
+        alice.notices.wait_for(" is lost: fell more than 1024 KiB behind");
     }
     alice.end_input();
     bob.conversation.wait_for("alice has left the chat...");
@@ -366,7 +365,7 @@ fn leaving_does_not_wait_for_who_takes_nothing() {
     assert!(heard.ends_with(b"|\nalice<EXITENCD>"), "the goodbye is not held up");
     assert_eq!(messages(&heard), lines);
     assert_eq!(alice.exit_code(), 0);
-    let ends = alice.conversation.rest();
+    let ends = alice.notices.rest();
     for stream in &deaf {
         let who = stream.local_addr().expect("its address");
         assert_eq!(count(&ends, &format!("{who} is lost: took nothing for 2 s")), 1, "{ends:?}");

@@ -100,7 +100,7 @@ fn who_never_reads_does_not_hold_the_end_up() {
     say_more_than_fits(&mut peer, &mut reader);
     peer.signal(Signal::TERM);
     read_until(&mut reader, EXIT);
-    peer.conversation.wait_for(&format!("{name} is lost: took nothing for 2 s"));
+    peer.notices.wait_for(&format!("{name} is lost: took nothing for 2 s"));
     assert_eq!(peer.exit_code(), 0);
 }
 

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use groupchat::limits::{
-    DIALS_MAX, DIALS_UNMET_MAX, FORGET, HAVE_INTERVAL, INTRODUCTION, MEMBERS_MAX, STALL,
+    DIALS_MAX, DIALS_UNMET_MAX, FORGET, HAVE_INTERVAL, INTRODUCTION, INTRODUCTION_WAIT, MEMBERS_MAX, STALL,
+    VISITORS_INTERVAL,
 };
 use groupchat::protocol::frame::Framing;
 use groupchat::protocol::roster::NotPrivate;
-use groupchat::protocol::{Attempt, ClientId, Group, Notice, Peer, Setup};
+use groupchat::protocol::{Attempt, ClientId, Group, LostReason, Notice, Peer, Setup};
 
 fn address(host: u8, port: u16) -> SocketAddr {
     ([10, 0, 0, host], port).into()
@@ -869,4 +870,161 @@ fn our_own_new_name_is_told_and_tells_others_apart() {
     alice.group.rename("al".into());
     alice.hear(bob, &message("bob", "ah"));
     assert!(alice.shown().ends_with(&["bob: ah".into()]));
+}
+
+// Who is shown as somebody.
+
+/// What she tells of connections, in short.
+fn told_of_connections(alice: &mut Alice) -> Vec<String> {
+    let short = |notice: &Notice| match notice {
+        Notice::Accepted { address } => Some(format!("accepted {address}")),
+        Notice::Visited { address, why: LostReason::Closed { unfinished_bytes } } => {
+            Some(format!("visited {address}, {unfinished_bytes} bytes"))
+        }
+        Notice::Visited { address, why } => Some(format!("visited {address}: {why}")),
+        Notice::MoreVisitors { host, count } => Some(format!("{count} more of {host}")),
+        Notice::Appeared { who } => Some(format!("appeared {who}")),
+        Notice::Identified { before } => Some(format!("identified {before}")),
+        Notice::Joined { who } => Some(format!("joined {who}")),
+        Notice::Left { who } => Some(format!("left {who}")),
+        Notice::Lost { who, .. } => Some(format!("lost {who}")),
+        Notice::NamedLost { who, .. } => Some(format!("named lost {who}")),
+        Notice::Message { from, text, .. } => Some(format!("{from}: {text}")),
+        _ => None,
+    };
+    std::mem::take(&mut alice.told).iter().filter_map(short).collect()
+}
+
+/// Somebody connects from 10.0.0.2:1000, sends `bytes`, waits, and closes. What she tells of that is
+/// `expected`.
+#[track_caller]
+fn check_visit(bytes: &str, wait: Duration, expected: &[&str]) {
+    let mut alice = Alice::new();
+    let client = alice.accept(address(2, 1000));
+    alice.hear(client, bytes);
+    alice.pass(wait);
+    if alice.is_open(client) {
+        alice.close(client);
+    }
+    assert_eq!(told_of_connections(&mut alice), expected, "{bytes:?}");
+}
+
+#[test]
+fn only_who_sends_a_message_or_a_goodbye_is_shown_as_somebody() {
+    let (at_once, later) = (Duration::ZERO, INTRODUCTION_WAIT);
+    let goodbye = "\n10.0.0.2:1000 [2026-11-22T06:55:22+01:00]|\nbob<EXITENCD>";
+    let connected = "accepted 10.0.0.2:1000";
+    for (bytes, count) in [
+        ("", 0),
+        ("\r\n", 0),
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 23),
+        ("SSH-2.0-OpenSSH_9.6\r\n", 19),
+        ("\x16\x03\x01\x02\u{0}\x01", 6),
+        ("half a message", 14),
+    ] {
+        check_visit(bytes, at_once, &[&format!("visited 10.0.0.2:1000, {count} bytes")]);
+        // One line, even if it was shown that it connected.
+        check_visit(bytes, later, &[connected]);
+    }
+    // Frames of which there is nothing to show.
+    for (bytes, count) in [("<MSGENCD>", 0), ("\u{0}\u{0}\u{0}", 1), ("what<NEWENCD>", 0)] {
+        check_visit(bytes, at_once, &[&format!("visited 10.0.0.2:1000, {count} bytes")]);
+    }
+    for wait in [at_once, later] {
+        let lost = [connected, "appeared bob", "bob: hi", "lost bob"];
+        check_visit(&message("bob", "hi"), wait, &lost);
+        check_visit(&(message("bob", "hi") + "half"), wait, &lost);
+        check_visit(
+            &(message("bob", "hi") + goodbye),
+            wait,
+            &[connected, "appeared bob", "bob: hi", "left bob"],
+        );
+        check_visit(goodbye, wait, &[connected, "appeared bob", "left bob"]);
+        let unnamed = "10.0.0.2:1000";
+        check_visit(
+            "x<MSGENCD>",
+            wait,
+            &[
+                connected,
+                &format!("appeared {unnamed}"),
+                &format!("{unnamed}: x"),
+                &format!("lost {unnamed}"),
+            ],
+        );
+        check_visit(
+            "<EXITENCD>",
+            wait,
+            &[connected, &format!("appeared {unnamed}"), &format!("left {unnamed}")],
+        );
+    }
+}
+
+#[test]
+fn connections_that_send_no_message_are_one_line_a_minute_for_each_host() {
+    let mut alice = Alice::new();
+    // For 200 s health checks, from two hosts, that close at once or after a while.
+    for port in 0..100 {
+        for host in [2, 3] {
+            let client = alice.accept(address(host, port));
+            if port % 2 == 1 {
+                alice.pass(INTRODUCTION_WAIT);
+            }
+            alice.close(client);
+        }
+        alice.pass(Duration::from_secs(1));
+    }
+    alice.pass(VISITORS_INTERVAL);
+    let told = told_of_connections(&mut alice);
+    assert_eq!(told.len(), 8, "{told:?}");
+    for host in [2, 3] {
+        let of_host = format!("10.0.0.{host}");
+        let told: Vec<_> = told.iter().filter(|line| line.contains(&of_host)).collect();
+        assert_eq!(told[0], &format!("visited 10.0.0.{host}:0, 0 bytes"));
+        let counts = told[1..].iter().map(|line| line.split(' ').next().expect("a count").parse::<u32>());
+        assert_eq!(counts.map(|count| count.expect("a number")).sum::<u32>(), 99, "{told:?}");
+    }
+    // One that was counted and speaks after all is no health check.
+    let clients = [0, 1].map(|port| alice.accept(address(4, port)));
+    alice.pass(INTRODUCTION_WAIT);
+    alice.hear(clients[1], &message("bob", "hi"));
+    alice.close(clients[0]);
+    alice.close(clients[1]);
+    alice.pass(VISITORS_INTERVAL * 2);
+    assert_eq!(
+        told_of_connections(&mut alice),
+        ["accepted 10.0.0.4:0", "accepted 10.0.0.4:1", "appeared bob", "bob: hi", "lost bob"]
+    );
+}
+
+#[test]
+fn a_plain_peer_that_turns_out_to_be_a_member_is_one_of_them_at_a_time() {
+    let mut alice = Alice::new();
+    let client = alice.accept(address(2, 1000));
+    alice.hear(client, &message("bob", "hi"));
+    let answer = alice.hear_frame(client, &format!("id {}\nname bob\nport 5000", id(2)));
+    let pass = value(&answer, "pass").expect("a pass");
+    alice.hear_frame(client, &format!("proof {pass}\npass {}\nhave 0\nfrom 1", id(OUR_PASS)));
+    alice.close(client);
+    let expected =
+        ["accepted 10.0.0.2:1000", "appeared bob", "bob: hi", "identified bob", "joined bob", "lost bob"];
+    assert_eq!(told_of_connections(&mut alice), expected);
+    // One that only says so is as before.
+    let client = alice.accept(address(3, 1000));
+    alice.hear(client, &message("carol", "hi"));
+    alice.hear_frame(client, &format!("id {}\nname carol\nport 5000", id(3)));
+    alice.hear(client, &message("carol", "well"));
+    alice.close(client);
+    let carol = "carol (10.0.0.3:1000)";
+    let expected = ["accepted 10.0.0.3:1000", "appeared carol", "carol: hi", "identified carol"];
+    let rest = [format!("appeared {carol}"), format!("{carol}: well"), format!("lost {carol}")];
+    assert_eq!(told_of_connections(&mut alice), [expected.map(str::to_owned).as_slice(), &rest].concat());
+}
+
+#[test]
+fn a_named_peer_that_never_sent_anything_is_lost_beside_the_conversation() {
+    let mut alice = Alice::who_dials(&[address(2, 5000)]);
+    let (client, _) = alice.answer();
+    alice.pass(INTRODUCTION_WAIT);
+    alice.close(client);
+    assert_eq!(told_of_connections(&mut alice), ["named lost 10.0.0.2:5000"]);
 }

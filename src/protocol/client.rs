@@ -67,6 +67,19 @@ impl Introduction {
     }
 }
 
+/// What the user was shown of a connection that is no member's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Nothing yet.
+    Nothing,
+    /// It was counted among others of its host.
+    Counted,
+    /// That somebody connected.
+    Connection,
+    /// A message or a goodbye: it is somebody.
+    Person,
+}
+
 /// Bytes are waiting that the client does not take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
@@ -103,6 +116,8 @@ pub struct Client<S> {
     pub(super) is_muted: bool,
     /// It will say nothing more, and has yet to take what is in its outbox.
     pub(super) is_silent: bool,
+    /// What the user was shown of it, as long as it is no member's.
+    pub(super) shown: Shown,
     /// How many messages it said that were shown as a plain peer's.
     pub(super) heard_early: u64,
     /// What the two told each other, once one of them has introduced itself.
@@ -202,6 +217,7 @@ impl<S> Client<S> {
             will_introduce_itself: false,
             is_muted: false,
             is_silent: false,
+            shown: Shown::Nothing,
             heard_early: 0,
             exchange: None,
             next_heard: None,

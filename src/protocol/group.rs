@@ -23,7 +23,7 @@ use std::time::Instant;
 use chrono::{DateTime, FixedOffset};
 use slab::Slab;
 
-use super::client::{Client, ClientId, Dialled, Introduction, State};
+use super::client::{Client, ClientId, Dialled, Introduction, Shown, State};
 use super::dial::{Dial, DialId, Peer};
 use super::frame::{Code, Frame, Framing};
 use super::joining::Joining;
@@ -32,6 +32,7 @@ use super::member::{MemberKey, Members};
 use super::message::MessageWriter;
 use super::notice::{LostReason, Notice, Who};
 use super::peer_frame::{MemberId, PeerFrame, Word};
+use super::visitors::Visitors;
 use crate::limits::INTRODUCTION_WAIT;
 pub use dialling::Attempt;
 use time::Timers;
@@ -83,6 +84,7 @@ pub struct Group<S> {
     joining: Joining,
     notices: VecDeque<Notice>,
     heard: Heard,
+    visitors: Visitors,
     /// Members that are gone and that private messages did not reach, the last ones.
     private_lost: VecDeque<Who>,
     leaving: bool,
@@ -141,6 +143,7 @@ impl<S> Group<S> {
             joining: Joining::default(),
             notices: VecDeque::new(),
             heard: Heard::default(),
+            visitors: Visitors::default(),
             private_lost: VecDeque::new(),
             leaving: false,
             discarded_bytes: 0,
@@ -174,6 +177,7 @@ impl<S> Group<S> {
         self.heard.alone_is_told = false;
         if self.is_plain {
             self.take_for_plain(id);
+            self.show_connection(id, now);
         } else {
             self.timers.awaited.push_back((until, id));
         }
@@ -358,7 +362,12 @@ impl<S> Group<S> {
                 self.to_shut_down.push_back(id);
                 self.timers.finishing.push_back((until, id));
             }
-            State::Ended => self.ended.push(id),
+            State::Ended => {
+                self.ended.push(id);
+                if !self.leaving {
+                    self.end_person(id, LostReason::Closed { unfinished_bytes: 0 });
+                }
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::message::Timestamp;
 use super::peer_frame::MemberId;
+use super::visitors::Host;
 use crate::limits::{FRAME_BYTES_MAX, LOG_BYTES, NOTICE_BYTES_EACH};
 
 /// Somebody of whom a notice tells.
@@ -70,12 +71,45 @@ pub enum Notice {
         /// Who.
         who: Who,
     },
-    /// A connection ended without goodbye.
+    /// A plain peer sent its first message, or its goodbye, which comes next. Each is followed by
+    /// [`Left`](Self::Left), [`Lost`](Self::Lost) or [`Identified`](Self::Identified), unless we leave
+    /// before.
+    Appeared {
+        /// Who.
+        who: Who,
+    },
+    /// A plain peer that sent messages turned out to be a member, under whose name it is shown from now on.
+    Identified {
+        /// What it was as a plain peer.
+        before: Who,
+    },
+    /// A member, or a plain peer that had sent a message, is gone without goodbye.
     Lost {
         /// Who.
         who: Who,
         /// Why it ended.
         why: LostReason,
+    },
+    /// A peer that the user named, and that never sent a message, is gone.
+    NamedLost {
+        /// Who.
+        who: Who,
+        /// Why it ended.
+        why: LostReason,
+    },
+    /// A connection to us ended that never sent a message.
+    Visited {
+        /// Where it came from.
+        address: SocketAddr,
+        /// Why it ended.
+        why: LostReason,
+    },
+    /// There were more connections that sent no message, within the last minute.
+    MoreVisitors {
+        /// Where they came from.
+        host: Host,
+        /// How many more.
+        count: u64,
     },
     /// A peer dialled us.
     Accepted {

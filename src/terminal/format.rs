@@ -11,7 +11,7 @@ use super::sanitize::push_sanitized;
 use super::wrap::{INDENT, expand_tabs};
 use crate::limits::FORGET;
 use crate::protocol::message::Timestamp;
-use crate::protocol::{Notice, Who};
+use crate::protocol::{LostReason, Notice, Who};
 
 /// How notices are put into words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,6 +193,8 @@ impl Formatter {
                 self.push_start(Utc::now(), *at, Age::Past, mark, out);
                 self.push_one_line(&from.name, text, out);
             }
+            // Nobody had come, as far as the record tells.
+            Notice::NamedLost { .. } => (),
             _ if channel(notice) == Channel::Stdout => {
                 self.push_start(Utc::now(), None, Age::Live, None, out);
                 push_sanitized(&sentence(notice), out);
@@ -379,6 +381,8 @@ pub enum Channel {
     Stdout,
     /// Everything else: standard error.
     Stderr,
+    /// Nowhere, but where scripts read it.
+    Scripts,
 }
 
 /// Where `notice` is to be shown.
@@ -392,8 +396,22 @@ pub fn channel(notice: &Notice) -> Channel {
         | Notice::Missed { .. }
         | Notice::Present
         | Notice::Left { .. }
-        | Notice::Lost { .. } => Channel::Stdout,
-        _ => Channel::Stderr,
+        | Notice::Lost { .. }
+        | Notice::NamedLost { .. } => Channel::Stdout,
+        // The message or goodbye that comes next says so itself.
+        Notice::Appeared { .. } | Notice::Identified { .. } => Channel::Scripts,
+        Notice::Visited { .. }
+        | Notice::MoreVisitors { .. }
+        | Notice::Accepted { .. }
+        | Notice::Connected { .. }
+        | Notice::Unreachable { .. }
+        | Notice::Oneself { .. }
+        | Notice::Undelivered { .. }
+        | Notice::Silent { .. }
+        | Notice::Forgotten { .. }
+        | Notice::Impostor { .. }
+        | Notice::Unheard { .. }
+        | Notice::CannotAccept(_) => Channel::Stderr,
     }
 }
 
@@ -409,7 +427,22 @@ pub fn sentence(notice: &Notice) -> String {
         Notice::Missed { who, count } => format!("{count} messages of {who} are missing here"),
         Notice::Present => "--- the above was said before you came ---".to_owned(),
         Notice::Left { who } => format!("{who} has left the chat..."),
-        Notice::Lost { who, why } => format!("{who} is lost: {why}"),
+        Notice::Lost { who, why } | Notice::NamedLost { who, why } => format!("{who} is lost: {why}"),
+        Notice::Appeared { who } => format!("{who} sends its first message"),
+        Notice::Identified { before } => format!("{before} says that it is a member"),
+        Notice::Visited { address, why } => match why {
+            LostReason::Closed { unfinished_bytes: 0 } => {
+                format!("{address} connected and closed without sending anything")
+            }
+            LostReason::Closed { unfinished_bytes } => {
+                format!("{address} connected, sent {unfinished_bytes} bytes that are no message, and closed")
+            }
+            _ => format!("{address} is lost: {why}"),
+        },
+        Notice::MoreVisitors { host, count } => {
+            let connections = if *count == 1 { "connection" } else { "connections" };
+            format!("{host}: {count} more {connections} that sent no message in the last minute")
+        }
         Notice::Accepted { address } => format!("{address} connected"),
         Notice::Connected { peer, address, missed } => {
             let place = if **peer == *address.to_string() { String::new() } else { format!(" at {address}") };
@@ -448,7 +481,6 @@ pub fn sentence(notice: &Notice) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{LostReason, Who};
 
     #[track_caller]
     fn check(notice: Notice, expected: &str) {

@@ -4,8 +4,10 @@
 //! | --- | --- | --- |
 //! | `listening` | the chat has begun | `name`, `id`, `address` |
 //! | `message` | somebody said something | who, `text`, `private`, `past` |
-//! | `joined`, `back`, `left` | a member has come, come back, said goodbye | who |
-//! | `lost` | a member is gone without a goodbye | who, `why` |
+//! | `joined` | a member has come; a plain peer sends its first message, or its goodbye | who |
+//! | `back` | a member that was lost has come back | who |
+//! | `left` | a member or plain peer said goodbye; a plain peer turned out to be a member | who |
+//! | `lost` | somebody that has `joined` is gone without a goodbye | who, `why` |
 //! | `renamed` | a member has another name | who, `before` |
 //! | `missed` | messages of a member will never come | who, `count` |
 //! | `member` | the answer to `/who`, one for each | who, `standing`, and what [`Member`] says |
@@ -83,9 +85,9 @@ pub fn push(notice: &Notice, out: &mut Vec<u8>) {
             let what = What::Message { text, private: *is_private, past: *is_past };
             return push_line("message", written(*at), Some(from), what, out);
         }
-        Notice::Joined { who } => ("joined", who, What::Nothing {}),
+        Notice::Joined { who } | Notice::Appeared { who } => ("joined", who, What::Nothing {}),
         Notice::Back { who } => ("back", who, What::Nothing {}),
-        Notice::Left { who } => ("left", who, What::Nothing {}),
+        Notice::Left { who } | Notice::Identified { before: who } => ("left", who, What::Nothing {}),
         Notice::Lost { who, why } => ("lost", who, What::Lost { why: why.to_string() }),
         Notice::Renamed { who, before } => ("renamed", who, What::Renamed { before }),
         Notice::Missed { who, count } => ("missed", who, What::Missed { count: *count }),
@@ -171,6 +173,8 @@ mod tests {
             object
         };
         for (event, notice) in [
+            ("joined", Notice::Appeared { who: bob() }),
+            ("left", Notice::Identified { before: bob() }),
             ("joined", Notice::Joined { who: bob() }),
             ("back", Notice::Back { who: bob() }),
             ("left", Notice::Left { who: bob() }),

@@ -233,6 +233,11 @@ fn kind(notice: &Notice) -> Option<Kind> {
         Notice::Message { .. }
         | Notice::Renamed { .. }
         | Notice::Missed { .. }
+        | Notice::Appeared { .. }
+        | Notice::Identified { .. }
+        | Notice::NamedLost { .. }
+        | Notice::Visited { .. }
+        | Notice::MoreVisitors { .. }
         | Notice::Present
         | Notice::Connected { .. }
         | Notice::Unreachable { .. }
@@ -255,17 +260,21 @@ fn subject(notice: &Notice) -> Option<Who> {
         | Notice::Missed { who, .. }
         | Notice::Left { who }
         | Notice::Lost { who, .. }
+        | Notice::NamedLost { who, .. }
+        | Notice::Appeared { who }
+        | Notice::Identified { before: who }
         | Notice::Undelivered { who, .. }
         | Notice::Silent { who }
         | Notice::Forgotten { who }
         | Notice::Impostor { who, .. } => Some(who.clone()),
-        Notice::Accepted { address } => {
+        Notice::Accepted { address } | Notice::Visited { address, .. } => {
             Some(Who { name: address.to_string().into(), id: None, address: Some(*address) })
         }
         Notice::Connected { peer, address, .. } => {
             Some(Who { name: Rc::clone(peer), id: None, address: Some(*address) })
         }
         Notice::Present
+        | Notice::MoreVisitors { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Unheard { .. }

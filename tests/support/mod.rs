@@ -11,11 +11,13 @@ pub mod window;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, Socket, Type};
 
 /// How long a test waits for what must happen: far longer than it ever takes.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -180,9 +182,24 @@ impl Lines {
 
 /// Connects to a peer as `nc` would.
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("a peer that listens");
+    let socket = socket_to(address);
+    socket.connect(&address.into()).expect("a peer that listens");
+    let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     stream
+}
+
+/// A socket for a connection from a host of its own, where all of 127.0.0.0/8 is this machine: of one
+/// host, not every connection is shown.
+pub fn socket_to(address: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+    if cfg!(target_os = "linux") && address.is_ipv4() {
+        static HOSTS: AtomicU16 = AtomicU16::new(0);
+        let [high, low] = HOSTS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let host = SocketAddr::from(([127, 1, high, low], 0));
+        socket.bind(&host.into()).expect("a host of this machine");
+    }
+    socket
 }
 
 /// Reads from `stream` until what was read ends in `end`, and returns it without the introduction that

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Socket, Type};
 
-use super::{DEADLINE, Peer};
+use super::{DEADLINE, Peer, socket_to};
 
 /// What ends a message.
 pub const MESSAGE: &str = "<MSGENCD>";
@@ -147,7 +147,7 @@ impl FreePort {
 /// Connects with so little room that what is not read soon waits at the peer: a small buffer on this
 /// side, and small segments, which make the buffer on the other side small as well.
 pub fn connect_deaf(address: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+    let socket = socket_to(address);
     socket.set_recv_buffer_size(1).expect("an option");
     // Where this is not supported, it takes somewhat more.
     let _ = socket.set_tcp_mss(536);

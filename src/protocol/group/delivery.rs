@@ -71,7 +71,10 @@ impl<S> Group<S> {
         let (is_told, bytes) = (at.is_some() || !text.is_empty(), notice.kept_bytes());
         if !matches!(client.introduction, Introduction::Begun(_)) {
             client.heard_early += 1;
-            self.notices.extend(is_told.then_some(notice));
+            if is_told {
+                self.show_person(id);
+                self.notices.push_back(notice);
+            }
             return;
         }
         let early = &mut client.exchange().early;
@@ -89,6 +92,9 @@ impl<S> Group<S> {
         let Some(exchange) = &mut client.exchange else { return };
         let early = std::mem::take(&mut exchange.early);
         client.heard_early += early.count;
+        if !early.notices.is_empty() {
+            self.show_person(id);
+        }
         self.notices.extend(early.notices);
     }
 

@@ -1,5 +1,6 @@
 //! Ends: a connection that breaks, a peer that says goodbye, and our own leaving.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
@@ -7,7 +8,8 @@ use std::time::Instant;
 use chrono::{DateTime, FixedOffset};
 
 use super::{
-    Client, ClientId, Code, Dial, DialId, Dialled, Group, Introduction, LostReason, MemberKey, Notice, State,
+    Client, ClientId, Code, Dial, DialId, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Shown,
+    State, Who,
 };
 use crate::limits::UNMET_TOLD_MAX;
 use crate::protocol::member::Member;
@@ -147,8 +149,7 @@ impl<S> Group<S> {
             // our goodbye never came.
             State::Closing | State::Finishing { .. } => {
                 if self.leaving && introduction.member().is_none() && matches!(why, LostReason::Failed(_)) {
-                    let who = self.plain_who(id);
-                    self.notices.push_back(Notice::Lost { who, why: why.clone() });
+                    self.show_plain_lost(id, why.clone(), now);
                 }
             }
             State::Dialling { .. } => {
@@ -158,8 +159,11 @@ impl<S> Group<S> {
             State::Open if introduction.member().is_some() => (),
             State::Open => self.lose_plain(id, why.clone(), now),
         }
-        self.set_state(id, State::Ended);
         self.tell_early(id);
+        if !self.leaving {
+            self.end_person(id, why.clone());
+        }
+        self.set_state(id, State::Ended);
         if let Some(key) = introduction.member() {
             self.unlink(key, id, why, now);
         }
@@ -168,7 +172,7 @@ impl<S> Group<S> {
     /// A connection ended whose other end did not introduce itself.
     fn lose_plain(&mut self, id: ClientId, why: LostReason, now: Instant) {
         let client = &self.clients[id.0];
-        let (dial, address) = (client.dialled.map(|dialled| dialled.dial), client.address);
+        let dial = client.dialled.map(|dialled| dialled.dial);
         let next_message = client.next_message(&self.log);
         if client.will_introduce_itself {
             return self.handle_dial_failed(
@@ -177,11 +181,7 @@ impl<S> Group<S> {
                 now,
             );
         }
-        if dial.is_none() && matches!(client.introduction, Introduction::Awaited { .. }) {
-            self.notices.push_back(Notice::Accepted { address });
-        }
-        let who = self.plain_who(id);
-        self.notices.push_back(Notice::Lost { who, why });
+        self.show_plain_lost(id, why, now);
         if let Some(DialId::Named(index)) = dial
             && !self.leaving
         {
@@ -208,8 +208,8 @@ impl<S> Group<S> {
                 if let Some(name) = message::read_exit(body) {
                     self.clients[id.0].name = Some(self.plain_name(name, id));
                 }
-                let who = self.plain_who(id);
-                self.notices.push_back(Notice::Left { who });
+                self.show_person(id);
+                self.end_person_with(id, |who| Notice::Left { who });
                 if let Some(Dialled { dial: DialId::Named(index), .. }) = self.clients[id.0].dialled {
                     self.named[index].give_up();
                 }
@@ -219,12 +219,88 @@ impl<S> Group<S> {
             // Whoever says so has not shown that it is this member.
             Introduction::Begun(_) => {
                 self.tell_early(id);
-                if self.clients[id.0].heard_early > 0 {
-                    let who = self.plain_who(id);
-                    self.notices.push_back(Notice::Left { who });
-                }
+                self.end_person_with(id, |who| Notice::Left { who });
                 self.close(id);
             }
+        }
+    }
+
+    /// Shows a connection that was accepted and has not sent a message yet: one a minute for each host, so
+    /// that health checks and port scanners are no flood.
+    pub(super) fn show_connection(&mut self, id: ClientId, now: Instant) {
+        let client = &mut self.clients[id.0];
+        if client.dialled.is_none() && client.shown == Shown::Nothing {
+            let address = client.address;
+            client.shown = match self.visitors.add(address.ip(), now) {
+                true => {
+                    self.notices.push_back(Notice::Accepted { address });
+                    Shown::Connection
+                }
+                false => Shown::Counted,
+            };
+        }
+    }
+
+    /// A plain peer sends its first message or its goodbye: from now on, it is shown as somebody.
+    pub(super) fn show_person(&mut self, id: ClientId) {
+        let client = &mut self.clients[id.0];
+        let (address, is_dialled) = (client.address, client.dialled.is_some());
+        let shown = mem::replace(&mut client.shown, Shown::Person);
+        if shown == Shown::Counted {
+            self.visitors.remove(address.ip());
+        }
+        match shown {
+            Shown::Person => return,
+            Shown::Nothing | Shown::Counted if !is_dialled => {
+                self.notices.push_back(Notice::Accepted { address });
+            }
+            Shown::Nothing | Shown::Counted | Shown::Connection => (),
+        }
+        let who = self.plain_who(id);
+        self.notices.push_back(Notice::Appeared { who });
+    }
+
+    /// Ends what was shown as somebody, if it was.
+    pub(super) fn end_person(&mut self, id: ClientId, why: LostReason) {
+        self.end_person_with(id, |who| Notice::Lost { who, why });
+    }
+
+    /// A plain peer says that it is a member: what it sends from now on is shown as the member's, or as
+    /// somebody else's.
+    pub(super) fn identify_person(&mut self, id: ClientId) {
+        self.end_person_with(id, |before| Notice::Identified { before });
+    }
+
+    fn end_person_with(&mut self, id: ClientId, notice: impl FnOnce(Who) -> Notice) {
+        if self.clients[id.0].shown == Shown::Person {
+            let who = self.plain_who(id);
+            self.notices.push_back(notice(who));
+            self.clients[id.0].shown = Shown::Connection;
+        }
+    }
+
+    /// Shows that a plain peer is gone without goodbye.
+    fn show_plain_lost(&mut self, id: ClientId, why: LostReason, now: Instant) {
+        let client = &self.clients[id.0];
+        let (address, is_dialled, shown) = (client.address, client.dialled.is_some(), client.shown);
+        // Something that we sent did not arrive; or may not have, while we leave.
+        let is_trouble = match why {
+            LostReason::Stalled(_) | LostReason::Overrun => true,
+            LostReason::Failed(_) | LostReason::FrameTooLong | LostReason::Unintroduced(_) => self.leaving,
+            LostReason::Closed { .. } => false,
+        };
+        let is_visible = match shown {
+            Shown::Person => return self.end_person(id, why),
+            _ if is_dialled => {
+                let who = self.plain_who(id);
+                return self.notices.push_back(Notice::NamedLost { who, why });
+            }
+            Shown::Nothing => self.visitors.add(address.ip(), now),
+            Shown::Connection => self.visitors.may_show(address.ip(), now),
+            Shown::Counted => false,
+        };
+        if is_visible || is_trouble {
+            self.notices.push_back(Notice::Visited { address, why });
         }
     }
 

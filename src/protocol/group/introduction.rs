@@ -51,11 +51,6 @@ impl<S> Group<S> {
         let client = &mut self.clients[id.0];
         client.introduction = Introduction::Plain;
         let number = client.next_message(&self.log);
-        if client.dialled.is_none() {
-            let address = client.address;
-            self.notices.push_back(Notice::Accepted { address });
-        }
-        let client = &mut self.clients[id.0];
         // Who is overrun already stays so, and is told.
         client.offered_from = Some(number);
         self.list(id);
@@ -147,6 +142,7 @@ impl<S> Group<S> {
             self.turn_away(id, now);
             return None;
         };
+        self.identify_person(id);
         let client = &mut self.clients[id.0];
         let dialled = client.dialled;
         client.introduction = Introduction::Begun(key);

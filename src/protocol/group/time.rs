@@ -67,6 +67,9 @@ impl<S> Group<S> {
     pub fn handle_time(&mut self, now: Instant) {
         self.end_joining_when_done(now);
         self.end_what_has_had_its_time(now);
+        while let Some((host, count)) = self.visitors.poll(now) {
+            self.notices.push_back(Notice::MoreVisitors { host, count });
+        }
         while let Some((_, key)) = pop_due(&mut self.timers.haves, now) {
             self.tell_have(key, now);
         }
@@ -91,6 +94,7 @@ impl<S> Group<S> {
             };
             if self.clients.get(id.0).is_some_and(is_plain) {
                 self.take_for_plain(id);
+                self.show_connection(id, now);
             }
         }
         while let Some((_, id)) = pop_due(&mut self.timers.introducing, now) {
@@ -183,7 +187,8 @@ impl<S> Group<S> {
         });
         let next_dial = self.timers.next_dial.unwrap_or_else(|| self.next_dial());
         let behind = self.behind.iter().filter_map(|id| self.clients.get(id.0)?.waiting);
-        let others = [*news_at, *forget_at, next_dial, self.joining.deadline()].into_iter().flatten();
+        let others = [*news_at, *forget_at, next_dial, self.joining.deadline(), self.visitors.deadline()];
+        let others = others.into_iter().flatten();
         fronts.chain(dialling_until).chain(behind.map(|waiting| waiting.probe_at)).chain(others).min()
     }
 
