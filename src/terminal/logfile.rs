@@ -1,9 +1,12 @@
 //! The record of the conversation in a file: lines appended, whatever becomes of the file.
 //!
-//! It may be moved away, and is begun anew then. A disk that is full is told once, and stops nobody.
+//! It may be moved away, and is begun anew then. A disk that is full is told once, and stops nobody. The past
+//! that a newcomer is shown is added only where it does not stand there already.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::mem;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -13,7 +16,7 @@ use chrono::{DateTime, FixedOffset, Local};
 
 use super::format::{Format, Formatter};
 use crate::error::reason;
-use crate::limits::{LOGFILE_QUEUE_BYTES, LOGFILE_RETRY_INTERVAL};
+use crate::limits::{LOGFILE_COMPARED_BYTES, LOGFILE_QUEUE_BYTES, LOGFILE_RETRY_INTERVAL};
 use crate::protocol::{Notice, Who};
 
 /// A file to which the conversation is appended.
@@ -21,6 +24,8 @@ use crate::protocol::{Notice, Who};
 pub struct LogFile {
     path: PathBuf,
     file: File,
+    /// The last lines that it held when it was opened.
+    last_lines: Lines,
     /// Lines that are still to be written.
     queue: Vec<u8>,
     /// Whether the file ends within a line.
@@ -41,13 +46,28 @@ impl LogFile {
     /// What the system says; and that it is no file, since others could make us wait.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = open(path)?;
-        let (queue, path) = (Vec::new(), path.to_owned());
-        Ok(Self { path, file, queue, is_in_line: false, lost: 0, missing: 0, retry_at: None })
+        let tail = read_tail(path).unwrap_or_default();
+        // A line that was cut off there, as by a crash, stays a line of its own.
+        let queue = if tail.is_empty() || tail.ends_with(b"\n") { Vec::new() } else { vec![b'\n'] };
+        let (path, last_lines) = (path.to_owned(), Lines::new(&tail));
+        Ok(Self { path, file, last_lines, queue, is_in_line: false, lost: 0, missing: 0, retry_at: None })
     }
 
     /// Where to append whole lines.
     pub fn queue(&mut self) -> &mut Vec<u8> {
         &mut self.queue
+    }
+
+    /// Whether `line` was among the last lines that the file held when it was opened. Each is found once,
+    /// so that of equal lines the first is compared with the first, and the second with the second.
+    pub fn find_once(&mut self, line: &[u8]) -> bool {
+        if self.last_lines.is_empty() {
+            return false;
+        }
+        if self.is_gone() {
+            self.last_lines = Lines::default();
+        }
+        self.last_lines.take(line)
     }
 
     /// What was never written: a sentence, if there is anything to say.
@@ -147,23 +167,90 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
+/// The end of the file at `path`, from the start of a line on: at most [`LOGFILE_COMPARED_BYTES`].
+fn read_tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut tail = Vec::new();
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(tail);
+    }
+    let mut file = File::open(path)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    // What stands before it tells whether it is the start of a line.
+    let start = length.saturating_sub(LOGFILE_COMPARED_BYTES as u64 + 1);
+    file.seek(SeekFrom::Start(start))?;
+    file.take(LOGFILE_COMPARED_BYTES as u64 + 1).read_to_end(&mut tail)?;
+    if start > 0 {
+        let end = memchr::memchr(b'\n', &tail).map_or(tail.len(), |at| at + 1);
+        tail.drain(..end);
+    }
+    Ok(tail)
+}
+
+/// How often each of some lines stands somewhere. Members may be met, and show their past, at any time, so
+/// it is kept; a line costs some 16 bytes.
+#[derive(Debug, Default)]
+struct Lines {
+    /// By a hash of the line, whose keys the system drew at random.
+    counts: HashMap<u64, u32>,
+    hasher: RandomState,
+}
+
+impl Lines {
+    fn new(text: &[u8]) -> Self {
+        let mut lines = Self::default();
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            *lines.counts.entry(lines.hasher.hash_one(line)).or_default() += 1;
+        }
+        lines
+    }
+
+    fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Takes one of the lines that are equal to `line`. Returns whether there was one.
+    fn take(&mut self, line: &[u8]) -> bool {
+        let key = self.hasher.hash_one(line);
+        let Some(count) = self.counts.get_mut(&key) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            self.counts.remove(&key);
+        }
+        true
+    }
+}
+
 /// A record, and how it is worded.
 #[derive(Debug)]
 pub struct ConversationLog {
     record: LogFile,
     words: Formatter,
+    /// Some of the past was added, so that a line is to stand below it.
+    has_new_past: bool,
 }
 
 impl ConversationLog {
     /// Records to `record` what is said to and by who is called `own_name`.
     #[must_use]
     pub fn new(record: LogFile, own_name: String, now: DateTime<Local>) -> Self {
-        Self { record, words: Formatter::new(Format::default(), own_name, now) }
+        Self { record, words: Formatter::new(Format::default(), own_name, now), has_new_past: false }
     }
 
-    /// Adds a notice, if it belongs to the conversation.
+    /// Adds a notice, if it belongs to the conversation; a past message only if it does not stand there
+    /// yet.
     pub fn push(&mut self, notice: &Notice) {
-        self.words.push_record(notice, self.record.queue());
+        match notice {
+            Notice::Message { is_past: true, .. } => {
+                let mut line = Vec::new();
+                self.words.push_record(notice, &mut line);
+                if !self.record.find_once(line.strip_suffix(b"\n").unwrap_or(&line)) {
+                    self.record.queue().append(&mut line);
+                    self.has_new_past = true;
+                }
+            }
+            Notice::Present if !mem::take(&mut self.has_new_past) => (),
+            _ => self.words.push_record(notice, self.record.queue()),
+        }
     }
 
     /// Adds what the user said, to everybody or `to` one alone.
@@ -248,6 +335,68 @@ mod tests {
         assert_eq!(write(&mut record, "three\n", now), None);
         assert_eq!(fs::read_to_string(place.0.join("old")).expect("there"), "one\n");
         assert_eq!(fs::read_to_string(place.file()).expect("there"), "three\n");
+    }
+
+    #[test]
+    fn the_past_is_added_where_it_does_not_stand_yet() {
+        let (place, now) = (Place::new("past"), Instant::now());
+        let say = |record: &mut ConversationLog, text: &str, is_past| {
+            let at = DateTime::parse_from_rfc3339("2026-11-22T06:55:22Z").expect("a time");
+            let at = Some(crate::protocol::message::Timestamp::Zoned(at));
+            let from = Who { name: "bob".into(), id: None, address: None };
+            let text = text.to_owned();
+            record.push(&Notice::Message { at, from, text, is_past, is_private: false });
+        };
+        /// What was said in the record, in order; a line that is no message is `-`.
+        fn recorded(place: &Place) -> String {
+            let lines = fs::read_to_string(place.file()).expect("there");
+            lines.lines().map(|line| line.split_once("bob: ").map_or("-", |(_, text)| text)).collect()
+        }
+        let open = || {
+            let file = LogFile::open(&place.file()).expect("opened");
+            ConversationLog::new(file, "al".to_owned(), Local::now())
+        };
+        // What is past, what is live, and what stands there afterwards.
+        for (past, live, expected) in [
+            ("a,b,b", "c,x\n ", "abb-cx^J "),
+            ("a,b,b,c,x\n ", "", "abb-cx^J "),
+            // Others are new, among them a third one of equal lines.
+            ("a,b,b,b,d", "", "abb-cx^J bd-"),
+            // Live ones are added always, and count the next time.
+            ("", "a,a", "abb-cx^J bd-aa"),
+            ("a,a,a,a,e", "", "abb-cx^J bd-aaae-"),
+        ] {
+            let mut record = open();
+            past.split(',').filter(|text| !text.is_empty()).for_each(|text| say(&mut record, text, true));
+            record.push(&Notice::Present);
+            live.split(',').filter(|text| !text.is_empty()).for_each(|text| say(&mut record, text, false));
+            assert_eq!(record.flush(now), None);
+            assert_eq!(recorded(&place), expected);
+        }
+        // One that is moved away does not count.
+        let mut record = open();
+        fs::rename(place.file(), place.0.join("old")).expect("moved");
+        say(&mut record, "a", true);
+        record.flush(now);
+        assert_eq!(recorded(&place), "a");
+    }
+
+    #[test]
+    fn only_the_end_of_a_file_is_compared_from_the_start_of_a_line_on() {
+        let place = Place::new("tail");
+        let lines: Vec<_> = (0..40_000).map(|number| format!("{number:09}\n")).collect();
+        fs::write(place.file(), lines.concat()).expect("written");
+        let mut record = LogFile::open(&place.file()).expect("opened");
+        let known = LOGFILE_COMPARED_BYTES / 10;
+        let is_known =
+            |record: &mut LogFile, number: usize| record.find_once(lines[number].trim_end().as_bytes());
+        assert!(!is_known(&mut record, 39_999 - known) && is_known(&mut record, 40_000 - known));
+        assert!(is_known(&mut record, 39_999) && !is_known(&mut record, 39_999));
+        // A line that was cut off is no beginning of the next.
+        fs::write(place.file(), "cut").expect("written");
+        let mut record = LogFile::open(&place.file()).expect("opened");
+        write(&mut record, "one\n", Instant::now());
+        assert_eq!(fs::read_to_string(place.file()).expect("there"), "cut\none\n");
     }
 
     #[test]
