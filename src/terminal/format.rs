@@ -357,8 +357,13 @@ fn is_event(notice: &Notice) -> bool {
         | Notice::Back { .. }
         | Notice::Renamed { .. }
         | Notice::Left { .. }
-        | Notice::Lost { .. } => true,
+        | Notice::Lost { .. }
+        | Notice::NamedLost { .. } => true,
         Notice::Message { .. }
+        | Notice::Appeared { .. }
+        | Notice::Identified { .. }
+        | Notice::Visited { .. }
+        | Notice::MoreVisitors { .. }
         | Notice::Missed { .. }
         | Notice::Present
         | Notice::Accepted { .. }
