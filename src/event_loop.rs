@@ -22,7 +22,7 @@ use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SAY_TURN_BYTES, SEND_TIMEOUT};
 use crate::protocol::frame::Framing;
-use crate::protocol::{Notice, Peer, Setup};
+use crate::protocol::{LostReason, Notice, Peer, Setup};
 use crate::resolver::Resolver;
 use crate::server::Server;
 use crate::terminal::logfile::LogFile;
@@ -469,7 +469,12 @@ impl EventLoop {
     fn lacks(&self, notice: &Notice) -> Option<String> {
         match notice {
             Notice::Undelivered { who, .. } | Notice::Silent { who } => Some(who.name.to_string()),
-            Notice::Lost { who, .. } if self.phase == Phase::Leaving => Some(who.name.to_string()),
+            Notice::Lost { who, .. } | Notice::NamedLost { who, .. } if self.phase == Phase::Leaving => {
+                Some(who.name.to_string())
+            }
+            Notice::Visited { address, why: LostReason::Stalled(_) | LostReason::Overrun } => {
+                Some(address.to_string())
+            }
             Notice::Connected { peer, missed: 1.., .. } => Some(peer.to_string()),
             Notice::Message { .. }
             | Notice::Joined { .. }
@@ -479,6 +484,11 @@ impl EventLoop {
             | Notice::Present
             | Notice::Left { .. }
             | Notice::Lost { .. }
+            | Notice::Appeared { .. }
+            | Notice::Identified { .. }
+            | Notice::NamedLost { .. }
+            | Notice::Visited { .. }
+            | Notice::MoreVisitors { .. }
             | Notice::Accepted { .. }
             | Notice::Connected { .. }
             | Notice::Unreachable { .. }
