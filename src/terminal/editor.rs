@@ -67,7 +67,7 @@ pub enum Mode<'a> {
 /// A paste that waits for a yes or no.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pasted {
-    /// What was pasted.
+    /// What was pasted; a line break at its end is not taken.
     pub text: String,
     /// How many lines it has.
     pub lines: usize,
@@ -360,7 +360,7 @@ impl Editor {
         }
         let (lines, characters) = (count_lines(text), text.chars().count());
         if is_asked || lines >= PASTE_LINES_ASK || characters >= PASTE_CHARACTERS_ASK {
-            self.pasted = Some(Pasted { text: text.to_owned(), lines, characters });
+            self.pasted = Some(Pasted { text: pasted.to_owned(), lines, characters });
             return Outcome::Nothing;
         }
         self.insert(text, Step::Other)
@@ -368,7 +368,12 @@ impl Editor {
 
     fn confirm(&mut self, pasted: Pasted, key: &Key) -> Outcome {
         match key {
-            Key::Char('y' | 'Y') => return self.insert(&pasted.text, Step::Other),
+            Key::Char('y' | 'Y') => {
+                let text = pasted.text.strip_suffix('\n').unwrap_or(&pasted.text);
+                return self.insert(text, Step::Other);
+            }
+            // More of it: a slow terminal that marks none sends it in pieces.
+            Key::Paste(more) | Key::UnmarkedPaste(more) => return self.paste(&(pasted.text + more), true),
             Key::Char('n' | 'N') | Key::Escape | Key::Ctrl('g' | 'd') => return Outcome::Nothing,
             Key::Ctrl('c') => return Outcome::Cleared,
             _ => self.pasted = Some(pasted),
@@ -703,8 +708,16 @@ mod tests {
         press_all(&mut editor, "ab");
         assert_eq!(editor.press(Key::UnmarkedPaste("1\n2\n".into())), Outcome::Nothing);
         assert!(matches!(editor.mode(), Mode::Confirm(Pasted { lines: 2, characters: 3, .. })));
-        press_all(&mut editor, "<Enter><Left>y");
-        assert_eq!(shown(&editor), "ab1\n2|");
+        press_all(&mut editor, "<Enter><Left>");
+        // The rest of it comes later.
+        editor.press(Key::UnmarkedPaste("3\n4\n".into()));
+        assert!(matches!(editor.mode(), Mode::Confirm(Pasted { lines: 4, characters: 7, .. })));
+        press_all(&mut editor, "y");
+        assert_eq!(shown(&editor), "ab1\n2\n3\n4|");
+        editor.press(Key::UnmarkedPaste("1\n2".into()));
+        let refused = editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX)));
+        assert!(matches!(refused, Outcome::Refused(_)));
+        assert_eq!((shown(&editor).as_str(), editor.mode()), ("ab1\n2\n3\n4|", Mode::Ordinary));
     }
 
     #[test]
