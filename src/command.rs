@@ -114,7 +114,7 @@ pub struct Entry {
 /// All commands, in the order in which they are listed.
 pub const COMMANDS: [Entry; 13] = [
     entry(Kind::Private, "/msg", "NAME TEXT", &["dm", "query", "whisper"], "send a private message"),
-    entry(Kind::Reply, "/reply", "TEXT", &["r"], "answer the last private message privately"),
+    entry(Kind::Reply, "/reply", "TEXT", &[], "answer the last private message privately"),
     entry(Kind::Me, "/me", "TEXT", &[], "tell what you do: /me waves"),
     entry(Kind::Say, "/say", "TEXT", &[], "send any text, also one that begins with a slash"),
     entry(Kind::Who, "/who", "[NAME]", &["list", "names"], "list who is here and how they are connected"),
@@ -463,7 +463,7 @@ const MEANINGS: [(&[&str], &str); 19] = [
         ],
         "/msg",
     ),
-    (&["re", "answer", "respond"], "/reply"),
+    (&["r", "re", "answer", "respond"], "/reply"),
     (&["action", "emote", "em", "describe", "does"], "/me"),
     (&["s", "shout", "yell", "all", "broadcast", "echo", "speak", "raw", "quote"], "/say"),
     (
@@ -560,6 +560,7 @@ mod tests {
             "/* C */",
             "/** doc",
             "/s/a/b/",
+            "/r/rust",
             "/^foo",
             "/.",
             "/o/",
@@ -730,6 +731,7 @@ mod tests {
             ("exi", "/exit"),
             ("users", "/who"),
             ("w", "/msg"),
+            ("r", "/reply"),
             ("tell", "/msg"),
             ("block", "/ignore"),
             ("Server", "/connect"),

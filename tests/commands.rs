@@ -472,7 +472,7 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
     }
     alice.say(" \u{200b}/msg bob sec1");
     assert!(bob.conversation.wait_for("sec1").ends_with(" private] alice: sec1"));
-    bob.say("/r sec2");
+    bob.say("/reply sec2");
     assert!(alice.conversation.wait_for("sec2").ends_with(" private] bob: sec2"));
     alice.say("/whisper bob sec3");
     bob.conversation.wait_for(" private] alice: sec3");
