@@ -98,8 +98,8 @@ fn read_messages(
     }
     let sent_in = begin.elapsed();
     let (waits, stream) = sender.join().expect("a sender does not panic").doing("send to the terminal")?;
-    // With its time and its sender, the text fills a row: the number is alone on the next.
-    terminal.wait_for(&format!("\n    {}\r", MESSAGES - 1))?;
+    // The rows of a message may be broken anywhere before the number.
+    terminal.wait_for(&format!(" {}\r", MESSAGES - 1))?;
     let cpu_ns = files.cpu_ns_at_rest()? - before;
     drop(stream);
     echoes.sort_by(f64::total_cmp);
