@@ -87,8 +87,8 @@ const TAG_DIGITS: usize = 4;
 /// A longer name moves what stands behind it.
 const NAME_COLUMNS: usize = 16;
 
-/// A cell of a table is at most this part of a row, so that one long name does not make it a list.
-const CELLS_MIN: usize = 2;
+/// Before each cell of a table.
+const CELL_MARGIN_COLUMNS: usize = 2;
 
 fn is_same(one: &Who, other: &Who) -> bool {
     one.id == other.id && one.name == other.name
@@ -167,18 +167,23 @@ fn cell(one: &Person) -> String {
     }
 }
 
-/// Cells from top to bottom and then from left to right.
+/// Cells from top to bottom and then from left to right, in as few rows as fit, each column as wide as its
+/// widest cell.
 fn table(cells: &[String], columns: usize) -> Vec<String> {
-    let widths: Vec<usize> = cells.iter().map(|cell| columns_at_most(cell) + 2).collect();
-    let room = columns.saturating_sub(2);
-    let width = widths.iter().copied().max().unwrap_or(1).min((room / CELLS_MIN).max(1));
-    let rows = cells.len().div_ceil((room / width).max(1));
+    let widths: Vec<usize> = cells.iter().map(|cell| columns_at_most(cell) + CELL_MARGIN_COLUMNS).collect();
+    let widths_of = |rows: usize| widths.chunks(rows).map(|column| column.iter().copied().max().unwrap_or(0));
+    let count_max = cells.len().min(columns / (CELL_MARGIN_COLUMNS + 1));
+    let counts = (1..=count_max).map(|count| cells.len().div_ceil(count));
+    let rows = counts.rev().find(|rows| widths_of(*rows).sum::<usize>() <= columns).unwrap_or(cells.len());
+    let column_widths: Vec<usize> = widths_of(rows).collect();
     let row = |row: usize| {
-        let (mut line, mut end) = (String::new(), 0);
-        for at in (row..cells.len()).step_by(rows) {
-            line += &" ".repeat(2 + (at / rows * width).saturating_sub(end));
+        let mut line = String::new();
+        let (mut used, mut start) = (0, 0);
+        for (column, at) in (row..cells.len()).step_by(rows).enumerate() {
+            line += &" ".repeat(start - used + CELL_MARGIN_COLUMNS);
             line += &cells[at];
-            end = (at / rows * width).max(end) + widths[at];
+            used = start + widths[at];
+            start += column_widths[column];
         }
         line
     };
@@ -342,13 +347,11 @@ mod tests {
             overview(&people, Some(Size::new(40, 10)), now),
             [
                 "here (25):",
-                "  peer1   peer8   peer15  peer22",
-                "  peer2   peer9   peer16  peer23",
-                "  peer3   peer10  peer17  peer24",
-                "  peer4   peer11  peer18  peer25",
-                "  peer5   peer12  peer19",
-                "  peer6   peer13  peer20",
-                "  peer7   peer14  peer21",
+                "  peer1  peer6   peer11  peer16  peer21",
+                "  peer2  peer7   peer12  peer17  peer22",
+                "  peer3  peer8   peer13  peer18  peer23",
+                "  peer4  peer9   peer14  peer19  peer24",
+                "  peer5  peer10  peer15  peer20  peer25",
                 "lost (1): peer26",
             ]
         );
@@ -361,7 +364,12 @@ mod tests {
         }
         people[3].participant.who.name = "x".repeat(64).into();
         let lines = overview(&people, Some(Size::new(40, 10)), now);
-        assert!(lines.len() <= 18, "{lines:#?}");
+        assert!(lines.len() <= 27, "{lines:#?}");
+        people[3].participant.who.name = "peer4".into();
+        people[3].participant.behind = 1_000;
+        let lines = overview(&people, Some(Size::new(80, 10)), now);
+        assert_eq!(lines[1], "  peer1                peer5  peer9   peer13  peer17  peer21  peer25");
+        assert_eq!(lines[4], "  peer4 (1000 behind)  peer8  peer12  peer16  peer20  peer24");
     }
 
     #[test]
@@ -370,7 +378,8 @@ mod tests {
         let people: Vec<Person> =
             (1..=300).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
         let lines = overview(&people, Some(Size::new(80, 24)), now);
-        assert_eq!(lines.len(), 1 + 300_usize.div_ceil(8), "{lines:#?}");
+        assert_eq!(lines.len(), 1 + 300_usize.div_ceil(9), "{lines:#?}");
+        assert!(lines.iter().all(|line| columns_at_most(line) <= 80), "{lines:#?}");
         assert!(people.iter().all(|one| {
             let name = &*one.participant.who.name;
             lines.iter().flat_map(|line| line.split_whitespace()).filter(|word| *word == name).count() == 1
