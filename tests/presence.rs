@@ -225,7 +225,9 @@ fn who_is_there_is_told_in_words() {
     window.wait_for("nobody is called nobody");
     bob.signal(Signal::KILL);
     window.wait_for("bob is lost");
-    window.press("one more\r/who\r");
+    window.press("one more\r");
+    window.wait_for("alice: one more");
+    window.press("/who\r");
     window.wait_for("lost, trying ");
     window.wait_for(", 1 message behind, at 127.0.0.1:");
     leave(window);
