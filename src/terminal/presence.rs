@@ -35,7 +35,7 @@ pub enum Line {
     Event(Notice),
     /// A sentence about several who came or went.
     Change(String),
-    /// A sentence about those who are here.
+    /// A sentence about those who are here, who are forgotten, or about connections.
     Summary(String),
 }
 
@@ -201,7 +201,10 @@ impl Presence {
         Some(match role {
             Role::Here => Line::Summary(list("here", &names, columns)),
             Role::AlsoHere => Line::Summary(list("also here", &names, columns)),
-            Role::Change => Line::Change(change(kind, &names)),
+            Role::Change => match kind {
+                Kind::Joined | Kind::Back | Kind::Left | Kind::Lost => Line::Change(change(kind, &names)),
+                Kind::Forgotten | Kind::Connected | Kind::Accepted => Line::Summary(change(kind, &names)),
+            },
         })
     }
 
