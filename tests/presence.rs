@@ -225,7 +225,8 @@ fn who_is_there_is_told_in_words() {
     window.wait_for("nobody is called nobody");
     bob.signal(Signal::KILL);
     window.wait_for("bob is lost");
-    window.press("one more\r");
+    // The refused line has come back.
+    window.press("\x15one more\r");
     window.wait_for("alice: one more");
     window.press("/who\r");
     window.wait_for("lost, trying ");
