@@ -494,6 +494,7 @@ impl EventLoop {
             | Notice::Unreachable { .. }
             | Notice::Oneself { .. }
             | Notice::Forgotten { .. }
+            | Notice::NameTaken { .. }
             | Notice::Impostor { .. }
             | Notice::Unheard { .. }
             | Notice::CannotAccept(_) => None,

@@ -24,7 +24,7 @@ use crate::limits::{
     USER_TIMEOUT,
 };
 use crate::protocol::roster::{Connecting, Disconnecting, NotFound, NotPrivate, Participant};
-use crate::protocol::{Attempt, ClientId, Group, MemberId, Notice, Peer, Setup, Who};
+use crate::protocol::{Attempt, ClientId, Group, Label, MemberId, Notice, Peer, Setup, Who};
 use crate::server::{Server, canonical};
 
 /// One participant: it listens, and it talks to everybody it is connected with.
@@ -327,6 +327,12 @@ impl GroupPeer {
         self.group.rename(name);
     }
 
+    /// What the others call us: with a mark where somebody here has our name, or one that looks like it.
+    #[must_use]
+    pub fn own_label(&self) -> Label {
+        self.group.own_label()
+    }
+
     /// Dials one more peer.
     pub fn connect(&mut self, peer: Peer, now: Instant) -> Connecting {
         self.group.connect(peer, now)
@@ -354,9 +360,18 @@ impl GroupPeer {
     ///
     /// # Errors
     ///
-    /// That nobody is called so, or that several are.
+    /// Why nobody is meant.
     pub fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), NotFound> {
         self.group.find(words)
+    }
+
+    /// Who is meant by `name`, behind which nothing stands.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody is meant.
+    pub fn find_named(&self, name: &str) -> Result<Who, NotFound> {
+        self.group.find_named(name)
     }
 
     /// Those who are not known to have all that was said.

@@ -17,6 +17,7 @@
 //! | | [`command`], [`address`], [`name`] | what a line asks for, how a peer is written, what a name may be |
 //! | tables | [`limits`] | every number that bounds anything, with its reason |
 //! | | [`unicode`] | what the Unicode Character Database says of characters |
+//! | | [`look_alike`] | what a name looks like: the skeletons of UTS 39 |
 //!
 //! A message that is typed is formatted once and appended to one [`Log`](protocol::Log). Every client
 //! has a cursor into it, and each turn of the loop writes from the cursor on, straight out of the
@@ -42,6 +43,7 @@ pub mod error;
 pub mod event_loop;
 pub mod group_peer;
 pub mod limits;
+pub mod look_alike;
 pub mod manual;
 pub mod name;
 pub mod protocol;

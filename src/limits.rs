@@ -12,6 +12,14 @@ pub const FRAME_BYTES_MAX: usize = 65_535;
 /// A name, in bytes: long enough for any real one, short enough to leave a frame to the message.
 pub const NAME_BYTES_MAX: usize = 64;
 
+/// How far the name may reach in what the user writes behind a command, in bytes: a name of
+/// [`NAME_BYTES_MAX`] that is written with the widest characters that look like its own, in quotes and with
+/// a mark.
+pub const RECIPIENT_BYTES_MAX: usize = 512;
+
+/// How many of those who may be meant by one name are listed: as many as fit a few rows.
+pub const RECIPIENTS_LISTED_MAX: usize = 8;
+
 // The log.
 
 /// What the broadcast log keeps, in bytes: some 10,000 lines of chat, to let a client that is

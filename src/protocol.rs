@@ -16,6 +16,8 @@
 //! | [`Dial`] | the way to one peer |
 //! | `member`, `joining` | who belongs to the group and which messages each has; the past that a newcomer is shown |
 //! | `private` | messages between two members |
+//! | [`label`], `names` | what somebody is called here, told apart from those who look alike |
+//! | [`recipient`] | who is meant by a name that the user writes |
 //! | [`roster`] | what `/who` shows |
 //! | [`Group`] | connections, dials and the log together |
 //! | [`Notice`] | what the user is shown |
@@ -95,12 +97,15 @@ pub mod frame;
 pub mod group;
 pub mod inbox;
 mod joining;
+pub mod label;
 pub mod log;
 pub mod member;
 pub mod message;
+mod names;
 pub mod notice;
 pub mod peer_frame;
 mod private;
+pub mod recipient;
 pub mod roster;
 pub mod visitors;
 
@@ -109,6 +114,7 @@ pub use dial::{Dial, DialId, Peer};
 pub use group::Attempt;
 pub use group::{Group, Setup};
 pub use inbox::Inbox;
+pub use label::Label;
 pub use log::Log;
 pub use notice::{LostReason, Notice, Who};
 pub use peer_frame::MemberId;

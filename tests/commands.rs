@@ -87,8 +87,8 @@ fn who_cannot_be_spoken_to_alone_is_told_of() {
 fn names_can_be_changed() {
     let (mut alice, address, mut bob) = pair(&[], &[]);
     bob.say("/name Mary Ann");
-    bob.notices.wait_for("you are now Mary Ann");
-    alice.conversation.wait_for("bob is now Mary Ann");
+    bob.notices.wait_for("you are now \"Mary Ann\"");
+    alice.conversation.wait_for("bob is now \"Mary Ann\"");
     bob.say("hi");
     alice.conversation.wait_for("Mary Ann: hi");
     alice.say("/msg mary ann psst");
@@ -97,10 +97,14 @@ fn names_can_be_changed() {
     bob.notices.wait_for("control characters");
     // Who comes later knows only the new name, and so do those who read its goodbye.
     let mut carol = Peer::named("carol", &[address]);
-    carol.conversation.wait_for("Mary Ann has joined");
-    bob.say("/name alice");
-    alice.conversation.wait_for("Mary Ann is now alice#");
-    carol.conversation.wait_for("Mary Ann is now alice#");
+    carol.conversation.wait_for("\"Mary Ann\" has joined");
+    bob.say("/name Alice");
+    let line = bob.notices.wait_for("you are now Alice; since somebody here is called that too");
+    let own = line.rsplit_once("the others see ").expect("what they see").1.to_owned();
+    alice.conversation.wait_for(&format!("\"Mary Ann\" is now {own}"));
+    carol.conversation.wait_for(&format!("\"Mary Ann\" is now {own}"));
+    carol.say("/msg ALICE which?");
+    carol.notices.wait_for("several have that name: write ");
     bob.say("/name bob");
     carol.conversation.wait_for(" is now bob");
     carol.say("/msg alice still you?");
@@ -142,27 +146,46 @@ fn who_is_there_is_told() {
 
 #[test]
 fn who_is_ignored_is_not_shown() {
-    let (mut alice, _, mut bob) = pair(&[], &[]);
+    let record = File::new("ignored");
+    let (mut alice, _, mut bob) = pair(&["--log", record.path()], &[]);
     alice.say("/ignore bob");
     alice.notices.wait_for("bob is ignored");
-    // A new name does not help.
+    // A new name does not help, and is not told.
     bob.say("/name rob");
-    alice.conversation.wait_for("bob is now rob");
-    alice.say("/unignore rob");
-    alice.notices.wait_for("rob is not ignored; ignored: bob");
+    bob.notices.wait_for("you are now rob");
+    wait_until("alice knows it", || {
+        alice.say("/who");
+        alice.notices.next_line().is_some_and(|line| line.starts_with("rob "))
+    });
+    alice.say("/unignore robert");
+    alice.notices.wait_for("robert is not ignored; ignored: bob");
     alice.say("/unignore bob");
     alice.notices.wait_for("bob is not ignored any more");
     bob.say("seen");
     alice.conversation.wait_for("rob: seen");
     alice.say("/ignore ROB");
     alice.notices.wait_for("rob is ignored");
+    bob.say("/name bob");
+    bob.notices.wait_for("you are now bob");
+    wait_until("alice knows it", || {
+        alice.say("/who");
+        alice.notices.next_line().is_some_and(|line| line.starts_with("bob "))
+    });
+    alice.say("/unignore bob");
+    alice.notices.wait_for("bob is not ignored any more");
+    alice.say("/ignore bob");
+    alice.notices.wait_for("bob is ignored");
     bob.say("not seen");
     bob.say("/msg alice not seen either");
     bob.say("/quit not seen as well");
-    alice.conversation.wait_for("rob has left");
-    assert!(!alice.conversation.seen.iter().any(|line| line.contains("not seen")));
     assert_eq!(bob.exit_code(), 0);
-    end_with(alice, 1);
+    alice.end_input();
+    assert_eq!(alice.exit_code(), 1, "robert is not there");
+    alice.conversation.rest();
+    let seen = alice.conversation.seen.join("\n");
+    for text in [seen, record.content()] {
+        assert!(["not seen", " is now ", " has left"].iter().all(|part| !text.contains(part)), "{text}");
+    }
 }
 
 #[test]
@@ -213,9 +236,9 @@ fn scripts_read_one_object_a_line_and_nothing_else() {
     assert_eq!(listening["name"], "alice");
     let address: SocketAddr = listening["address"].as_str().expect("a text").parse().expect("an address");
     let port = address.port().to_string();
-    let mut bob = Peer::start(&["-n", "b\"ob", "0", &port]);
+    let mut bob = Peer::start(&["-n", "b ob", "0", &port]);
     let joined = event(&mut alice.conversation, "joined");
-    assert_eq!(joined["name"], "b\"ob");
+    assert_eq!(joined["name"], "b ob");
     let id = joined["id"].as_str().expect("an id").to_owned();
     assert_eq!((id.len(), joined["address"].is_string()), (32, true));
     bob.conversation.wait_for("alice has joined");
@@ -224,14 +247,14 @@ fn scripts_read_one_object_a_line_and_nothing_else() {
     assert_eq!(said["text"], "a \"quoted\" \x1b[31m\u{202e} line\\");
     assert_eq!(
         (&said["name"], &said["private"], &said["past"]),
-        (&"b\"ob".into(), &false.into(), &false.into())
+        (&"b ob".into(), &false.into(), &false.into())
     );
     assert_eq!(said["id"], id.as_str());
     bob.say("/msg alice psst");
     assert_eq!(event(&mut alice.conversation, "message")["private"], true);
     bob.say("/name bob");
     let renamed = event(&mut alice.conversation, "renamed");
-    assert_eq!((&renamed["before"], &renamed["name"]), (&"b\"ob".into(), &"bob".into()));
+    assert_eq!((&renamed["before"], &renamed["name"]), (&"b ob".into(), &"bob".into()));
     // What it reads is lines and commands.
     alice.say("hello bob");
     bob.conversation.wait_for("alice: hello bob");

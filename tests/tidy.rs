@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 5] = [
     &["event_loop"],
     &["group_peer", "server", "terminal", "resolver", "address", "name"],
     &["protocol", "command"],
-    &["limits", "error", "unicode"],
+    &["limits", "error", "unicode", "look_alike"],
 ];
 
 /// What only some files may say.
@@ -38,7 +38,11 @@ fn sources() -> Vec<(String, String)> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder of sources") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
         }
     }
     let sources = files.into_iter().map(|path| {

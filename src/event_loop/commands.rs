@@ -9,9 +9,10 @@ use rustix::process::{Signal, getpgid, getpgrp, getsid, kill_current_process_gro
 use super::EventLoop;
 use crate::address;
 use crate::command::{self, COMMANDS, Command, Refused, Slashless, Source, nearest};
+use crate::limits::NAME_BYTES_MAX;
 use crate::name;
 use crate::protocol::roster::{Connecting, Disconnecting, NotFound, Participant, Standing};
-use crate::protocol::{Peer, Who};
+use crate::protocol::{Label, Peer, Who};
 use crate::resolver;
 use crate::terminal::speakers::Speakers;
 use crate::terminal::tab_completion::Known;
@@ -113,7 +114,7 @@ impl EventLoop {
         // Who is here before who is not, and then who said something last.
         let speakers = self.terminal.speakers();
         roster.sort_by_key(|one| (one.standing == Standing::Lost, Reverse(speakers.last_spoken(&one.who))));
-        let names: Vec<&str> = roster.iter().map(|one| &*one.who.name).collect();
+        let names: Vec<_> = roster.into_iter().map(|one| one.who.name).collect();
         self.terminal.complete(Known { commands: &COMMANDS.map(|entry| entry.name), names: &names });
     }
 
@@ -218,8 +219,13 @@ impl EventLoop {
     fn rename(&mut self, text: &str) -> Result<(), String> {
         let name = name::parse(text).map_err(|why| format!("cannot change your name to '{text}': {why}"))?;
         self.terminal.set_name(&name);
-        self.terminal.reply(&format!("you are now {name}"));
         self.peer.rename(name);
+        let own = self.peer.own_label();
+        let bare = own.with_mark("");
+        self.terminal.reply(&match own.mark() {
+            "" => format!("you are now {bare}"),
+            _ => format!("you are now {bare}; since somebody here is called that too, the others see {own}"),
+        });
         Ok(())
     }
 
@@ -234,20 +240,25 @@ impl EventLoop {
     }
 
     fn ignore(&mut self, name: &str) -> Result<(), String> {
-        let (who, rest) = self.find(name)?;
-        if !rest.is_empty() {
-            return Err(format!("nobody is called {name}"));
-        }
+        let who = self.find_named(name)?;
         let is_new = self.terminal.ignored().add(who.clone());
         self.terminal.reply(&format!("{who} is ignored{}", if is_new { "" } else { " already" }));
         Ok(())
     }
 
+    /// Whoever is on the list is known by the name that it had when it was put there, and by the one that it
+    /// has now.
     fn unignore(&mut self, name: &str) -> Result<(), String> {
-        let who = self.terminal.ignored().remove(name);
-        let who = who.ok_or_else(|| match self.terminal.ignored().names().as_slice() {
-            [] => "nobody is ignored".to_owned(),
-            names => format!("{name} is not ignored; ignored: {}", names.join(", ")),
+        let found = self.terminal.ignored().remove_named(name).or_else(|why| {
+            let now = self.peer.find_named(name);
+            now.ok().filter(|who| self.terminal.ignored().remove(who)).ok_or(why)
+        });
+        let who = found.map_err(|why| match why {
+            NotFound::Several(_) | NotFound::Ambiguous(_) => why.to_string(),
+            NotFound::Nobody | NotFound::Oneself => match self.terminal.ignored().names().as_slice() {
+                [] => "nobody is ignored".to_owned(),
+                names => format!("{name} is not ignored; ignored: {}", names.join(", ")),
+            },
         })?;
         self.terminal.reply(&format!("{who} is not ignored any more"));
         Ok(())
@@ -255,18 +266,40 @@ impl EventLoop {
 
     /// Who is meant by the name with which `words` begin, and what stands behind it.
     pub(super) fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
-        self.peer.find(words).map_err(|why| match why {
-            NotFound::Ambiguous(names) => format!("that may be any of {}", names.join(", ")),
-            NotFound::Nobody => {
-                let name = words.split_whitespace().next().unwrap_or(words);
-                let roster = self.peer.roster();
-                let names = roster.iter().filter(|one| one.is_met()).map(|one| &*one.who.name);
-                match nearest(name, names) {
-                    Some(near) => format!("nobody is called {name}; did you mean {near}?"),
-                    None => format!("nobody is called {name}; /who lists who is here"),
-                }
-            }
-        })
+        let name = words.split_whitespace().next().unwrap_or(words);
+        self.peer.find(words).map_err(|why| self.not_found(name, &why))
+    }
+
+    /// Who is meant by `name`, behind which nothing stands.
+    pub(super) fn find_named(&self, name: &str) -> Result<Who, String> {
+        self.peer.find_named(name).map_err(|why| self.not_found(name, &why))
+    }
+
+    fn not_found(&self, name: &str, why: &NotFound) -> String {
+        match why {
+            NotFound::Nobody => self.nobody(name),
+            NotFound::Oneself | NotFound::Several(_) | NotFound::Ambiguous(_) => why.to_string(),
+        }
+    }
+
+    /// Nobody is called `name`: what to do.
+    fn nobody(&self, name: &str) -> String {
+        if name.len() > NAME_BYTES_MAX {
+            let start = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
+            return format!("nobody is called {start}...: a name has at most {NAME_BYTES_MAX} bytes");
+        }
+        let roster = self.peer.roster();
+        let met = roster.iter().filter(|one| one.is_met()).map(|one| one.who.name.bare());
+        // A name of another length is no misspelling, and comparing takes its time.
+        let length = name.chars().count();
+        let is_near = |near: &&str| {
+            let near = near.chars().count();
+            near.abs_diff(length) * 3 <= near.max(3)
+        };
+        match nearest(name, met.filter(is_near)) {
+            Some(near) => format!("nobody is called {name}; did you mean {}?", Label::from(near)),
+            None => format!("nobody is called {name}; /who lists who is here"),
+        }
     }
 }
 

@@ -65,7 +65,7 @@ impl EventLoop {
 
     /// Whether nobody but us is called so.
     fn is_own_name(&self, name: &str) -> bool {
-        name.to_lowercase() == self.terminal.own_name().to_lowercase() && self.peer.find(name).is_err()
+        name.to_lowercase() == self.terminal.own_name().to_lowercase() && self.peer.find_named(name).is_err()
     }
 
     /// Who is called `name`, peers that were not reached among them.
@@ -73,10 +73,7 @@ impl EventLoop {
         let named = self.peer.roster().into_iter().find(|one| *one.who.name == *name);
         match named {
             Some(one) => Ok(one.who),
-            None => match self.find(name)? {
-                (who, "") => Ok(who),
-                _ => Err(format!("nobody is called {name}")),
-            },
+            None => self.find_named(name),
         }
     }
 }
@@ -274,12 +271,14 @@ fn duration(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Label;
     use crate::protocol::peer_frame::Word;
 
     fn person(name: &str, standing: Standing, now: Instant) -> Person {
         let has_id = !matches!(standing, Standing::Plain | Standing::Named);
         let id = has_id.then(|| Word(name.bytes().fold(1, |id, byte| id << 8 | u128::from(byte))));
-        let who = Who { name: name.into(), id, address: "192.168.1.9:5000".parse().ok() };
+        let name = if standing == Standing::Named { Label::of_place(name) } else { name.into() };
+        let who = Who { name, id, address: "192.168.1.9:5000".parse().ok() };
         let dialled = matches!(standing, Standing::Here | Standing::Plain).then_some(Dialler::It);
         let is_met = !matches!(standing, Standing::Unmet | Standing::Named);
         let since = is_met.then(|| now - Duration::from_secs(125));

@@ -3,12 +3,12 @@
 //! It decides nothing about others; the [`Group`](super::Group) moves its state.
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::dial::DialId;
 use super::frame::{self, Code, Framing};
 use super::inbox::Inbox;
+use super::label::Label;
 use super::log::Log;
 use super::member::MemberKey;
 use super::notice::Notice;
@@ -16,7 +16,7 @@ use super::peer_frame::Word;
 use crate::limits::{HOLD_BACK, PROBE};
 
 /// Which client: its place in the group's slab. Used again only after the client was reaped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub usize);
 
 /// How far a connection is. It only moves forward.
@@ -105,8 +105,8 @@ pub struct Client<S> {
     pub(super) since: Instant,
     /// When it said anything last.
     pub(super) heard_at: Instant,
-    /// What a plain peer calls itself.
-    pub(super) name: Option<Name>,
+    /// What a plain peer is called, once it told its name.
+    pub(super) name: Option<Label>,
     pub(super) inbox: Inbox,
     /// The framing of the last frame that came.
     pub(super) spoken: Option<Framing>,
@@ -182,15 +182,6 @@ pub(super) struct Dialled {
     pub dial: DialId,
     /// Our own end of it.
     pub local: SocketAddr,
-}
-
-/// A name that a plain peer gave itself, and how it is shown.
-#[derive(Clone, Debug)]
-pub(super) struct Name {
-    pub own: Rc<str>,
-    pub shown: Rc<str>,
-    /// The version of the group's names for which that holds.
-    pub version: u64,
 }
 
 impl<S> Client<S> {

@@ -10,6 +10,7 @@ mod ending;
 mod flush;
 mod introduction;
 mod membership;
+mod naming;
 mod private;
 mod roster;
 mod time;
@@ -30,8 +31,9 @@ use super::joining::Joining;
 use super::log::Log;
 use super::member::{MemberKey, Members};
 use super::message::MessageWriter;
+use super::names::{Holder, Names};
 use super::notice::{LostReason, Notice, Who};
-use super::peer_frame::{MemberId, PeerFrame, Word};
+use super::peer_frame::{MemberId, Word};
 use super::visitors::Visitors;
 use crate::limits::INTRODUCTION_WAIT;
 pub use dialling::Attempt;
@@ -68,7 +70,10 @@ pub struct Group<S> {
     history: u64,
     writer: MessageWriter,
     /// How many names we had before that of `writer`.
-    names: u64,
+    names_before: u64,
+    names: Names,
+    /// The user knows that somebody else has our name.
+    is_name_taken_told: bool,
     clients: Slab<Client<S>>,
     open_count: usize,
     members: Members,
@@ -122,14 +127,16 @@ impl<S> Group<S> {
     #[must_use]
     pub fn new(setup: Setup, now: Instant, random: fastrand::Rng, secret: Box<dyn Fn(u128) -> u128>) -> Self {
         let Setup { name, port, silent, is_plain, history, peers } = setup;
-        Self {
+        let mut group = Self {
             id: Word(secret(0)),
             port,
             silent,
             is_plain,
             history,
             writer: MessageWriter::new(name),
-            names: 0,
+            names_before: 0,
+            names: Names::default(),
+            is_name_taken_told: false,
             clients: Slab::new(),
             open_count: 0,
             members: Members::default(),
@@ -149,7 +156,9 @@ impl<S> Group<S> {
             discarded_bytes: 0,
             random,
             secret: Secret(secret),
-        }
+        };
+        group.name_oneself();
+        group
     }
 
     /// Takes in a connection that came from `address` to our end `local`. If it is a plain peer's, its
@@ -195,26 +204,6 @@ impl<S> Group<S> {
             self.log.append(|out| rest = self.writer.write(rest, at, out));
         }
         self.heard.said_to = self.log.end();
-    }
-
-    /// From now on, we are called `name`. Members are told at once; others see it in what is said next.
-    pub fn rename(&mut self, name: String) {
-        let before = self.writer.name().to_owned();
-        self.writer.set_name(name);
-        self.names += 1;
-        for name in [before.as_str(), self.writer.name()] {
-            self.members.tell_apart(name, self.writer.name());
-        }
-        let links = self.members.iter().flat_map(|(_, member)| &member.links).copied();
-        for id in links.collect::<Vec<_>>() {
-            self.push_frame(id, &self.own_name());
-        }
-    }
-
-    /// What tells others our name.
-    fn own_name(&self) -> PeerFrame {
-        let names = Some(self.names).filter(|names| *names > 0);
-        PeerFrame { name: Some(self.writer.name().to_owned()), names, ..PeerFrame::default() }
     }
 
     /// Who we are.
@@ -356,6 +345,9 @@ impl<S> Group<S> {
             self.timers.handle_dials_changed();
         }
         client.state = state;
+        if state != State::Open {
+            self.unname(Holder::Plain(id));
+        }
         match state {
             State::Dialling { .. } | State::Open | State::Closing => (),
             State::Finishing { until } => {

@@ -13,6 +13,7 @@ use slab::Slab;
 
 use super::client::ClientId;
 use super::dial::Dial;
+use super::label::Label;
 use super::notice::Who;
 use super::peer_frame::{MemberId, Report, Word};
 use super::private::Private;
@@ -52,8 +53,8 @@ pub(super) struct Member {
     pub name: Rc<str>,
     /// How many names it had before that one, so that an older one that comes late does not count.
     pub names: u64,
-    /// Its name, with a part of its id where others have the same name.
-    pub shown: Rc<str>,
+    /// What it is called here; a mark is on it only while it is known to the group's names.
+    pub shown: Label,
     pub presence: Presence,
     /// Its connections whose introduction is complete, the oldest first. Nearly always one.
     pub links: Vec<ClientId>,
@@ -97,12 +98,18 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// From now on it calls itself `name`.
+    pub fn set_name(&mut self, name: &str) {
+        self.name = name.into();
+        self.shown = Label::from(name);
+    }
+
     /// Somebody of whom nothing is known but this. It is owed our messages from `owed` on.
     pub fn new(id: MemberId, dial: Dial, owed: u64, pass: Word, now: Instant) -> Self {
         let name = Rc::clone(dial.name());
         Self {
             id,
-            shown: Rc::clone(&name),
+            shown: Label::from(&*name),
             name,
             names: 0,
             presence: Presence::Unmet { since: now },
@@ -132,7 +139,7 @@ impl Member {
 
     /// Who it is, for a notice.
     pub fn who(&self) -> Who {
-        Who { name: Rc::clone(&self.shown), id: Some(self.id), address: self.found_at.first().copied() }
+        Who { name: self.shown.clone(), id: Some(self.id), address: self.found_at.first().copied() }
     }
 
     pub fn is_here(&self) -> bool {
@@ -265,8 +272,6 @@ pub(super) struct Members {
     by_id: BTreeMap<MemberId, MemberKey>,
     former: BTreeMap<MemberId, Former>,
     former_order: VecDeque<MemberId>,
-    /// Counts the changes of who has which name.
-    names_version: u64,
 }
 
 impl Members {
@@ -334,45 +339,6 @@ impl Members {
 
     pub fn keys(&self) -> Vec<MemberKey> {
         self.iter().map(|(key, _)| key).collect()
-    }
-
-    /// Changes whenever [`is_taken`](Self::is_taken) may have another answer.
-    pub fn names_version(&self) -> u64 {
-        self.names_version
-    }
-
-    /// Whether a member that was met is called `name`.
-    pub fn is_taken(&self, name: &str) -> bool {
-        self.met().any(|member| *member.name == *name)
-    }
-
-    /// Tells those called `name` apart, after one has come, gone or changed its name. Ours is `own`.
-    ///
-    /// The part of the id has four digits, or as many as tell them apart. A name that looks like one
-    /// with such a part gets one too, so that nobody can be mistaken for somebody else.
-    pub fn tell_apart(&mut self, name: &str, own: &str) {
-        self.names_version += 1;
-        let ids: Vec<_> = self.met().filter(|member| *member.name == *name).map(|member| member.id).collect();
-        let is_plain = ids.len() == 1 && name != own && !name.contains('#');
-        let digits = |id: MemberId| id.to_string();
-        let tells_apart = |count: usize| {
-            let mut parts: Vec<_> = ids.iter().map(|id| digits(*id)[..count].to_owned()).collect();
-            parts.sort_unstable();
-            parts.windows(2).all(|two| two[0] != two[1])
-        };
-        let count = (4..32).find(|count| tells_apart(*count)).unwrap_or(32);
-        for (_, member) in &mut self.members {
-            if *member.name == *name {
-                member.shown = match is_plain {
-                    true => Rc::clone(&member.name),
-                    false => format!("{name}#{}", &digits(member.id)[..count]).into(),
-                };
-            }
-        }
-    }
-
-    fn met(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().map(|(_, member)| member).filter(|member| !member.is_unmet())
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, Datelike as _, FixedOffset, NaiveDateTime, SecondsFormat};
 
 use super::frame::{self, Code, Framing, escape};
-use crate::limits::FRAME_BYTES_MAX;
+use crate::limits::{FRAME_BYTES_MAX, NAME_BYTES_MAX};
 use crate::unicode;
 
 /// When something was said, as its sender wrote it; in the years 0 to 9999, as in RFC 3339.
@@ -25,7 +25,7 @@ pub enum Timestamp {
 pub struct Message<'a> {
     /// When its sender said it.
     pub at: Timestamp,
-    /// What its sender is called; something that can be seen.
+    /// What its sender is called: something that can be seen, of at most [`NAME_BYTES_MAX`] bytes.
     pub name: &'a str,
     /// What was said.
     pub text: &'a str,
@@ -40,7 +40,7 @@ pub fn read_message(body: &str) -> Option<Message<'_>> {
     let rest = rest.strip_prefix("] ")?;
     // A name holds no line break, so the first one is behind it.
     let (name, text) = split_before(rest, b'\n')?;
-    let name = name.strip_suffix(':').filter(|name| unicode::is_visible(name))?;
+    let name = name.strip_suffix(':').filter(|name| is_name(name))?;
     let text = text.strip_prefix(TEXT_START)?;
     Some(Message { at: read_timestamp(time)?, name, text })
 }
@@ -49,7 +49,12 @@ pub fn read_message(body: &str) -> Option<Message<'_>> {
 #[must_use]
 pub fn read_exit(body: &str) -> Option<&str> {
     let (_, name) = body.rsplit_once("|\n")?;
-    Some(name.trim()).filter(|name| !name.is_empty())
+    Some(name.trim()).filter(|name| is_name(name))
+}
+
+/// Whether somebody may be called so; it is asked before anything is computed with a name.
+fn is_name(name: &str) -> bool {
+    name.len() <= NAME_BYTES_MAX && !name.contains('\n') && unicode::is_visible(name)
 }
 
 /// What stands before what was said, behind a name and a colon.
@@ -246,8 +251,11 @@ mod tests {
         ] {
             assert_eq!(read_message(body), None, "{body:?}");
         }
-        let body = format!("[{TIME}] a\nb:\n\t\thi");
-        assert_eq!(read_message(&body), None);
+        for name in ["a\nb", &"x".repeat(NAME_BYTES_MAX + 1), &"x".repeat(60_000)] {
+            assert_eq!(read_message(&format!("[{TIME}] {name}:\n\t\thi")), None);
+        }
+        let name = "x".repeat(NAME_BYTES_MAX);
+        assert_eq!(read_message(&format!("[{TIME}] {name}:\n\t\thi")).expect("a name").name, name);
     }
 
     #[test]
@@ -261,7 +269,7 @@ mod tests {
     fn exits_are_read_whoever_wrote_them() {
         assert_eq!(read_exit("\n192.168.1.7:5000 [2026]|\nalice"), Some("alice"));
         assert_eq!(read_exit("x|\n a|b \n"), Some("a|b"));
-        for body in ["", "alice", "x|\n", "x|\n \n"] {
+        for body in ["", "alice", "x|\n", "x|\n \n", "x|\na\nb", &format!("x|\n{}", "x".repeat(65))] {
             assert_eq!(read_exit(body), None, "{body:?}");
         }
     }

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::label::{Label, address_mark};
 use super::message::Timestamp;
+use super::names::short_tag;
 use super::peer_frame::MemberId;
 use super::visitors::Host;
 use crate::limits::{FRAME_BYTES_MAX, LOG_BYTES, NOTICE_BYTES_EACH};
@@ -13,9 +15,9 @@ use crate::limits::{FRAME_BYTES_MAX, LOG_BYTES, NOTICE_BYTES_EACH};
 /// Somebody of whom a notice tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
-    /// What it is called here: its name, told apart from others of that name; its address if it never
-    /// told one.
-    pub name: Rc<str>,
+    /// What it is called here: its name, with a mark where somebody else has the same or one that looks like
+    /// it; its address if it never told one.
+    pub name: Label,
     /// Who it is, if it introduced itself.
     pub id: Option<MemberId>,
     /// Where it is reached, or came from.
@@ -55,7 +57,7 @@ pub enum Notice {
         /// Who, under the new name.
         who: Who,
         /// What it was called here before.
-        before: Rc<str>,
+        before: Label,
     },
     /// Messages that a member said at this place will never come.
     Missed {
@@ -154,6 +156,13 @@ pub enum Notice {
         /// Who.
         who: Who,
     },
+    /// A member has our name, or one that looks like it. It is told once for each name of ours.
+    NameTaken {
+        /// Who has it.
+        who: Who,
+        /// What we are called where both are known.
+        own: Label,
+    },
     /// Somebody said that it is a member, and could not show it.
     Impostor {
         /// Where it came from, or was dialled.
@@ -172,7 +181,23 @@ pub enum Notice {
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
+        self.name.fmt(f)
+    }
+}
+
+impl Who {
+    /// How the user can write its name so that nobody else is meant.
+    #[must_use]
+    pub fn written(&self) -> String {
+        match (self.id, self.name.looks()) {
+            (Some(id), _) if self.name.mark().is_empty() => self.name.with_mark(&short_tag(id)).to_string(),
+            (Some(_), _) => self.name.to_string(),
+            (None, Some(_)) => {
+                let mark = self.address.map_or(String::new(), address_mark);
+                self.name.with_mark(&mark).quoted()
+            }
+            (None, None) => self.name.to_string(),
+        }
     }
 }
 

@@ -99,9 +99,46 @@ pub enum Disconnecting {
 pub enum NotFound {
     /// Nobody has it.
     Nobody,
-    /// Several have it, in another case.
-    Ambiguous(Vec<Rc<str>>),
+    /// The user has it.
+    Oneself,
+    /// Several have it: how to write each.
+    Several(Vec<String>),
+    /// It may end at several places, and each makes the name of somebody.
+    Ambiguous(Vec<Reading>),
 }
+
+/// One of several things that may be meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// How to write the recipient so that it alone is meant.
+    pub written: String,
+    /// What stands behind its name.
+    pub rest: String,
+}
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => write!(f, "nobody has that name"),
+            Self::Oneself => write!(f, "that is your own name"),
+            Self::Several(all) => write!(f, "several have that name: write {}", all.join(" or ")),
+            Self::Ambiguous(all) => {
+                write!(f, "that can be read in two ways:")?;
+                for (index, Reading { written, rest }) in all.iter().enumerate() {
+                    let excerpt: String = rest.chars().take(EXCERPT_CHARS).collect();
+                    let more = if excerpt.len() < rest.len() { "..." } else { "" };
+                    let or = if index == 0 { "" } else { ", or" };
+                    write!(f, "{or} \"{excerpt}{more}\" to {written}")?;
+                }
+                let written: Vec<_> = all.iter().map(|one| one.written.as_str()).collect();
+                write!(f, "; write {}", written.join(" or "))
+            }
+        }
+    }
+}
+
+/// How much of a text is quoted to tell it from another.
+const EXCERPT_CHARS: usize = 20;
 
 /// Why something was not said to one alone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -152,7 +152,7 @@ impl Formatter {
             let style = self.paint.name(from);
             let age = if *is_past { Age::Past } else { Age::Live };
             self.push_start(now, *at, age, mark, out);
-            let text = self.push_speaker(&from.name, style, text, out);
+            let text = self.push_speaker(&from.name.speaker(), style, text, out);
             let is_mentioned = self.push_text(text, *is_private, self.finds_mentions, out);
             return (*is_private || is_mentioned) && !is_past;
         }
@@ -191,7 +191,7 @@ impl Formatter {
             Notice::Message { at, from, text, is_private, .. } => {
                 let mark = is_private.then_some(" private");
                 self.push_start(Utc::now(), *at, Age::Past, mark, out);
-                self.push_one_line(&from.name, text, out);
+                self.push_one_line(&from.name.speaker(), text, out);
             }
             // Nobody had come, as far as the record tells.
             Notice::NamedLost { .. } => (),
@@ -373,6 +373,7 @@ fn is_event(notice: &Notice) -> bool {
         | Notice::Undelivered { .. }
         | Notice::Silent { .. }
         | Notice::Forgotten { .. }
+        | Notice::NameTaken { .. }
         | Notice::Impostor { .. }
         | Notice::Unheard { .. }
         | Notice::CannotAccept(_) => false,
@@ -414,6 +415,7 @@ pub fn channel(notice: &Notice) -> Channel {
         | Notice::Undelivered { .. }
         | Notice::Silent { .. }
         | Notice::Forgotten { .. }
+        | Notice::NameTaken { .. }
         | Notice::Impostor { .. }
         | Notice::Unheard { .. }
         | Notice::CannotAccept(_) => Channel::Stderr,
@@ -467,6 +469,10 @@ pub fn sentence(notice: &Notice) -> String {
         }
         Notice::Forgotten { who } => {
             format!("{who} was gone for {} minutes and is forgotten", FORGET.as_secs() / 60)
+        }
+        Notice::NameTaken { who, own } => {
+            let name = who.name.with_mark("");
+            format!("somebody here is called {name} too; the others see you as {own}; /name NEW changes it")
         }
         Notice::Impostor { address, who } => {
             format!("{address} says that it is {who} and cannot show it: closed")
@@ -668,13 +674,38 @@ mod tests {
     #[test]
     fn everything_that_quotes_a_peer_is_made_safe() {
         let (name, who) = (|| "\x1b]0;bob".into(), || who("\x1b]0;bob"));
-        check(Notice::Left { who: who() }, "^[]0;bob has left the chat...\n");
+        check(Notice::Left { who: who() }, "\"^[]0;bob\" has left the chat...\n");
         let why = LostReason::Failed("\u{9b}".into());
-        check(Notice::Lost { who: who(), why }, "^[]0;bob is lost: \u{fffd}\n");
+        check(Notice::Lost { who: who(), why }, "\"^[]0;bob\" is lost: \u{fffd}\n");
         check(
             Notice::Unreachable { peer: name(), why: "\r".into() },
             "cannot reach ^[]0;bob: ^M; trying again\n",
         );
         check(Notice::Oneself { peer: name() }, "^[]0;bob is this peer itself: not connected\n");
+    }
+
+    #[test]
+    fn a_name_that_reads_like_a_notice_is_in_quotes() {
+        let (who, address) = (|| who("alice"), ([127, 0, 0, 1], 5000).into());
+        for notice in [
+            Notice::Joined { who: who() },
+            Notice::Back { who: who() },
+            Notice::Renamed { who: who(), before: "al".into() },
+            Notice::Missed { who: who(), count: 2 },
+            Notice::Left { who: who() },
+            Notice::Lost { who: who(), why: LostReason::Overrun },
+            Notice::Accepted { address },
+            Notice::Undelivered { who: who(), count: 2 },
+            Notice::Silent { who: who() },
+            Notice::Forgotten { who: who() },
+            Notice::NameTaken { who: who(), own: "al".into() },
+            Notice::Unheard { is_kept: true },
+        ] {
+            let name = sentence(&notice);
+            let imitator = Who { name: name.as_str().into(), id: None, address: None };
+            assert!(imitator.name.speaker().starts_with('"'), "{name}");
+            let named = sentence(&Notice::Joined { who: imitator });
+            assert!(named.starts_with('"') && named.ends_with("\" has joined"), "{named}");
+        }
     }
 }

@@ -1,9 +1,14 @@
 //! Those of whom the user does not want to hear.
 
+use std::net::IpAddr;
+
+use crate::protocol::recipient::{self, Candidate, Extent};
+use crate::protocol::roster::NotFound;
 use crate::protocol::{Notice, Who};
 
-/// A list of them, as long as the user makes it. A member is known by its id, whatever it is called; who
-/// has none, by its name.
+/// A list of them, as long as the user makes it. A member is known by its id, whatever it is called. A
+/// plain peer is known by its connection, whatever it is called there, and after that by its host and what
+/// its name looks like.
 #[derive(Debug, Default)]
 pub struct IgnoreList {
     all: Vec<Who>,
@@ -19,50 +24,151 @@ impl IgnoreList {
         is_new
     }
 
-    /// Removes who was called `name` when it was added, if there is one, and returns it.
-    pub fn remove(&mut self, name: &str) -> Option<Who> {
-        let at = self.all.iter().position(|who| *who.name == *name)?;
-        Some(self.all.remove(at))
+    /// Removes who is called `name`, as it was called when it was added, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody is meant.
+    pub fn remove_named(&mut self, name: &str) -> Result<Who, NotFound> {
+        let all: Vec<_> = self.all.iter().map(|who| Candidate { who: who.clone(), is_here: true }).collect();
+        let (who, _) = recipient::find(name, &all, Extent::Whole)?;
+        self.remove(&who);
+        Ok(who)
+    }
+
+    /// Removes somebody, whatever it was called when it was added. Returns whether it was there.
+    pub fn remove(&mut self, who: &Who) -> bool {
+        let count = self.all.len();
+        self.all.retain(|ignored| !is_same(ignored, who));
+        self.all.len() < count
     }
 
     /// Whether somebody is on it.
     #[must_use]
     pub fn holds(&self, who: &Who) -> bool {
-        self.all.iter().any(|ignored| match (ignored.id, who.id) {
-            (None, None) => ignored.name == who.name,
-            (one, other) => one == other,
-        })
+        self.all.iter().any(|ignored| is_same(ignored, who))
     }
 
-    /// Whether it is said by one of them.
+    /// Whether it tells of what one of them has said or done. What became of the user's own messages is
+    /// told in any case.
     #[must_use]
     pub fn is_theirs(&self, notice: &Notice) -> bool {
-        matches!(notice, Notice::Message { from, .. } if self.holds(from))
+        match notice {
+            Notice::Message { from: who, .. }
+            | Notice::Joined { who }
+            | Notice::Back { who }
+            | Notice::Renamed { who, .. }
+            | Notice::Missed { who, .. }
+            | Notice::Left { who }
+            | Notice::Lost { who, .. }
+            | Notice::Appeared { who }
+            | Notice::Identified { before: who }
+            | Notice::Forgotten { who } => self.holds(who),
+            Notice::Present
+            | Notice::NamedLost { .. }
+            | Notice::Visited { .. }
+            | Notice::MoreVisitors { .. }
+            | Notice::Accepted { .. }
+            | Notice::Connected { .. }
+            | Notice::Unreachable { .. }
+            | Notice::Oneself { .. }
+            | Notice::Undelivered { .. }
+            | Notice::Silent { .. }
+            | Notice::NameTaken { .. }
+            | Notice::Impostor { .. }
+            | Notice::Unheard { .. }
+            | Notice::CannotAccept(_) => false,
+        }
     }
 
-    /// What they were called when they were added.
+    /// How to write the name of each, as it was when it was added.
     #[must_use]
-    pub fn names(&self) -> Vec<&str> {
-        self.all.iter().map(|who| &*who.name).collect()
+    pub fn names(&self) -> Vec<String> {
+        self.all.iter().map(|who| who.name.to_string()).collect()
+    }
+}
+
+fn is_same(ignored: &Who, who: &Who) -> bool {
+    let host = |who: &Who| -> Option<IpAddr> { who.address.map(|address| address.ip().to_canonical()) };
+    match (ignored.id, who.id) {
+        (None, None) => {
+            let is_connection = ignored.address.is_some() && ignored.address == who.address;
+            is_connection || host(ignored) == host(who) && ignored.name.is_like(&who.name)
+        }
+        (one, other) => one == other,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Label;
     use crate::protocol::peer_frame::Word;
 
+    fn member(name: &str, id: u128) -> Who {
+        Who { name: name.into(), id: Some(Word(id)), address: None }
+    }
+
+    fn plain(name: &str, host: u8, port: u16) -> Who {
+        let address = ([10, 0, 0, host], port).into();
+        Who { name: name.into(), id: None, address: Some(address) }
+    }
+
     #[test]
-    fn a_member_is_known_by_its_id_and_others_by_their_names() {
-        let who = |name: &str, id: Option<u128>| Who { name: name.into(), id: id.map(Word), address: None };
+    fn a_member_is_known_by_its_id() {
         let mut ignored = IgnoreList::default();
-        assert!(ignored.add(who("bob", Some(1))) && ignored.add(who("nc", None)));
-        assert!(!ignored.add(who("robert", Some(1))));
-        assert!(ignored.holds(&who("robert", Some(1))) && ignored.holds(&who("nc", None)));
-        assert!(!ignored.holds(&who("bob", Some(2))) && !ignored.holds(&who("bob", None)));
-        assert_eq!(ignored.names(), ["bob", "nc"]);
-        assert_eq!(ignored.remove("bob"), Some(who("bob", Some(1))));
-        assert_eq!(ignored.remove("bob"), None);
-        assert!(!ignored.holds(&who("robert", Some(1))));
+        assert!(ignored.add(member("bob", 1)) && !ignored.add(member("robert", 1)));
+        assert!(ignored.holds(&member("robert", 1)));
+        assert!(!ignored.holds(&member("bob", 2)) && !ignored.holds(&plain("bob", 1, 1)));
+        assert!(ignored.remove_named("robert").is_err());
+        assert_eq!(ignored.remove_named("BOB"), Ok(member("bob", 1)));
+        assert!(!ignored.holds(&member("robert", 1)));
+        ignored.add(member("bob", 1));
+        assert!(ignored.remove(&member("robert", 1)) && !ignored.remove(&member("robert", 1)));
+    }
+
+    #[test]
+    fn a_plain_peer_is_known_by_its_connection_and_then_by_its_host_and_looks() {
+        let mut ignored = IgnoreList::default();
+        assert!(ignored.add(plain("nc", 1, 1)));
+        for same in [plain("other", 1, 1), plain("nc", 1, 2), plain("NC", 1, 2), plain("n\u{441}", 1, 2)] {
+            assert!(ignored.holds(&same), "{same:?}");
+        }
+        for other in [plain("nc", 2, 1), plain("other", 1, 2), member("nc", 1)] {
+            assert!(!ignored.holds(&other), "{other:?}");
+        }
+        let nameless = |port| Who { name: Label::of_place("10.0.0.3"), ..plain("", 3, port) };
+        assert!(ignored.add(nameless(1)) && !ignored.add(nameless(1)) && ignored.add(nameless(2)));
+    }
+
+    #[test]
+    fn nothing_is_told_of_the_ignored_but_what_concerns_ones_own_messages() {
+        let mut ignored = IgnoreList::default();
+        ignored.add(member("bob", 1));
+        let who = || member("rob", 1);
+        for notice in [
+            Notice::Joined { who: who() },
+            Notice::Back { who: who() },
+            Notice::Renamed { who: who(), before: "bob".into() },
+            Notice::Left { who: who() },
+            Notice::Forgotten { who: who() },
+        ] {
+            assert!(ignored.is_theirs(&notice), "{notice:?}");
+        }
+        assert!(!ignored.is_theirs(&Notice::Undelivered { who: who(), count: 1 }));
+        assert!(!ignored.is_theirs(&Notice::Left { who: member("bob", 2) }));
+    }
+
+    #[test]
+    fn of_two_that_were_called_the_same_one_must_be_meant() {
+        let mut ignored = IgnoreList::default();
+        ignored.add(member("bob", 0x4aa6 << 112));
+        ignored.add(member("Bob", 0x77c1 << 112));
+        ignored.add(member("bob", 0x1111 << 112));
+        assert_eq!(ignored.names(), ["bob", "Bob", "bob"]);
+        let several = vec!["bob#4aa6".to_owned(), "bob#1111".to_owned()];
+        assert_eq!(ignored.remove_named("bob"), Err(NotFound::Several(several)));
+        assert!(ignored.remove_named("Bob").is_ok() && ignored.remove_named("bob#1111").is_ok());
+        assert_eq!(ignored.remove_named("\"bob\""), Ok(member("bob", 0x4aa6 << 112)));
     }
 }

@@ -190,7 +190,7 @@ mod tests {
         check(&Notice::Renamed { who: bob(), before: "b".into() }, who("renamed", json!({ "before": "b" })));
         check(
             &Notice::Forgotten { who: bob() },
-            json!({ "event": "notice", "text": format!("{name} was gone for 10 minutes and is forgotten") }),
+            json!({ "event": "notice", "text": format!("{} was gone for 10 minutes and is forgotten", bob()) }),
         );
         let mut out = Vec::new();
         push(&Notice::Present, &mut out);

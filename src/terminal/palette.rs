@@ -96,7 +96,7 @@ impl Palette {
         if self.styling != Styling::Colors {
             return Style::Name(COLORS[0]);
         }
-        let own = who.name.split_once('#').map_or(&*who.name, |(name, _)| name);
+        let own = who.name.bare();
         let Some(id) = who.id else { return Style::Name(color(own)) };
         if self.colors.len() >= 2 * MEMBERS_MAX {
             self.colors.clear();
@@ -120,6 +120,7 @@ fn color(name: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Label;
     use crate::protocol::peer_frame::Word;
 
     /// Red, green and blue of a colour of xterm's cube of 6 × 6 × 6, as linear light (IEC 61966-2-1).
@@ -212,7 +213,10 @@ mod tests {
         let id = Some(Word(1));
         let bob = paint.name(&who("bob", id));
         assert_eq!(paint.name(&who("robert", id)), bob);
-        assert_eq!(paint.name(&who("bob#3f2a", Some(Word(2)))), bob);
+        assert_eq!(
+            paint.name(&Who { name: Label::from("bob").with_mark("#3f2a"), ..who("bob", Some(Word(2))) }),
+            bob
+        );
         assert_eq!(paint.name(&who("bob", None)), bob);
         let colors = ["a", "b", "c", "d", "e", "f"].map(|name| paint.name(&who(name, None)));
         assert!(colors.iter().any(|color| *color != colors[0]));

@@ -6,12 +6,11 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::rc::Rc;
 use std::time::Instant;
 
 use super::layout::columns_at_most;
 use crate::limits::{FORGET, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
-use crate::protocol::{Notice, Who};
+use crate::protocol::{Label, Notice, Who};
 
 /// What happened to somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,6 +246,7 @@ fn kind(notice: &Notice) -> Option<Kind> {
         | Notice::Oneself { .. }
         | Notice::Undelivered { .. }
         | Notice::Silent { .. }
+        | Notice::NameTaken { .. }
         | Notice::Impostor { .. }
         | Notice::Unheard { .. }
         | Notice::CannotAccept(_) => None,
@@ -269,12 +269,13 @@ fn subject(notice: &Notice) -> Option<Who> {
         | Notice::Undelivered { who, .. }
         | Notice::Silent { who }
         | Notice::Forgotten { who }
+        | Notice::NameTaken { who, .. }
         | Notice::Impostor { who, .. } => Some(who.clone()),
         Notice::Accepted { address } | Notice::Visited { address, .. } => {
-            Some(Who { name: address.to_string().into(), id: None, address: Some(*address) })
+            Some(Who { name: Label::of_place(address.to_string()), id: None, address: Some(*address) })
         }
         Notice::Connected { peer, address, .. } => {
-            Some(Who { name: Rc::clone(peer), id: None, address: Some(*address) })
+            Some(Who { name: Label::of_place(&**peer), id: None, address: Some(*address) })
         }
         Notice::Present
         | Notice::MoreVisitors { .. }

@@ -30,7 +30,7 @@ impl Speaker {
         match (who.id, who.address) {
             (Some(id), _) => Self::Member(id),
             (None, Some(address)) => Self::Plain(address),
-            (None, None) => Self::Named(Rc::clone(&who.name)),
+            (None, None) => Self::Named(who.name.bare().into()),
         }
     }
 }

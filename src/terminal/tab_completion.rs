@@ -2,6 +2,7 @@
 
 use super::mention::prefix_in_any_case;
 use crate::limits::COMPLETED_BYTES_MAX;
+use crate::protocol::Label;
 
 /// What may stand in the line instead of what does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Known<'a> {
     /// Commands, with their slash.
     pub commands: &'a [&'a str],
     /// The names of those who are there.
-    pub names: &'a [&'a str],
+    pub names: &'a [Label],
 }
 
 /// Completes what stands before `cursor` in `text`: a command at the line's start, or a name behind any
@@ -43,13 +44,23 @@ fn starts(before: &str) -> impl Iterator<Item = usize> {
     before[first..].char_indices().map(move |(at, _)| first + at).filter(is_start)
 }
 
+/// Names are written as they are shown; those that a command is to be read from, as our own sentences write
+/// them, so that it is clear where they end.
 fn names(before: &str, from: usize, known: Known<'_>) -> Completion {
     let begun = &before[from..];
     let (sign, begun) = begun.strip_prefix('@').map_or(("", begun), |begun| ("@", begun));
+    let begun = begun.strip_prefix('"').unwrap_or(begun);
     let end = if from == 0 && sign.is_empty() { ": " } else { " " };
-    let is_begun = |name: &&&str| !begun.trim().is_empty() && prefix_in_any_case(name, begun).is_some();
-    let candidates = known.names.iter().filter(is_begun).map(|name| format!("{sign}{name}{end}")).collect();
+    let is_argument = sign.is_empty() && is_command(before[..from].trim_end());
+    let is_begun = |name: &&Label| !begun.trim().is_empty() && prefix_in_any_case(name, begun).is_some();
+    let written = |name: &Label| if is_argument { name.to_string() } else { name.speaker().into_owned() };
+    let candidates = known.names.iter().filter(is_begun);
+    let candidates = candidates.map(|name| format!("{sign}{}{end}", written(name))).collect();
     Completion { from, candidates }
+}
+
+fn is_command(word: &str) -> bool {
+    word.starts_with(['/', '\u{ff0f}']) && !word.contains(char::is_whitespace)
 }
 
 fn some(completion: Completion) -> Option<Completion> {
@@ -67,7 +78,7 @@ mod tests {
         let text = text.replace('|', "");
         let known = Known {
             commands: &["/help", "/ignore", "/msg", "/me"],
-            names: &["bob", "Bobby", "mary ann", "J\u{fc}rgen"],
+            names: &["bob", "Bobby", "mary ann", "J\u{fc}rgen", "x: y"].map(Label::from),
         };
         let completed =
             complete(&text, cursor, known).map_or(Vec::new(), |Completion { from, candidates }| {
@@ -98,6 +109,12 @@ mod tests {
         check("mar|", &["mary ann: |"]);
         check("ask mary a|", &["ask mary ann |"]);
         check("j\u{dc}|", &["J\u{fc}rgen: |"]);
+        check("/msg mar|", &["/msg \"mary ann\" |"]);
+        check("/msg \"mary a|", &["/msg \"mary ann\" |"]);
+        check("/msg bob hi mar|", &["/msg bob hi mary ann |"]);
+        check("x|", &["\"x: y\": |"]);
+        check("hi \"x|", &["hi \"x: y\" |"]);
+        check("/ignore x|", &["/ignore \"x: y\" |"]);
         check("kebo|", &[]);
         check("|", &[]);
         check("hi |", &[]);

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use groupchat::limits::{FINISH, FORGET, INTRODUCTION, LEAVE_STALL, RETRY_MAX};
 use groupchat::protocol::frame::Framing;
-use groupchat::protocol::{Group, Notice, Peer, Setup};
+use groupchat::protocol::roster::Participant;
+use groupchat::protocol::{Group, Label, Notice, Peer, Setup};
 
-use super::ledger::{Ledger, Standing, base};
+use super::ledger::{Ledger, Standing, base, first_name, look_alike};
 use super::link::{Link, ROOM_MAX};
 
 /// One run of the program.
@@ -164,9 +165,7 @@ impl World {
     }
 
     fn start(&mut self, place: usize, is_plain: bool, named: &[usize]) {
-        // Half of the names are made to be mistaken for the end of a message.
-        let number = self.runs.len();
-        let name = if number.is_multiple_of(2) { format!("n{number}") } else { format!("] : <\\{number}") };
+        let name = first_name(self.runs.len());
         let setup = self.setup(name.clone(), is_plain, named);
         let group = self.group(setup);
         let (ledger, state) = (Ledger::default(), State::Running);
@@ -187,6 +186,9 @@ impl World {
     /// One thing that happens, to somebody, at random.
     pub fn step(&mut self) {
         let run = self.some_run();
+        if self.random.u8(..) == 0 {
+            self.check_names(run);
+        }
         match self.random.u16(..1000) {
             0..650 => self.turn(run),
             650..770 => self.say_some(run),
@@ -273,7 +275,7 @@ impl World {
         let to = self.random.usize(..self.runs.len());
         let (name, speaker) = (self.runs[to].label.clone(), &mut self.runs[run]);
         let Ok((who, "")) = speaker.group.find(&name) else { return };
-        if speaker.state != State::Running || base(&who.name) != base(&name) {
+        if speaker.state != State::Running || base(&who.name) != base(&Label::from(&*name)) {
             return;
         }
         let count = speaker.said_privately.entry(to).or_default();
@@ -283,13 +285,36 @@ impl World {
         }
     }
 
+    /// A run takes another name, which often looks like that of others.
     fn rename(&mut self, run: usize) {
-        let number = self.random.u8(..);
+        let name = match self.random.u8(..) {
+            number @ ..128 => format!("{}~{number}", self.runs[run].name),
+            _ => look_alike(run),
+        };
         let run = &mut self.runs[run];
         if run.state == State::Running {
-            run.label = format!("{}~{number}", run.name);
+            run.label = name;
             run.group.rename(run.label.clone());
         }
+    }
+
+    /// Whoever looks like somebody else who is present is marked, ourselves counted, and nobody else is. Each
+    /// can be written so that it alone is meant.
+    fn check_names(&self, run: usize) {
+        let Run { group, name, .. } = &self.runs[run];
+        let mut roster = group.roster();
+        roster.retain(Participant::is_met);
+        let own = group.own_label();
+        for (index, one) in roster.iter().enumerate() {
+            let others = roster.iter().enumerate().filter(|(other, _)| *other != index);
+            let others = others.map(|(_, other)| &other.who.name);
+            let is_alike = others.chain([&own]).any(|other| other.is_like(&one.who.name));
+            assert_eq!(!one.who.name.mark().is_empty(), is_alike, "{} at {name}", one.who);
+            let found = group.find_named(&one.who.written()).map(|who| (who.id, who.name));
+            assert_eq!(found, Ok((one.who.id, one.who.name.clone())), "at {name}");
+        }
+        let is_taken = roster.iter().any(|one| one.who.name.is_like(&own));
+        assert_eq!(!own.mark().is_empty(), is_taken, "{own} at itself");
     }
 
     /// The user names one more member, that may be known already.
@@ -564,6 +589,7 @@ impl World {
     /// said has been heard.
     pub fn check(&self) {
         let running = self.running();
+        running.iter().for_each(|run| self.check_names(*run));
         let members: Vec<_> = running.iter().copied().filter(|run| !self.runs[*run].is_plain).collect();
         for &one in &members {
             for &other in members.iter().filter(|other| **other != one) {
@@ -576,9 +602,9 @@ impl World {
                 let (speaker, hearer) = (&self.runs[link.runs[end]], &self.runs[link.runs[1 - end]]);
                 if (speaker.is_plain || hearer.is_plain) && speaker.said > link.said[end] {
                     let ever = self.links.iter().filter(|other| link.is_between(other.runs));
-                    let heard = hearer.ledger.entry(&speaker.name).next;
-                    let is_heard = ever.count() > 1 || heard == Some(speaker.said);
-                    assert!(is_heard, "{} heard {heard:?} of {}", hearer.name, speaker.name);
+                    let entry = hearer.ledger.entry(&speaker.name);
+                    let is_heard = ever.count() > 1 || entry.has_heard(speaker.said - 1);
+                    assert!(is_heard, "{} of {}: {entry:?}", hearer.name, speaker.name);
                 }
             }
         }

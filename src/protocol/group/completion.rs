@@ -2,7 +2,6 @@
 //! several connections of a pair, one stays.
 
 use std::mem;
-use std::rc::Rc;
 use std::time::Instant;
 
 use super::{ClientId, Group, Introduction, MemberKey, Notice, State};
@@ -29,9 +28,9 @@ impl<S> Group<S> {
         self.take_over_exchange(id, key);
         let member = &mut self.members[key];
         let before = mem::replace(&mut member.presence, Presence::Here);
-        let (name, links) = (Rc::clone(&member.name), member.links.clone());
+        let links = member.links.clone();
         if let Presence::Unmet { .. } = before {
-            self.members.tell_apart(&name, self.writer.name());
+            self.name_member(key);
         }
         let who = self.members[key].who();
         match before {
@@ -39,6 +38,7 @@ impl<S> Group<S> {
             Presence::Lost { .. } => self.tell(Notice::Back { who }),
             Presence::Here => (),
         }
+        self.tell_name_taken(key);
         // Only who is met for the first time tells of those who were there before; later, of newcomers.
         self.clients[id.0].exchange().has_told_members = !matches!(before, Presence::Unmet { .. });
         self.heard.alone_is_told = false;
@@ -64,18 +64,16 @@ impl<S> Group<S> {
         if *name == *member.name {
             return;
         }
-        let before = Rc::clone(&member.shown);
-        let old = mem::replace(&mut member.name, name.as_str().into());
-        member.shown = Rc::clone(&member.name);
+        let before = member.shown.clone();
+        member.set_name(&name);
         if member.is_unmet() {
             // Nobody was told of the old one.
             return;
         }
-        for name in [&*old, &name] {
-            self.members.tell_apart(name, self.writer.name());
-        }
+        self.name_member(key);
         let who = self.members[key].who();
         self.tell(Notice::Renamed { who, before });
+        self.tell_name_taken(key);
     }
 
     /// Closes connections that we dialled to a member that has a better one: one that the greater of

@@ -4,14 +4,13 @@
 //! is not shown again, whichever connection it comes over, and what will never come is said where it
 //! is missing.
 
-use std::rc::Rc;
 use std::time::Instant;
 
 use super::{ClientId, Dialled, Group, Introduction, MemberKey, Notice, Who};
 use crate::limits::EARLY_BYTES_MAX;
-use crate::protocol::client::Name;
 use crate::protocol::dial::DialId;
 use crate::protocol::frame::Frame;
+use crate::protocol::label::Label;
 use crate::protocol::message::{self, Timestamp};
 use crate::protocol::peer_frame::{PeerFrame, Wanted};
 
@@ -45,20 +44,12 @@ impl<S> Group<S> {
         }
         let body = frame.text();
         let Some(message) = message::read_message(&body) else {
-            let from =
-                Who { name: client.address.to_string().into(), id: None, address: Some(client.address) };
+            let name = Label::of_place(client.address.to_string());
+            let from = Who { name, id: None, address: Some(client.address) };
             return self.tell_plain(id, said(None, from, text_of(&body), false));
         };
-        let version = self.members.names_version();
-        let known = client.name.as_ref();
-        let known = known.filter(|name| *name.own == *message.name && name.version == version);
-        let name = match known {
-            Some(name) => Rc::clone(&name.shown),
-            None => {
-                let name = self.plain_name(message.name, id);
-                Rc::clone(&self.clients[id.0].name.insert(name).shown)
-            }
-        };
+        let known = client.name.as_ref().filter(|known| known.bare() == message.name).cloned();
+        let name = known.unwrap_or_else(|| self.name_plain(id, message.name));
         let from = Who { name, id: None, address: Some(self.clients[id.0].address) };
         self.tell_plain(id, said(Some(message.at), from, message.text, false));
     }
@@ -96,27 +87,6 @@ impl<S> Group<S> {
             self.show_person(id);
         }
         self.notices.extend(early.notices);
-    }
-
-    /// What a plain peer calls itself, told apart from members of that name; and from the member that it
-    /// says it is.
-    pub(super) fn plain_name(&self, name: &str, id: ClientId) -> Name {
-        let is_begun = matches!(self.clients[id.0].introduction, Introduction::Begun(_));
-        let shown = match is_begun || self.members.is_taken(name) {
-            true => format!("{name} ({})", self.clients[id.0].address).into(),
-            false => name.into(),
-        };
-        Name { own: name.into(), shown, version: self.members.names_version() }
-    }
-
-    /// What to call a plain peer.
-    pub(super) fn plain_who(&self, id: ClientId) -> Who {
-        let client = &self.clients[id.0];
-        let name = match &client.name {
-            Some(name) => self.plain_name(&name.own, id).shown,
-            None => client.address.to_string().into(),
-        };
-        Who { name, id: None, address: Some(client.address) }
     }
 
     /// A member's message is shown under the name of the member, whatever name is in it.

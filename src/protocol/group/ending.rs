@@ -206,7 +206,7 @@ impl<S> Group<S> {
             Introduction::Awaited { .. } | Introduction::Over => (),
             Introduction::Plain => {
                 if let Some(name) = message::read_exit(body) {
-                    self.clients[id.0].name = Some(self.plain_name(name, id));
+                    self.name_plain(id, name);
                 }
                 self.show_person(id);
                 self.end_person_with(id, |who| Notice::Left { who });

@@ -15,7 +15,6 @@
 //! came twice. The one that is too many is closed by the side that dialled it, once the other has
 //! proved to be alive. So nobody has to agree on anything, and no message depends on it.
 
-use std::rc::Rc;
 use std::time::Instant;
 
 use super::{ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey, Notice, Peer, State, Word};
@@ -23,6 +22,7 @@ use crate::limits::{FORGET, INTRODUCTION};
 use crate::protocol::dial::DialId;
 use crate::protocol::frame::Code;
 use crate::protocol::member::Member;
+use crate::protocol::names::Holder;
 use crate::protocol::peer_frame::{MemberId, PeerFrame, Wanted};
 
 impl<S> Group<S> {
@@ -143,19 +143,19 @@ impl<S> Group<S> {
             return None;
         };
         self.identify_person(id);
+        // From now on it is told apart from the member that it says it is.
+        self.clients[id.0].name = None;
+        self.unname(Holder::Plain(id));
         let client = &mut self.clients[id.0];
         let dialled = client.dialled;
         client.introduction = Introduction::Begun(key);
         client.since = now;
         client.exchange().port = frame.port;
-        // From now on it is told apart from the member that it says it is.
-        client.name = None;
         let address = client.address;
         let member = &mut self.members[key];
         member.others.push(id);
         if let (Some(name), true) = (&frame.name, member.is_unmet()) {
-            member.name = name.as_str().into();
-            member.shown = Rc::clone(&member.name);
+            member.set_name(name);
         }
         self.timers.introducing.push_back((now + INTRODUCTION, id));
         self.owe_named(id, key);

@@ -11,6 +11,7 @@ use super::{
 use crate::limits::{ADDRESSES_MAX, FORGET, INTRODUCTION, MEMBER_ADDRESSES_MAX, NEWS_INTERVAL, NEWS_MAX};
 use crate::protocol::dial::DialId;
 use crate::protocol::member::{Member, Presence};
+use crate::protocol::names::Holder;
 use crate::protocol::peer_frame::{PeerFrame, Report};
 
 impl<S> Group<S> {
@@ -320,9 +321,7 @@ impl<S> Group<S> {
             }
         }
         self.timers.news.retain(|news| *news != key);
-        if !member.is_unmet() {
-            self.members.tell_apart(&member.name, self.writer.name());
-        }
+        self.unname(Holder::Member(member.id));
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the user asks of the group: who is there, who is meant, who has what; and one more to connect to.
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Client, ClientId, Dial, Dialled, Group, Introduction, MemberKey, Peer, State, Who};
 use crate::limits::NAMED_MAX;
+use crate::protocol::label::Label;
 use crate::protocol::member::{Member, Presence};
+use crate::protocol::recipient::{self, Candidate, Extent};
 use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Standing};
 
 impl<S> Group<S> {
@@ -59,36 +60,36 @@ impl<S> Group<S> {
         }
     }
 
-    /// Who is meant by the name with which `words` begin, followed by white space or nothing; and what
-    /// stands behind it. Of several names, the longest counts, and of those one that is written in just
-    /// this case.
+    /// Who is meant by the name with which `words` begin, and what stands behind it.
     ///
     /// # Errors
     ///
-    /// That nobody is called so, or that several are.
+    /// Why nobody is meant.
     pub fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), NotFound> {
+        self.find_within(words, Extent::Start)
+    }
+
+    /// Who is meant by `name`, behind which nothing stands.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody is meant.
+    pub fn find_named(&self, name: &str) -> Result<Who, NotFound> {
+        self.find_within(name, Extent::Whole).map(|(who, _)| who)
+    }
+
+    fn find_within<'a>(&self, words: &'a str, extent: Extent) -> Result<(Who, &'a str), NotFound> {
         let members = self.members.iter().filter(|(_, member)| !member.is_unmet());
-        let members = members.map(|(_, member)| member.who());
-        let all: Vec<Who> = members.chain(self.plain_clients().map(|(id, _)| self.plain_who(id))).collect();
-        let blanks = words.char_indices().filter(|(_, char)| char.is_whitespace()).map(|(at, _)| at);
-        let ends: Vec<usize> = blanks.chain([words.len()]).collect();
-        for &end in ends.iter().rev() {
-            let (name, rest) = (&words[..end], words[end..].trim_start());
-            if let Some(who) = all.iter().find(|who| *who.name == *name) {
-                return Ok((who.clone(), rest));
-            }
-            let lower = name.to_lowercase();
-            let found: Vec<&Who> = all.iter().filter(|who| who.name.to_lowercase() == lower).collect();
-            match found.as_slice() {
-                [] => (),
-                [who] => return Ok(((*who).clone(), rest)),
-                _ => {
-                    let names = found.iter().map(|who| Rc::clone(&who.name)).collect();
-                    return Err(NotFound::Ambiguous(names));
-                }
-            }
-        }
-        Err(NotFound::Nobody)
+        let members = members.map(|(_, member)| Candidate { who: member.who(), is_here: member.is_here() });
+        let plain = self.plain_clients();
+        let plain = plain.map(|(id, _)| Candidate { who: self.plain_who(id), is_here: true });
+        let all: Vec<_> = members.chain(plain).collect();
+        recipient::find(words, &all, extent).map_err(|why| {
+            let own = Who { name: self.writer.name().into(), id: Some(self.id), address: None };
+            let own = Candidate { who: own, is_here: true };
+            let is_own = why == NotFound::Nobody && recipient::find(words, &[own], extent).is_ok();
+            if is_own { NotFound::Oneself } else { why }
+        })
     }
 
     /// Those who are not known to have all that was said: of members, and of peers that the user named.
@@ -158,7 +159,7 @@ fn dialler<S>(client: &Client<S>) -> Dialler {
 /// A peer that the user named, unless it was reached.
 fn of_named(dial: &Dial) -> Option<Participant> {
     let retry = Some(dial.retry()?);
-    let (name, address) = (Rc::clone(dial.name()), dial.addresses().first().copied());
+    let (name, address) = (Label::of_place(&**dial.name()), dial.addresses().first().copied());
     let who = Who { name, id: None, address };
     Some(Participant { who, standing: Standing::Named, dialled: None, since: None, behind: 0, retry })
 }

@@ -1,0 +1,334 @@
+//! Who is meant by what the user writes: the name at the start of a command's arguments.
+//!
+//! A name can be written in quotes, with its mark or without, and as it is. What is in quotes or has a mark
+//! means one thing. Names may hold blanks, so one that is written as it is may end at any blank; if two ends
+//! make two names of others, nobody is meant, since the text would go to the wrong one. What stands up to
+//! one end is read as it is written, then without case, then by its looks.
+
+use std::net::SocketAddr;
+
+use super::label::read_quoted;
+use super::notice::Who;
+use super::roster::{NotFound, Reading};
+use crate::limits::{RECIPIENT_BYTES_MAX, RECIPIENTS_LISTED_MAX};
+use crate::look_alike::{Looks, fold};
+
+/// Somebody who may be meant.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Who.
+    pub who: Who,
+    /// It is connected.
+    pub is_here: bool,
+}
+
+/// Where the name ends in what the user writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// At a blank or at the end: something may follow.
+    Start,
+    /// At the end.
+    Whole,
+}
+
+/// A name as the user writes it.
+#[derive(Debug, PartialEq, Eq)]
+struct Written {
+    name: String,
+    mark: Mark,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Mark {
+    None,
+    /// The first digits of an id.
+    Tag(String),
+    Address(SocketAddr),
+}
+
+/// How well a name fits, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Exact,
+    InAnyCase,
+    ByLooks,
+}
+
+/// Finds who of `all` is meant by `words`, and what stands behind its name.
+///
+/// # Errors
+///
+/// Why nobody is.
+pub fn find<'a>(words: &'a str, all: &[Candidate], extent: Extent) -> Result<(Who, &'a str), NotFound> {
+    if let Some((written, rest)) = Written::read_quoted(words) {
+        return match written.best(all).as_slice() {
+            _ if extent == Extent::Whole && !rest.is_empty() => Err(NotFound::Nobody),
+            [] => Err(NotFound::Nobody),
+            found => one_of(found).map(|who| (who, rest)),
+        };
+    }
+    let mut readings: Vec<(Vec<&Candidate>, &str)> = Vec::new();
+    for end in ends(words, extent) {
+        let (written, rest) = (Written::read(&words[..end]), words[end..].trim_start());
+        let found = written.best(all);
+        if found.is_empty() {
+            continue;
+        }
+        if written.mark != Mark::None {
+            return one_of(&found).map(|who| (who, rest));
+        }
+        // What follows may be invisible, and then belongs to the name.
+        readings.pop_if(|(before, _)| before.iter().map(|one| &one.who).eq(found.iter().map(|one| &one.who)));
+        readings.push((found, rest));
+    }
+    match readings.as_slice() {
+        [] => Err(NotFound::Nobody),
+        [(found, rest)] => one_of(found).map(|who| (who, *rest)),
+        _ => {
+            let all = readings.iter().flat_map(|(found, rest)| found.iter().map(move |one| (one, rest)));
+            let all = all.take(RECIPIENTS_LISTED_MAX);
+            let all = all.map(|(one, rest)| Reading { written: one.who.written(), rest: (*rest).to_owned() });
+            Err(NotFound::Ambiguous(all.collect()))
+        }
+    }
+}
+
+/// The ends of words at which the name may end.
+fn ends(words: &str, extent: Extent) -> Vec<usize> {
+    let blanks = words.char_indices().filter(|(_, char)| char.is_whitespace()).map(|(at, _)| at);
+    let ends = blanks.filter(|_| extent == Extent::Start).chain([words.len()]);
+    let ends = ends.take_while(|end| *end <= RECIPIENT_BYTES_MAX);
+    ends.filter(|end| words[..*end].ends_with(|char: char| !char.is_whitespace())).collect()
+}
+
+/// The only one, or the only one that is here: another run of it may be lost.
+fn one_of(found: &[&Candidate]) -> Result<Who, NotFound> {
+    let here: Vec<_> = found.iter().filter(|one| one.is_here).copied().collect();
+    let found = if here.is_empty() { found } else { &here };
+    match found {
+        [one] => Ok(one.who.clone()),
+        _ => {
+            let all = found.iter().take(RECIPIENTS_LISTED_MAX);
+            Err(NotFound::Several(all.map(|one| one.who.written()).collect()))
+        }
+    }
+}
+
+impl Written {
+    /// Reads a name in quotes at the start of `words`, with its mark if it has one, and what stands behind.
+    fn read_quoted(words: &str) -> Option<(Self, &str)> {
+        let (name, rest) = read_quoted(words)?;
+        let end = match rest.strip_prefix(" (") {
+            Some(_) => rest.find(')').map(|end| end + 1),
+            None => Some(rest.find(char::is_whitespace).unwrap_or(rest.len())),
+        };
+        let mark = end.and_then(|end| Some((Mark::read(&rest[..end])?, &rest[end..])));
+        let (mark, rest) = mark.unwrap_or((Mark::None, rest));
+        let is_ended = rest.is_empty() || rest.starts_with(char::is_whitespace);
+        is_ended.then(|| (Self { name, mark }, rest.trim_start()))
+    }
+
+    /// Reads a name as it is, or with its mark.
+    fn read(text: &str) -> Self {
+        if let Ok(address) = text.parse() {
+            return Self { name: String::new(), mark: Mark::Address(address) };
+        }
+        let start = if text.ends_with(')') { text.rfind(" (") } else { text.rfind('#') };
+        let (name, mark) = start
+            .and_then(|start| Some((&text[..start], Mark::read(&text[start..])?)))
+            .unwrap_or((text, Mark::None));
+        Self { name: name.to_owned(), mark }
+    }
+
+    /// Those whom it fits best.
+    fn best<'a>(&self, all: &'a [Candidate]) -> Vec<&'a Candidate> {
+        let (folded, looks) = (fold(&self.name), Looks::new(&self.name));
+        let fit = |one: &'a Candidate| Some((self.fit(&one.who, &folded, &looks)?, one));
+        let fitting: Vec<_> = all.iter().filter_map(fit).collect();
+        let best = fitting.iter().map(|(fit, _)| *fit).min();
+        fitting.into_iter().filter(|(fit, _)| Some(*fit) == best).map(|(_, one)| one).collect()
+    }
+
+    fn fit(&self, who: &Who, folded: &str, looks: &Looks) -> Option<Fit> {
+        let has_mark = match &self.mark {
+            Mark::None => true,
+            Mark::Tag(digits) => who.id.is_some_and(|id| id.to_string().starts_with(digits)),
+            Mark::Address(address) => who.id.is_none() && who.address == Some(*address),
+        };
+        if !has_mark {
+            return None;
+        }
+        // An address alone is enough, whatever the name.
+        let is_address = self.name.is_empty() && matches!(self.mark, Mark::Address(_));
+        let name = who.name.bare();
+        if is_address || self.name == name {
+            Some(Fit::Exact)
+        } else if fold(name) == folded {
+            Some(Fit::InAnyCase)
+        } else if who.name.looks().is_some_and(|theirs| theirs.are_like(looks)) {
+            Some(Fit::ByLooks)
+        } else {
+            None
+        }
+    }
+}
+
+impl Mark {
+    fn read(text: &str) -> Option<Self> {
+        if let Some(digits) = text.strip_prefix('#') {
+            let is_tag =
+                (1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            return is_tag.then(|| Self::Tag(digits.to_ascii_lowercase()));
+        }
+        let address = text.strip_prefix(" (").and_then(|text| text.strip_suffix(')'))?;
+        address.parse().ok().map(Self::Address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::label::Label;
+    use crate::protocol::peer_frame::Word;
+
+    fn member(name: &str, tag: &str, is_here: bool) -> Candidate {
+        let id = u128::from_str_radix(tag, 16).expect("digits") << (128 - 4 * tag.len());
+        let who = Who { name: Label::from(name), id: Some(Word(id)), address: None };
+        Candidate { who, is_here }
+    }
+
+    fn plain(name: &str, address: &str) -> Candidate {
+        let name = if name.is_empty() { Label::of_place(address) } else { Label::from(name) };
+        let address = Some(address.parse().expect("an address"));
+        Candidate { who: Who { name, id: None, address }, is_here: true }
+    }
+
+    fn everybody() -> Vec<Candidate> {
+        vec![
+            member("bob", "4aa6", true),
+            member("bob the", "77c1", true),
+            member("eve", "1111", true),
+            member("eve", "2222", true),
+            member("Ian", "3333", true),
+            member("lan", "4444", true),
+            member("\u{430}nna", "5555", true),
+            member("dave", "6666", false),
+            member("dave", "7777", true),
+            member("gone", "8888", false),
+            member("Mary Ann", "9999", true),
+            member("alice: yes. x", "aaaa", true),
+            member("bob#4aa6", "bbbb", true),
+            member("q\"u\\o", "cccc", true),
+            member("gone#8888", "dddd", true),
+            plain("nc", "127.0.0.1:5000"),
+            plain("nc", "127.0.0.1:5001"),
+            plain("", "127.0.0.1:5002"),
+            plain("127.0.0.1:5000", "127.0.0.1:5003"),
+        ]
+    }
+
+    /// Who is meant, by its id or address, and the rest; or why nobody is.
+    fn read(words: &str, extent: Extent) -> String {
+        match find(words, &everybody(), extent) {
+            Ok((who, rest)) => {
+                let address = || who.address.expect("an address").to_string();
+                let id = who.id.map(|id| id.to_string()[..4].to_owned());
+                format!("{}|{rest}", id.unwrap_or_else(address))
+            }
+            Err(NotFound::Nobody) => "nobody".to_owned(),
+            Err(NotFound::Oneself) => "oneself".to_owned(),
+            Err(NotFound::Several(all)) => format!("several: {}", all.join(", ")),
+            Err(NotFound::Ambiguous(all)) => {
+                let all = all.into_iter().map(|one| format!("{}|{}", one.written, one.rest));
+                format!("two ways: {}", all.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    #[test]
+    fn recipients_are_read() {
+        for (words, expected) in [
+            ("bob hi", "4aa6|hi"),
+            ("bob  hi  there", "4aa6|hi  there"),
+            ("bob\nhi", "4aa6|hi"),
+            ("BOB hi", "4aa6|hi"),
+            ("b\u{43e}b hi", "4aa6|hi"),
+            ("bob", "4aa6|"),
+            ("bob the password is x", "two ways: bob#4aa6|the password is x, \"bob the\"#77c1|password is x"),
+            ("Bob The password", "two ways: bob#4aa6|The password, \"bob the\"#77c1|password"),
+            ("bob#4aa6 the password", "4aa6|the password"),
+            ("BOB#4AA6 the password", "4aa6|the password"),
+            ("bob#4a hi", "4aa6|hi"),
+            ("\"bob\" the password", "4aa6|the password"),
+            ("\"bob the\" password", "77c1|password"),
+            ("bob the#77c1 password", "77c1|password"),
+            ("\"bob the\"#77c1 password", "77c1|password"),
+            ("\"bob\"#77c1 password", "nobody"),
+            ("bob#beef hi", "nobody"),
+            ("eve hi", "several: eve#1111, eve#2222"),
+            ("EVE hi", "several: eve#1111, eve#2222"),
+            ("\"eve\" hi", "several: eve#1111, eve#2222"),
+            ("eve#2222 hi", "2222|hi"),
+            ("Ian hi", "3333|hi"),
+            ("ian hi", "3333|hi"),
+            ("lan hi", "4444|hi"),
+            ("1an hi", "several: Ian#3333, lan#4444"),
+            ("anna hi", "5555|hi"),
+            ("dave hi", "7777|hi"),
+            ("dave#6666 hi", "6666|hi"),
+            ("gone hi", "8888|hi"),
+            ("gone#8888 hi", "8888|hi"),
+            ("Mary Ann hi", "9999|hi"),
+            ("mary  ann hi", "9999|hi"),
+            ("bob \u{200b} hi", "4aa6|hi"),
+            ("\"mary  ann\" hi", "9999|hi"),
+            ("mary hi", "nobody"),
+            ("alice: yes. x hi", "aaaa|hi"),
+            ("\"alice: yes. x\" hi", "aaaa|hi"),
+            ("\"bob#4aa6\" hi", "bbbb|hi"),
+            ("\"bob#4aa6\"#bbbb hi", "bbbb|hi"),
+            ("bob#4aa6#bbbb hi", "bbbb|hi"),
+            ("q\"u\\o hi", "cccc|hi"),
+            ("\"q\\\"u\\\\o\" hi", "cccc|hi"),
+            ("nc hi", "several: \"nc\" (127.0.0.1:5000), \"nc\" (127.0.0.1:5001)"),
+            ("nc (127.0.0.1:5001) hi", "127.0.0.1:5001|hi"),
+            ("\"nc\" (127.0.0.1:5001) hi", "127.0.0.1:5001|hi"),
+            ("\"bob\" (see above)", "4aa6|(see above)"),
+            ("\"bob\"", "4aa6|"),
+            ("127.0.0.1:5002 hi", "127.0.0.1:5002|hi"),
+            ("127.0.0.1:5000 hi", "127.0.0.1:5000|hi"),
+            ("\"127.0.0.1:5000\" hi", "127.0.0.1:5003|hi"),
+            ("\"bob", "nobody"),
+            ("\"bob\"x hi", "nobody"),
+            ("", "nobody"),
+            ("rob hi", "nobody"),
+        ] {
+            assert_eq!(read(words, Extent::Start), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_name_alone_is_read_whole() {
+        for (words, expected) in [
+            ("bob the", "77c1|"),
+            ("bob", "4aa6|"),
+            ("bob hi", "nobody"),
+            ("\"bob\"", "4aa6|"),
+            ("\"bob\" hi", "nobody"),
+            ("nc (127.0.0.1:5000)", "127.0.0.1:5000|"),
+        ] {
+            assert_eq!(read(words, Extent::Whole), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn how_a_recipient_is_written_means_it_alone() {
+        let is_it = |written: &str, one: &Candidate| match find(written, &everybody(), Extent::Start) {
+            Ok((who, "")) => (who.id, who.address) == (one.who.id, one.who.address),
+            _ => false,
+        };
+        for one in everybody() {
+            assert!(is_it(&one.who.written(), &one), "{}", one.who.written());
+        }
+    }
+}
