@@ -111,7 +111,8 @@ fn names_can_be_changed() {
     alice.conversation.wait_for("private] carol: still you?");
     end_with(bob, 1);
     alice.conversation.wait_for("bob has left");
-    [alice, carol].into_iter().for_each(end);
+    end(alice);
+    end_with(carol, 1);
 }
 
 #[test]

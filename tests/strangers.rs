@@ -605,7 +605,7 @@ fn a_slow_introduction_doubles_nothing() {
         peer.pass(Duration::from_secs(5));
     }
     // Both are called alice, and so is she whom bob took for a plain peer at first.
-    assert_eq!(bob.shown(), ["alice: hello"]);
+    assert_eq!(bob.shown(), ["alice (10.0.0.1:5000): hello"]);
     assert!(bob.was_told(|notice| matches!(notice, Notice::Joined { .. })));
 }
 
@@ -866,7 +866,7 @@ fn our_own_new_name_is_told_and_tells_others_apart() {
     alice.group.rename("bob".into());
     let told = alice.hear(bob, &message("bob", "who?"));
     assert_eq!((value(&told, "name"), value(&told, "names")), (Some("bob".into()), Some("1".into())));
-    assert_eq!(alice.shown(), [format!("bob#{}: who?", &id(2)[..4])]);
+    assert_eq!(alice.shown(), [format!("bob#{}: who?", id(2))], "our own id differs in the last digit");
     alice.group.rename("al".into());
     alice.hear(bob, &message("bob", "ah"));
     assert!(alice.shown().ends_with(&["bob: ah".into()]));
@@ -1027,4 +1027,31 @@ fn a_named_peer_that_never_sent_anything_is_lost_beside_the_conversation() {
     alice.pass(INTRODUCTION_WAIT);
     alice.close(client);
     assert_eq!(told_of_connections(&mut alice), ["named lost 10.0.0.2:5000"]);
+}
+
+#[test]
+fn a_name_of_ours_that_is_taken_is_told_once_and_whoever_has_it_is_told_apart() {
+    let mut alice = Alice::new();
+    let taken = |alice: &Alice| {
+        let notices = alice.told.iter().filter_map(|notice| match notice {
+            Notice::NameTaken { who, own } => Some(format!("{who}, {own}")),
+            _ => None,
+        });
+        notices.collect::<Vec<_>>()
+    };
+    alice.meet(address(2, 1000), 0x4aa6 << 112, "alice");
+    alice.meet(address(3, 1000), 0x77c1 << 112, "ALICE");
+    assert_eq!(taken(&alice), ["alice#4aa6, alice#0000"]);
+    let plain = alice.accept(address(9, 1000));
+    alice.pass(Duration::from_secs(1));
+    alice.hear(plain, &message("al\u{456}ce", "hi"));
+    alice.hear(plain, &message("bob#4aa6", "hi"));
+    alice.hear(plain, &message("b: hi", "hi"));
+    let shown = ["al\u{456}ce (10.0.0.9:1000): hi", "\"bob#4aa6\" (10.0.0.9:1000): hi", "\"b: hi\": hi"];
+    assert_eq!(alice.shown(), shown);
+    alice.hear(plain, &message("alice", "hi"));
+    alice.group.rename("al".into());
+    alice.hear(plain, &message("x", "hi"));
+    alice.meet(address(4, 1000), 0x1111 << 112, "al");
+    assert_eq!(taken(&alice).len(), 2, "it is told for each name of ours");
 }
