@@ -24,6 +24,7 @@ use crate::protocol::frame::Framing;
 use crate::resolver;
 use crate::terminal::clock::TimeFormat;
 use crate::terminal::{self, UiOptions};
+use crate::unicode;
 
 /// What the user wants to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -287,7 +288,7 @@ fn parse_text(text: &str) -> Result<Outgoing, String> {
     if text == "-" {
         return Ok(Outgoing::StandardInput);
     }
-    if command::is_blank(text) {
+    if unicode::is_blank(text) {
         return Err("there is nothing to say".to_owned());
     }
     match command::read(text, Source::Verbatim).map_err(|refused| refused.to_string())? {

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::limits::{COMMAND_CHARS_MAX, NAME_BYTES_MAX};
+use crate::unicode::{is_blank, is_blank_char, is_default_ignorable};
 
 /// What a text asks for. Arguments are as they were typed, without blanks around them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,9 +74,9 @@ impl Command<'_> {
 /// Where a text comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// It was typed, or read from a pipe.
+    /// It was typed at a terminal.
     Typed,
-    /// It was pasted, or is an argument: nobody wrote it with `//` in mind.
+    /// It was pasted, is an argument or comes from a pipe: it may be anything, such as a line of source code.
     Verbatim,
 }
 
@@ -259,7 +260,8 @@ pub fn read(text: &str, source: Source) -> Result<Command<'_>, Refused> {
     let begin = text.trim_start_matches(is_blank_char);
     let Some(rest) = begin.strip_prefix(['/', '\u{ff0f}']) else { return Ok(Command::Text(text.into())) };
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    let word: String = rest[..end].chars().filter(|char| !is_invisible(*char)).map(halfwidth).collect();
+    let word: String =
+        rest[..end].chars().filter(|char| !is_default_ignorable(*char)).map(halfwidth).collect();
     let lower = word.to_lowercase();
     if let Some(entry) = find(&lower) {
         return command(entry, &rest[end..]);
@@ -324,11 +326,10 @@ fn optional(argument: &str) -> Option<&str> {
     Some(argument).filter(|argument| !argument.is_empty())
 }
 
-/// Whether a text is sent as it is, wherever it comes from and whoever is present.
+/// Whether a line of a pipe is sent as it is, whoever is present.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
-    let is_text = matches!(read(text, Source::Typed), Ok(Command::Text(Cow::Borrowed(_))));
-    is_text && slashless(text).is_none()
+    matches!(read(text, Source::Verbatim), Ok(Command::Text(_))) && slashless(text).is_none()
 }
 
 /// A text that looks like a private message whose slash is missing or another character.
@@ -365,44 +366,6 @@ pub fn hint_for_word(text: &str) -> Option<&'static str> {
         "help" => Some("/help lists the commands"),
         _ => None,
     }
-}
-
-/// Whether nothing of `text` can be seen. Such a message is not sent.
-#[must_use]
-pub fn is_blank(text: &str) -> bool {
-    // Most texts are decided by their first byte.
-    !text.starts_with(|char: char| char.is_ascii_graphic()) && text.chars().all(is_blank_char)
-}
-
-/// White space, or what is not seen at all.
-fn is_blank_char(char: char) -> bool {
-    char.is_whitespace() || is_invisible(char) || char == '\u{2800}'
-}
-
-/// Whether a character is default-ignorable: shown as nothing where it has no effect (Unicode 16,
-/// DerivedCoreProperties.txt, 4,174 code points).
-#[must_use]
-pub fn is_invisible(char: char) -> bool {
-    matches!(
-        char,
-        '\u{ad}'
-            | '\u{34f}'
-            | '\u{61c}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fff8}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
 }
 
 /// The ASCII character of which an input method made a wide one.
@@ -764,19 +727,6 @@ mod tests {
         check("msg", None);
         check("\\quit now", None);
         check("hello bob", None);
-    }
-
-    #[test]
-    fn what_cannot_be_seen_is_blank() {
-        for text in
-            ["", " ", "\t\n", "\u{200b}", "\u{3000}\u{3164}", "\u{2800}", "\u{e0041}", "\u{fe0f}\u{200d}"]
-        {
-            assert!(is_blank(text), "{text:?}");
-        }
-        for text in ["x", " x", "\u{200b}x", "\u{e9}", "\u{1f44b}", "\u{7}", "."] {
-            assert!(!is_blank(text), "{text:?}");
-        }
-        assert_eq!(('\0'..=char::MAX).filter(|char| is_invisible(*char)).count(), 4174);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::server::Server;
 use crate::terminal::logfile::LogFile;
 use crate::terminal::welcome;
 use crate::terminal::{Terminal, Tokens, UiOptions, UserAction};
+use crate::unicode;
 
 /// Clients are registered under their ids, which are small; all else stands at the other end.
 const SERVER: Token = Token(usize::MAX);
@@ -371,7 +372,7 @@ impl EventLoop {
                 Some(UserAction::Line(line, _))
                     if !shows_own && self.resolver.is_idle() && command::is_plain(&line) =>
                 {
-                    if !command::is_blank(&line) {
+                    if !unicode::is_blank(&line) {
                         self.is_idle = false;
                         // All that was read at once was said at once.
                         let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
@@ -379,7 +380,7 @@ impl EventLoop {
                     }
                 }
                 Some(UserAction::Line(line, source)) => {
-                    self.is_idle &= command::is_blank(&line);
+                    self.is_idle &= unicode::is_blank(&line);
                     self.lines.push_back((line.into_owned(), source));
                 }
                 Some(UserAction::Hint(sentence)) => {

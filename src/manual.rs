@@ -107,7 +107,8 @@ pub fn page(program: &Command) -> String {
     page.section("COMMANDS");
     page.text(
         "A line that begins with a slash is a command, in any case of letters. One that is not known is not \
-         sent. A line that begins with two slashes is sent with one.",
+         sent. A line typed at a terminal that
+         begins with two slashes is sent with one.",
     );
     for entry in COMMANDS {
         let (name, arguments) = (escaped(entry.name), escaped(entry.arguments));

@@ -38,11 +38,12 @@ use chrono::{DateTime, FixedOffset, Local};
 use mio::event::Event;
 use mio::{Registry, Token};
 
-use crate::command::{self, Source};
+use crate::command::Source;
 use crate::error::{Error, reason};
 use crate::limits::{LEAVE_STALL, LINE_BYTES_MAX, STDOUT_QUEUE_BYTES};
 use crate::protocol::frame::lossy;
 use crate::protocol::{MemberId, Notice, Who};
+use crate::unicode;
 use clock::TimeFormat;
 use format::{Channel, Format, Formatter};
 use ignore_list::IgnoreList;
@@ -275,7 +276,7 @@ impl Terminal {
     pub fn next_action(&mut self) -> Option<UserAction<'_>> {
         match &mut self.mode {
             OutputMode::LineUi(user) => user.poll(),
-            _ => self.stdin.next_line().map(|line| UserAction::Line(line, Source::Typed)),
+            _ => self.stdin.next_line().map(|line| UserAction::Line(line, Source::Verbatim)),
         }
     }
 
@@ -681,7 +682,7 @@ pub fn read_message() -> Result<String, Error> {
         bytes.map_err(|error| Error::Failure(format!("cannot read standard input: {}", reason(&error))))?;
     let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let text = lossy(text.strip_suffix(b"\r").unwrap_or(text));
-    if command::is_blank(&text) {
+    if unicode::is_blank(&text) {
         return Err(Error::Failure("nothing was sent: standard input is empty".to_owned()));
     }
     if text.len() > LINE_BYTES_MAX {

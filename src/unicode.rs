@@ -29,10 +29,17 @@ pub fn is_default_ignorable(char: char) -> bool {
     )
 }
 
-/// Whether there is anything to see in `text`: something that is neither a blank nor ignorable.
+/// White space, or a character that shows nothing.
 #[must_use]
-pub fn is_visible(text: &str) -> bool {
-    text.chars().any(|char| !char.is_whitespace() && !is_default_ignorable(char))
+pub fn is_blank_char(char: char) -> bool {
+    char.is_whitespace() || is_default_ignorable(char) || char == '\u{2800}'
+}
+
+/// Whether nothing of `text` can be seen.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    // The first byte decides most texts.
+    !text.starts_with(|char: char| char.is_ascii_graphic()) && text.chars().all(is_blank_char)
 }
 
 /// The script of a letter or mark whose script joins letters, as a number: two characters of one script
@@ -300,6 +307,18 @@ mod tests {
         assert_ne!(script('\u{628}'), script('\u{712}'));
         for char in ['a', '\u{60c}', '\u{430}', '\u{5d0}', '\u{e01}', '\u{4e00}', '\u{ac00}'] {
             assert_eq!(joining_script(char), None, "{char}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_blank() {
+        for text in
+            ["", " ", "\t\n", "\u{200b}", "\u{3000}\u{3164}", "\u{2800}", "\u{e0041}", "\u{fe0f}\u{200d}"]
+        {
+            assert!(is_blank(text), "{text:?}");
+        }
+        for text in ["x", " x", "\u{200b}x", "\u{e9}", "\u{1f44b}", "\u{7}", "."] {
+            assert!(!is_blank(text), "{text:?}");
         }
     }
 }

@@ -217,8 +217,10 @@ fn commands_are_obeyed_and_not_said() {
     alice.notices.wait_for("unknown command /halp; did you mean /help?");
     alice.say("/help");
     alice.notices.wait_for("/unignore NAME");
-    alice.say("//help");
+    alice.say("/say /help");
     assert!(bob.conversation.wait_for("alice: ").ends_with("alice: /help"));
+    alice.say("// a comment in a file");
+    assert!(bob.conversation.wait_for("comment").ends_with("alice: // a comment in a file"));
     alice.say("/me waves");
     assert!(bob.conversation.wait_for("waves").ends_with("] * alice waves"));
     bob.say("/quit see you");

@@ -16,6 +16,7 @@ use crate::protocol::{Label, Peer, Who};
 use crate::resolver;
 use crate::terminal::speakers::Speakers;
 use crate::terminal::tab_completion::Known;
+use crate::unicode;
 
 impl EventLoop {
     /// Takes in a line that was typed, or is a script's: sends it, or obeys it. One that is refused comes
@@ -73,7 +74,7 @@ impl EventLoop {
 
     /// Sends a text to everybody, unless nothing of it can be seen.
     fn say(&mut self, text: &str) {
-        if command::is_blank(text) {
+        if unicode::is_blank(text) {
             if self.terminal.is_interactive() && !text.is_empty() {
                 self.terminal.reply("nothing was sent: the message is blank");
             }
@@ -230,7 +231,7 @@ impl EventLoop {
     }
 
     fn send_private(&mut self, who: &Who, text: &str) -> Result<(), String> {
-        if command::is_blank(text) {
+        if unicode::is_blank(text) {
             return Err(format!("there is no text for {who}; {}", Refused::NoText));
         }
         let at = Local::now().fixed_offset();

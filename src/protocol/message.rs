@@ -54,7 +54,7 @@ pub fn read_exit(body: &str) -> Option<&str> {
 
 /// Whether somebody may be called so; it is asked before anything is computed with a name.
 fn is_name(name: &str) -> bool {
-    name.len() <= NAME_BYTES_MAX && !name.contains('\n') && unicode::is_visible(name)
+    name.len() <= NAME_BYTES_MAX && !name.contains('\n') && !unicode::is_blank(name)
 }
 
 /// What stands before what was said, behind a name and a colon.
