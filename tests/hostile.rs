@@ -458,7 +458,7 @@ fn out_of_descriptors_everybody_waits_for_a_free_place_and_is_heard() {
     }
     let mut heard = Vec::new();
     while heard.len() < clients.len() {
-        let line = alice.conversation.wait_for("] client: ");
+        let line = alice.conversation.wait_for("] client");
         let number: usize = line.rsplit(' ').next().expect("a word").parse().expect("a number");
         heard.push(number);
         // Who was accepted is answered, and makes room for another by leaving.

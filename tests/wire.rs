@@ -575,9 +575,12 @@ fn nothing_that_acts_on_a_terminal_is_shown_raw_wherever_it_stands() {
 fn what_would_act_on_a_terminal_is_made_visible() {
     let frame = |name: &str, text: &str| message(name, text).into_bytes();
     check_shown(&frame("bob", "\x1b[31mred\x07 a\rb"), &[&shown("bob", "^[[31mred^G a^Mb")]);
-    check_shown(&frame("b\x1b]0;x\x07", "hi"), &[&shown("b^[]0;x^G", "hi")]);
+    check_shown(&frame("b\x1b]0;x\x07", "hi"), &[&shown("\"b^[]0;x^G\"", "hi")]);
     check_shown(&frame("bob", "a\u{202e}b\u{9b}c"), &[&shown("bob", "a\u{fffd}b\u{fffd}c")]);
     check_shown(&frame("bob", "\u{1f468}\u{200d}\u{1f469}"), &[&shown("bob", "\u{1f468}\u{200d}\u{1f469}")]);
     let bye = "x|\n\x1b[2Jb\nalice: hello\u{202e}<EXITENCD>";
-    check_shown(bye.as_bytes(), &["^[[2Jb^Jalice: hello\u{fffd} has left the chat..."]);
+    // A name holds no line break.
+    check_shown(bye.as_bytes(), &["ADDRESS has left the chat..."]);
+    let bye = "x|\n\x1b[2Jb alice: hello\u{202e}<EXITENCD>";
+    check_shown(bye.as_bytes(), &["\"^[[2Jb alice: hello\u{fffd}\" has left the chat..."]);
 }
