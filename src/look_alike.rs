@@ -223,6 +223,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn names_of_one_skeleton_look_alike(text in "\\PC{0,20}", other in "\\PC{0,20}") {
             let skeletons = [&text, &other].map(|text| of_the_standard(text));

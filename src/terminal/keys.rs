@@ -353,6 +353,8 @@ fn control(inside: &[u8], last: u8, each: &mut impl FnMut(Key)) -> State {
             let code = parameters.get(2, 0);
             code.into_iter().for_each(|code| coded_key(code, modifiers, &Parameters::default(), each));
         }
+        // rxvt's arrows with Shift are small letters, and alone: with numbers, these are reports.
+        b'a'..=b'd' if !inside.is_empty() => (),
         _ => sequence_key(last, first.unwrap_or(1), modifiers).into_iter().for_each(each),
     }
     State::Start
@@ -415,7 +417,6 @@ impl Parameters {
 fn sequence_key(last: u8, first: u32, modifiers: u32) -> Option<Key> {
     let is_word = modifiers & (ALT | CTRL) != 0;
     Some(match (last, first) {
-        // rxvt's arrows with Shift are small letters.
         (b'A', _) | (b'a', 1) => Key::Up,
         (b'B', _) | (b'b', 1) => Key::Down,
         (b'C', _) if is_word => Key::WordRight,
