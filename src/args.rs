@@ -88,7 +88,7 @@ struct Arguments {
     #[arg(help = "Keep running when standard input ends")]
     stay: bool,
 
-    #[arg(long, value_name = "TEXT", value_parser = parse_text, requires = "peers")]
+    #[arg(long, value_name = "TEXT", value_parser = parse_send, requires = "peers")]
     #[arg(conflicts_with = "stay", allow_hyphen_values = true)]
     #[arg(help = "Send this, wait until everybody has it, and leave;\n\
                   \"-\" sends standard input. Can be given again")]
@@ -156,7 +156,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     }
     let mut command = Arguments::command();
     let matches = command.try_get_matches_from_mut(arguments);
-    let parsed = matches.and_then(|matches| match alone(&matches) {
+    let parsed = matches.and_then(|matches| match standalone_output(&matches) {
         Some(invocation) => Ok(Err(invocation)),
         None => Ok(Ok((Arguments::from_arg_matches(&matches)?, matches))),
     });
@@ -194,19 +194,19 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         // As on no-color.org: whatever it holds, if it is not empty.
         _ => env::var_os("NO_COLOR").filter(|value| !value.is_empty()).map(|_| false),
     };
-    let view = UiOptions { has_colors, has_bell: !arguments.no_bell, time_format, is_json: json };
+    let ui = UiOptions { has_colors, has_bell: !arguments.no_bell, time_format, is_json: json };
     let send = send.into_iter().map(|outgoing| match outgoing {
         Outgoing::Line(line) => Ok(line),
         // Whatever it begins with.
         Outgoing::StandardInput => terminal::read_message().map(|text| format!("/say {text}")),
     });
     let send = send.collect::<Result<_, _>>()?;
-    let config = Config { port, bind, name, framing, stay, plain, history, peers, send, view, log };
+    let config = Config { port, bind, name, framing, stay, plain, history, peers, send, ui, log };
     Ok(Invocation::Run(config.into()))
 }
 
 /// What the options ask for that stand alone.
-fn alone(matches: &ArgMatches) -> Option<Invocation> {
+fn standalone_output(matches: &ArgMatches) -> Option<Invocation> {
     let mut command = Arguments::command();
     command.build();
     if let Some(name) = matches.get_one::<String>("completions") {
@@ -284,7 +284,7 @@ fn parse_bind(text: &str) -> Result<IpAddr, String> {
     bare.parse().map_err(|_| "it takes an IP address of this machine, such as 127.0.0.1 or ::1".to_owned())
 }
 
-fn parse_text(text: &str) -> Result<Outgoing, String> {
+fn parse_send(text: &str) -> Result<Outgoing, String> {
     if text == "-" {
         return Ok(Outgoing::StandardInput);
     }

@@ -1,13 +1,14 @@
-//! Why the program ends without having done what it was asked to.
+//! Errors that end the program, and the wording of system errors.
 
 use std::fmt;
 
-/// A reason to end, in one sentence for the user.
+/// An error that ends the program, as one sentence for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// An argument cannot be used. The sentence names it.
+    /// An argument is invalid (exit code 2). The sentence names the argument.
     Argument(String),
-    /// Something failed, or nobody was reached: what we were doing, and why it could not be done.
+    /// An operation failed, or no peer was reached (exit code 1). The sentence names the operation and the
+    /// cause.
     Failure(String),
 }
 
@@ -21,8 +22,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What the system says of an error, as it stands behind a colon: without the number that it adds, and
-/// without the capital of a sentence.
+/// The text of a system error in the form that follows a colon: without the error number, and without a
+/// capital first letter.
 #[must_use]
 pub fn reason(error: &std::io::Error) -> String {
     let mut text = error.to_string();
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_system_says_stands_behind_a_colon() {
+    fn system_errors_are_worded_to_follow_a_colon() {
         assert_eq!(reason(&rustix::io::Errno::ISDIR.into()), "is a directory");
         assert_eq!(reason(&rustix::io::Errno::ACCESS.into()), "permission denied");
         assert_eq!(reason(&Error::other("I/O")), "I/O");

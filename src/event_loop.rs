@@ -1,4 +1,4 @@
-//! The loop: one `mio::Poll`, its tokens, the turn, signals and deadlines. The only place that waits.
+//! The event loop: one `mio::Poll`, its tokens, the turn, signals and deadlines. The only place that waits.
 
 mod commands;
 mod who;
@@ -20,7 +20,7 @@ use signal_hook_mio::v1_0::Signals;
 use crate::command::{self, Source};
 use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
-use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SAY_TURN_BYTES, SEND_TIMEOUT};
+use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
 use crate::protocol::frame::Framing;
 use crate::protocol::{LostReason, Notice, Peer, Setup};
 use crate::resolver::Resolver;
@@ -30,38 +30,39 @@ use crate::terminal::welcome;
 use crate::terminal::{Terminal, Tokens, UiOptions, UserAction};
 use crate::unicode;
 
-/// Clients are registered under their ids, which are small; all else stands at the other end.
+/// Connections are registered under their ids, which count from 0; all other tokens count down from the
+/// maximum.
 const SERVER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
 const TERMINAL: Tokens =
     Tokens { input: Token(usize::MAX - 2), output: Token(usize::MAX - 3), error: Token(usize::MAX - 4) };
 const RESOLVER: Token = Token(usize::MAX - 5);
 
-/// How to run.
+/// The configuration of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
-    /// The address to listen on; `None` is all of IPv6 and IPv4.
+    /// The address to listen on; `None` is every IPv6 and IPv4 address.
     pub bind: Option<IpAddr>,
-    /// How the others see us.
+    /// The user's name.
     pub name: String,
-    /// What is spoken to peers that have not spoken yet.
+    /// The framing of frames for peers that have not sent one yet.
     pub framing: Framing,
     /// Keep running when standard input ends.
     pub stay: bool,
-    /// Take part only as the exercise says.
+    /// Run as a plain peer, which speaks only the exercise's frames.
     pub plain: bool,
-    /// How many of its last messages each member is asked for.
+    /// How many past messages to request from each member.
     pub history: u64,
-    /// The peers to connect to, each once.
+    /// The peers to connect to, without duplicates.
     pub peers: Vec<Peer>,
-    /// The lines that are sent or obeyed instead of those of standard input; the program leaves when the
-    /// peers have them.
+    /// Lines of `--send`, which replace standard input; the program leaves once the peers have received
+    /// them.
     pub send: Vec<String>,
-    /// How the user is talked with.
-    pub view: UiOptions,
-    /// The file to which the conversation is appended.
+    /// The options of the user interface.
+    pub ui: UiOptions,
+    /// The file to append the conversation to.
     pub log: Option<PathBuf>,
 }
 
@@ -69,8 +70,8 @@ pub struct Config {
 ///
 /// # Errors
 ///
-/// [`Error::Argument`] when the address to listen on cannot be used; [`Error::Failure`] when the
-/// system fails us, when what was typed reached nobody, or when the conversation could not be shown.
+/// [`Error::Argument`] when the program cannot listen on the address; [`Error::Failure`] when a system call
+/// fails, when messages reached nobody, or when the conversation could not be shown.
 pub fn run(config: Config) -> Result<(), Error> {
     let mut event_loop = EventLoop::new(config)?;
     while event_loop.phase != Phase::Over {
@@ -79,29 +80,29 @@ pub fn run(config: Config) -> Result<(), Error> {
     event_loop.result()
 }
 
-/// How far the run is. It only moves forward.
+/// The phase of a run. Phases only move forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    /// The user talks.
-    Talking,
-    /// There is no more input; those who may be reached in a moment are waited for.
+    /// Lines of input are accepted.
+    Chatting,
+    /// The input ended at `at`; the program waits for connections that are still being made.
     InputEnded { at: Instant },
-    /// We said goodbye, and wait until everybody has it.
+    /// The goodbye is in the log; the program waits until the peers have received it.
     Leaving,
-    /// There is nothing left to do.
+    /// Everything is flushed, and the loop ends.
     Over,
 }
 
-/// The lines of a script that failed.
+/// Failed lines of a script.
 #[derive(Debug, Default)]
 struct Failures {
     count: u64,
-    /// The first of them, shortened.
+    /// The first failed line, shortened.
     first: String,
 }
 
 impl Failures {
-    /// A sentence for the end, if any failed.
+    /// The error message for the exit, if a line failed.
     fn sentence(&self) -> Option<String> {
         match self.count {
             0 => None,
@@ -120,28 +121,28 @@ struct EventLoop {
     resolver: Resolver,
     phase: Phase,
     stay: bool,
-    /// Everything is said, and the peers are to have it before we leave.
+    /// The lines come from `--send`, so that the program leaves once the peers have received them.
     is_sending: bool,
-    /// Lines to be taken before those of standard input: what `--send` says, and a line that waits.
+    /// Lines to handle before those of standard input: the lines of `--send`, and a deferred line.
     lines: VecDeque<(String, Source)>,
-    /// When a peer was named last.
+    /// When the user last named a peer.
     named_at: Instant,
-    /// The peers that were named at the start, and by no command.
+    /// The names of the peers on the command line.
     first_peers: Vec<Rc<str>>,
     failures: Failures,
-    /// A line that was refused with a question: entered again, it is sent.
-    asked: Option<String>,
-    /// Who is not known to have got what `--send` sent, when we left.
-    lacking: Vec<String>,
-    /// Nobody was named or met, and a script has had no line: there was nothing to run for.
+    /// A line that was refused with a question; entering it again sends it.
+    unconfirmed: Option<String>,
+    /// The names of peers that are not known to have received the lines of `--send`.
+    undelivered_to: Vec<String>,
+    /// A script without peers has read no line and connected to nobody: the run has done nothing.
     is_idle: bool,
-    /// What the last turn asked for: `None` is until something happens.
+    /// The timeout of the next wait, computed at the end of a turn; `None` waits until an event.
     next_wait: Option<Duration>,
 }
 
 impl EventLoop {
     fn new(config: Config) -> Result<Self, Error> {
-        let Config { port, bind, name, framing, stay, plain, history, peers, send, view, log } = config;
+        let Config { port, bind, name, framing, stay, plain, history, peers, send, ui, log } = config;
         let record = log.map(|path| {
             let record = LogFile::open(&path);
             record.map_err(|error| {
@@ -158,10 +159,10 @@ impl EventLoop {
         let mut signals = Signals::new(signals).map_err(failed)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
         let takes_input = send.is_empty();
-        let terminal = Terminal::new(poll.registry(), TERMINAL, name.clone(), view, record, takes_input);
+        let terminal = Terminal::new(poll.registry(), TERMINAL, name.clone(), ui, record, takes_input);
         let terminal = terminal.map_err(failed)?;
         if terminal.is_interactive() {
-            // A terminal that we have changed is given back before these do what they do.
+            // The terminal's modes are restored before the default action of these signals.
             [SIGTSTP, SIGQUIT].iter().try_for_each(|signal| signals.add_signal(*signal)).map_err(failed)?;
         }
         let is_idle = takes_input && peers.is_empty() && terminal.is_script();
@@ -181,17 +182,17 @@ impl EventLoop {
             peer: GroupPeer::new(server, setup, now),
             terminal,
             resolver: Resolver::new(RESOLVER, None),
-            phase: Phase::Talking,
+            phase: Phase::Chatting,
             stay,
             is_sending: !takes_input,
             lines: send.into_iter().map(|line| (line, Source::Verbatim)).collect(),
             named_at: now,
             first_peers,
             failures: Failures::default(),
-            asked: None,
-            lacking: Vec::new(),
+            unconfirmed: None,
+            undelivered_to: Vec::new(),
             is_idle,
-            // The first turn does all that needs no event.
+            // The first turn handles everything that needs no event.
             next_wait: Some(Duration::ZERO),
         };
         event_loop.terminal.show_listening(event_loop.peer.id(), address);
@@ -202,20 +203,20 @@ impl EventLoop {
         Ok(event_loop)
     }
 
-    /// Wait, take in, flush, ask, reap.
+    /// One turn: wait, handle events, flush, compute the next timeout, reap.
     fn turn(&mut self) -> Result<(), Error> {
         self.wait()?;
         let now = Instant::now();
-        self.take_in(now)?;
+        self.handle_events(now)?;
         self.peer.flush(now);
-        self.show(now);
-        if self.terminal.awaits_group() && !self.peer.is_reaching_out(now, now) {
-            self.terminal.handle_all_met();
+        self.show_events(now);
+        if self.terminal.is_collecting_members() && !self.peer.is_reaching_out(now, now) {
+            self.terminal.handle_group_met();
         }
         self.terminal.flush(now);
         self.next_wait = self.next_timeout();
         self.peer.reap(self.poll.registry());
-        if self.peer.has_left() && self.peer.readable_count() == 0 && self.terminal.is_done(now) {
+        if self.peer.has_left() && self.peer.readable_count() == 0 && self.terminal.is_drained(now) {
             self.phase = Phase::Over;
         }
         Ok(())
@@ -223,7 +224,7 @@ impl EventLoop {
 
     fn wait(&mut self) -> Result<(), Error> {
         match self.poll.poll(&mut self.events, self.next_wait) {
-            // What a signal brings is in its own pipe, and will be seen in the next turn.
+            // The signal is in its own pipe; the next turn reads it.
             Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
             Err(error) => return Err(Error::Failure(format!("cannot wait for events: {}", reason(&error)))),
             Ok(()) => (),
@@ -231,7 +232,7 @@ impl EventLoop {
         Ok(())
     }
 
-    fn take_in(&mut self, now: Instant) -> Result<(), Error> {
+    fn handle_events(&mut self, now: Instant) -> Result<(), Error> {
         let mut has_signals = false;
         for event in &self.events {
             match event.token() {
@@ -243,38 +244,36 @@ impl EventLoop {
             }
         }
         if has_signals {
-            self.take_signals(now)?;
+            self.handle_signals(now)?;
         }
         self.terminal.handle_time(now);
         self.peer.handle_time(now, self.poll.registry());
-        self.take_resolved(now);
-        self.take_from_peers(now);
-        self.take_lines(now);
-        if self.nobody_reads() || self.is_done(now) {
+        self.handle_lookups(now);
+        self.read_peers(now);
+        self.handle_input(now);
+        if self.is_output_closed() || self.is_finished(now) {
             self.leave(now);
         }
         Ok(())
     }
 
-    /// Whether there is no more to say, and nothing to wait for.
-    fn is_done(&self, now: Instant) -> bool {
+    /// Whether the input has ended and nothing remains to wait for.
+    fn is_finished(&self, now: Instant) -> bool {
         let Phase::InputEnded { at } = self.phase else { return false };
-        let is_owed = self.is_sending && !self.peer.still_owed().is_empty()
+        let is_undelivered = self.is_sending && !self.peer.recipients_behind().is_empty()
             || self.terminal.is_script() && self.peer.has_private_pending();
-        let is_waiting = is_owed && now < at + SEND_TIMEOUT;
-        !is_waiting && self.resolver.is_idle() && !self.is_reaching_out(now, at)
+        let is_waiting = is_undelivered && now < at + SEND_TIMEOUT;
+        !is_waiting && self.resolver.is_idle() && !self.awaits_peers(now, at)
     }
 
-    /// Whether what was said may reach somebody else in a moment, as far as that is waited for after
-    /// `since`.
-    fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
-        let is_silence_awaited = self.peer.said() > 0 && self.peer.silence_ends(now).is_some();
-        is_silence_awaited || self.peer.is_reaching_out(now, since)
+    /// Whether messages may soon reach further peers, for which the program waits since `since`.
+    fn awaits_peers(&self, now: Instant, since: Instant) -> bool {
+        let awaits_handshake = self.peer.log_end() > 0 && self.peer.handshake_wait_end(now).is_some();
+        awaits_handshake || self.peer.is_reaching_out(now, since)
     }
 
-    /// Whether a line of a script has to wait, and all behind it with it: while a peer that the script
-    /// named is looked up; and a command that depends on who is in the group while the group is first
-    /// being met.
+    /// Whether a line of a script, and every line after it, has to wait: while the resolver looks up a
+    /// peer, and, for a command that depends on the members, while the program first connects to the group.
     fn must_wait(&self, line: &str, now: Instant) -> bool {
         if !self.terminal.is_script() {
             return false;
@@ -282,34 +281,35 @@ impl EventLoop {
         let needs_group = || command::read(line, Source::Typed).is_ok_and(|command| command.needs_group());
         let is_meeting = || {
             now < self.named_at + MEET_TIMEOUT
-                && (self.peer.silence_ends(now).is_some() || self.peer.is_reaching_out(now, self.named_at))
+                && (self.peer.handshake_wait_end(now).is_some()
+                    || self.peer.is_reaching_out(now, self.named_at))
         };
         !self.resolver.is_idle() || needs_group() && is_meeting()
     }
 
-    /// Whether the conversation has lost its reader, who will miss nothing if we leave.
-    fn nobody_reads(&self) -> bool {
+    /// Whether the reader of standard output is gone, which ends the chat.
+    fn is_output_closed(&self) -> bool {
         self.phase < Phase::Leaving && self.terminal.is_closed()
     }
 
-    /// The first signal says goodbye; a further one waits for nobody. A hang-up is no such wish: one
-    /// comes from the terminal and another from the shell that ends with it.
-    fn take_signals(&mut self, now: Instant) -> Result<(), Error> {
+    /// Handles pending signals. The first signal to end leaves with a goodbye; a second one ends the program
+    /// at once. A second SIGHUP does not: the terminal sends one, and the shell that ends with it another.
+    fn handle_signals(&mut self, now: Instant) -> Result<(), Error> {
         let signals: Vec<_> = self.signals.pending().collect();
         for signal in signals {
             match signal {
-                // A file at its limit: writing to it fails as well, and that is where it is handled.
+                // The write that exceeds the file size limit fails as well, and its error is handled there.
                 SIGXFSZ => continue,
-                // They tell that something has changed, and not what.
+                // The window size or the foreground process group may have changed.
                 SIGWINCH | SIGCONT => {
                     if signal == SIGCONT {
-                        self.terminal.go_on();
+                        self.terminal.handle_continue();
                     }
                     self.terminal.resize(now);
                     continue;
                 }
                 SIGTSTP | SIGQUIT => {
-                    self.do_as_usual(signal, now);
+                    self.run_default_action(signal, now);
                     continue;
                 }
                 _ => (),
@@ -317,27 +317,27 @@ impl EventLoop {
             if self.phase < Phase::Leaving {
                 self.leave(now);
             } else if signal != SIGHUP {
-                let sentence = "ended at once: not everybody may have got everything that was sent";
+                let sentence = "ended at once: some peers may not have received all messages";
                 return Err(Error::Failure(sentence.to_owned()));
             }
         }
         Ok(())
     }
 
-    /// Does what a signal does by itself, with the terminal as it was.
-    fn do_as_usual(&mut self, signal: i32, now: Instant) {
-        self.terminal.stop(now);
-        // It fails for signals that do not exist.
+    /// Runs the default action of a signal, with the terminal's modes restored meanwhile.
+    fn run_default_action(&mut self, signal: i32, now: Instant) {
+        self.terminal.suspend(now);
+        // The call fails only for unknown signals.
         let _ = emulate_default_handler(signal);
         self.terminal.resume();
     }
 
-    /// While the conversation cannot be shown, it is left with those who say it. Once we leave it is
-    /// read all the same, and no more heard of who says it: closing with something unread would send
-    /// a reset, and that can destroy our last words.
-    fn take_from_peers(&mut self, now: Instant) {
+    /// Accepts connections and reads from peers. While the queue of standard output is full, nothing is
+    /// read, which makes the peers wait. While leaving, bytes are read and discarded instead: closing a
+    /// connection with unread input sends a reset, which can destroy the last frames on their way.
+    fn read_peers(&mut self, now: Instant) {
         if !self.terminal.is_full() {
-            // Before reading: a connection to oneself is noticed where it is accepted.
+            // Before reading: a connection to this peer itself is detected when it is accepted.
             self.peer.accept(now, self.poll.registry());
         }
         for _ in 0..self.peer.readable_count() {
@@ -346,40 +346,40 @@ impl EventLoop {
                 (true, Phase::Leaving) => self.peer.discard_next(now),
                 (true, _) => return,
             }
-            self.show(now);
+            self.show_events(now);
         }
     }
 
-    /// One read of lines, and as many of them as the log has room for.
-    fn take_lines(&mut self, now: Instant) {
-        let limit = self.peer.say_limit(now).min(self.peer.said() + SAY_TURN_BYTES as u64);
+    /// Reads standard input once and handles lines, as long as the log has room.
+    fn handle_input(&mut self, now: Instant) {
+        let limit = self.peer.send_limit(now).min(self.peer.log_end() + SEND_TURN_BYTES as u64);
         let shows_own = self.terminal.shows_own();
         let (mut at, mut may_read) = (None, true);
-        while self.phase == Phase::Talking && self.peer.said() <= limit {
+        while self.phase == Phase::Chatting && self.peer.log_end() <= limit {
             if let Some((line, source)) = self.lines.pop_front() {
                 if self.must_wait(&line, now) {
                     self.lines.push_front((line, source));
                     return;
                 }
-                self.take_line(line, source, now);
+                self.handle_line(line, source, now);
                 continue;
             }
             if self.is_sending {
                 break;
             }
             match self.terminal.next_action() {
-                // Most of what a script says is neither a command nor seen here.
-                Some(UserAction::Line(line, _))
+                // The fast path: most lines of a script are neither commands nor shown here.
+                Some(UserAction::Submit(line, _))
                     if !shows_own && self.resolver.is_idle() && command::is_plain(&line) =>
                 {
                     if !unicode::is_blank(&line) {
                         self.is_idle = false;
-                        // All that was read at once was said at once.
+                        // Lines of one read share a time.
                         let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
-                        self.peer.say(&line, at);
+                        self.peer.broadcast(&line, at);
                     }
                 }
-                Some(UserAction::Line(line, source)) => {
+                Some(UserAction::Submit(line, source)) => {
                     self.is_idle &= unicode::is_blank(&line);
                     self.lines.push_back((line.into_owned(), source));
                 }
@@ -390,58 +390,60 @@ impl EventLoop {
                 Some(UserAction::Complete) => self.complete(),
                 Some(UserAction::ExpandReply) => self.expand_reply(),
                 Some(UserAction::Suspend) => self.suspend(),
-                Some(UserAction::Leave) => self.end_typing(now),
+                Some(UserAction::Leave) => self.end_input(now),
                 None if mem::take(&mut may_read) => self.terminal.read_input(self.poll.registry(), now),
                 None => break,
             }
         }
         let is_over = self.is_sending || self.terminal.is_input_over() && !self.stay;
-        if self.phase == Phase::Talking && is_over && self.lines.is_empty() {
+        if self.phase == Phase::Chatting && is_over && self.lines.is_empty() {
             self.phase = Phase::InputEnded { at: now };
         }
     }
 
-    /// The user has said everything. A person who said something is told what is still waited for; a
-    /// script waits as at the end of its input.
-    fn end_typing(&mut self, now: Instant) {
-        self.terminal.give_back();
+    /// Ends the input: the user left or a script executed `/quit`. At a terminal the program leaves at once,
+    /// or reports which connections it still waits for; a script waits as at the end of its input.
+    fn end_input(&mut self, now: Instant) {
+        self.terminal.restore();
         if self.terminal.is_script() {
             self.phase = Phase::InputEnded { at: now };
             return;
         }
-        if self.peer.said() == 0 || !self.is_reaching_out(now, now) {
+        if self.peer.log_end() == 0 || !self.awaits_peers(now, now) {
             return self.leave(now);
         }
         self.phase = Phase::InputEnded { at: now };
-        self.terminal.report("waiting for those who are being reached; Ctrl+C leaves at once");
+        self.terminal.report("waiting for connections that are still being made; Ctrl+C leaves at once");
     }
 
+    /// Starts to leave: queues the goodbye and sets deadlines for what is not yet written.
     fn leave(&mut self, now: Instant) {
         self.phase = Phase::Leaving;
         if self.terminal.is_script() {
-            self.fail_what_is_open();
+            self.fail_pending_lines();
         }
         if self.is_sending {
-            self.lacking = self.peer.still_owed().iter().map(|who| who.name.to_string()).collect();
+            self.undelivered_to =
+                self.peer.recipients_behind().iter().map(|who| who.name.to_string()).collect();
         }
         self.terminal.leave(now);
         self.peer.leave(now, Local::now().fixed_offset());
     }
 
-    /// Lines of a script that did not do what they should by now.
-    fn fail_what_is_open(&mut self) {
+    /// Records the pending lines of a script, and its `/connect` commands without a connection, as failures.
+    fn fail_pending_lines(&mut self) {
         for (line, _) in mem::take(&mut self.lines) {
-            self.fail(&line, "the chat ended before the group was met");
+            self.report_failure(&line, "the chat ended before the group was reached");
         }
         for peer in self.peer.unreached() {
             if !self.first_peers.contains(&peer) {
-                self.fail(&format!("/connect {peer}"), "it was never reached");
+                self.report_failure(&format!("/connect {peer}"), "the peer was never reached");
             }
         }
     }
 
-    /// A command could not do what it should, and why: the user sees it; that a script's did is a failure.
-    fn fail(&mut self, line: &str, why: &str) {
+    /// Shows why a command failed. In a script, the failure also sets the exit code.
+    fn report_failure(&mut self, line: &str, why: &str) {
         if !self.terminal.is_script() {
             return self.terminal.reply(why);
         }
@@ -453,22 +455,23 @@ impl EventLoop {
         self.failures.count += 1;
     }
 
-    fn show(&mut self, now: Instant) {
-        while let Some(notice) = self.peer.poll_output() {
+    /// Shows the events of the group.
+    fn show_events(&mut self, now: Instant) {
+        while let Some(event) = self.peer.poll_event() {
             self.is_idle = false;
             if self.is_sending
-                && let Some(who) = self.lacks(&notice)
-                && !self.lacking.contains(&who)
+                && let Some(who) = self.recipient_in_doubt(&event)
+                && !self.undelivered_to.contains(&who)
             {
-                self.lacking.push(who);
+                self.undelivered_to.push(who);
             }
-            self.terminal.show(&notice, now);
+            self.terminal.show_event(&event, now);
         }
     }
 
-    /// Who did not get what was sent, or may not have, according to `notice`.
-    fn lacks(&self, notice: &Notice) -> Option<String> {
-        match notice {
+    /// The name of a peer that, according to `event`, has not received all messages, or may not have.
+    fn recipient_in_doubt(&self, event: &Notice) -> Option<String> {
+        match event {
             Notice::Undelivered { who, .. } | Notice::Silent { who } => Some(who.name.to_string()),
             Notice::Lost { who, .. } | Notice::NamedLost { who, .. } if self.phase == Phase::Leaving => {
                 Some(who.name.to_string())
@@ -502,46 +505,47 @@ impl EventLoop {
         }
     }
 
-    /// How long the next wait may be: not at all while there is something to do that no event will
-    /// tell of.
+    /// The timeout of the next wait: zero while there is work that no event will announce.
     fn next_timeout(&self) -> Option<Duration> {
         let now = Instant::now();
-        let can_take = !self.terminal.is_full() || self.phase == Phase::Leaving;
+        let can_read = !self.terminal.is_full() || self.phase == Phase::Leaving;
         let waits = self.lines.front().is_some_and(|(line, _)| self.must_wait(line, now));
-        let can_say = self.phase == Phase::Talking && !waits && self.peer.said() <= self.peer.say_limit(now);
-        let has_work = self.nobody_reads()
+        let can_send =
+            self.phase == Phase::Chatting && !waits && self.peer.log_end() <= self.peer.send_limit(now);
+        let has_work = self.is_output_closed()
             || self.peer.has_more_to_write()
             || self.terminal.has_more_to_show()
-            || can_take && self.peer.has_more_to_take()
-            || can_say && (self.terminal.has_input() || !self.lines.is_empty());
+            || can_read && self.peer.has_more_to_read()
+            || can_send && (self.terminal.has_input() || !self.lines.is_empty());
         if has_work {
             return Some(Duration::ZERO);
         }
         let leave = self.terminal.leave_deadline().filter(|_| self.peer.has_left());
         let (wait_ends, is_waiting) = match self.phase {
             Phase::InputEnded { at } => (Some(at + SEND_TIMEOUT), true),
-            Phase::Talking if waits => (Some(self.named_at + MEET_TIMEOUT), true),
-            Phase::Talking | Phase::Leaving | Phase::Over => (None, false),
+            Phase::Chatting if waits => (Some(self.named_at + MEET_TIMEOUT), true),
+            Phase::Chatting | Phase::Leaving | Phase::Over => (None, false),
         };
         let wait_ends = wait_ends.filter(|at| now < *at);
-        let silence = self.peer.silence_ends(now).filter(|_| is_waiting);
+        let silence = self.peer.handshake_wait_end(now).filter(|_| is_waiting);
         let look_up = self.resolver.deadline();
         let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave, silence, wait_ends, look_up];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(deadline.saturating_duration_since(now))
     }
 
-    /// How it went.
+    /// The result of the run: the most important reason for a failure, if there is one.
     fn result(self) -> Result<(), Error> {
-        let unheard = self.peer.unheard().map(|count| match count {
+        let unreceived = self.peer.unreceived_count().map(|count| match count {
             1 => "nobody was reached: the message is lost".to_owned(),
             _ => format!("nobody was reached: all {count} messages are lost"),
         });
         let unshown = (self.peer.discarded_bytes() > 0)
-            .then(|| "standard output took too little: what others said last is not shown".to_owned());
-        let unsent = (!self.lacking.is_empty())
-            .then(|| format!("not everybody has it, as far as is known: {}", self.lacking.join(", ")));
-        // A signal is somebody who wants it to end.
+            .then(|| "standard output is too slow: the last messages of others are not shown".to_owned());
+        let unsent = (!self.undelivered_to.is_empty()).then(|| {
+            format!("not delivered to everybody, as far as is known: {}", self.undelivered_to.join(", "))
+        });
+        // A run that a signal ends is no failure.
         let idle = (self.is_idle && self.terminal.is_input_over()).then(|| {
             "standard input ended at once, and nothing was sent or received; --stay keeps running without it"
                 .to_owned()
@@ -553,10 +557,10 @@ impl EventLoop {
             format!("a private message was not delivered, as far as is known: {names}")
         });
         let unreached = (is_script && self.peer.has_reached_nobody())
-            .then(|| "nobody was reached: no peer that was named answered".to_owned());
+            .then(|| "nobody was reached: none of the named peers answered".to_owned());
         let reasons = [
             self.terminal.input_failure().map(str::to_owned),
-            unheard,
+            unreceived,
             unsent,
             self.failures.sentence(),
             undelivered,
@@ -572,7 +576,7 @@ impl EventLoop {
     }
 }
 
-/// The start of a line, for a sentence that quotes it.
+/// The start of a line, at most [`COMMAND_CHARS_MAX`] characters, for an error message that quotes it.
 fn shortened(line: &str) -> String {
     let first = line.lines().next().unwrap_or_default();
     match first.char_indices().nth(COMMAND_CHARS_MAX) {

@@ -159,7 +159,7 @@ impl GroupPeer {
     }
 
     /// Says `text` to everybody.
-    pub fn say(&mut self, text: &str, at: DateTime<FixedOffset>) {
+    pub fn broadcast(&mut self, text: &str, at: DateTime<FixedOffset>) {
         self.group.say(text, at);
     }
 
@@ -224,7 +224,7 @@ impl GroupPeer {
     }
 
     /// The next thing to tell the user, until `None`.
-    pub fn poll_output(&mut self) -> Option<Notice> {
+    pub fn poll_event(&mut self) -> Option<Notice> {
         let complaint = self.server.poll_complaint().map(Notice::CannotAccept);
         complaint.or_else(|| self.group.poll_output())
     }
@@ -237,19 +237,19 @@ impl GroupPeer {
 
     /// Whether there is somebody to accept or something to read that no event will tell of.
     #[must_use]
-    pub fn has_more_to_take(&self) -> bool {
+    pub fn has_more_to_read(&self) -> bool {
         self.server.is_ready() || !self.readable.is_empty()
     }
 
     /// How far the user has gone, as a position in the log.
     #[must_use]
-    pub fn said(&self) -> u64 {
+    pub fn log_end(&self) -> u64 {
         self.group.said()
     }
 
     /// How far the user may go on talking, as a position in the log.
     #[must_use]
-    pub fn say_limit(&self, now: Instant) -> u64 {
+    pub fn send_limit(&self, now: Instant) -> u64 {
         self.group.say_limit(now)
     }
 
@@ -285,7 +285,7 @@ impl GroupPeer {
 
     /// Until when a silent peer is waited for.
     #[must_use]
-    pub fn silence_ends(&self, now: Instant) -> Option<Instant> {
+    pub fn handshake_wait_end(&self, now: Instant) -> Option<Instant> {
         self.group.silence_ends(now)
     }
 
@@ -303,7 +303,7 @@ impl GroupPeer {
 
     /// How many messages were said, when nobody took any of them.
     #[must_use]
-    pub fn unheard(&self) -> Option<u64> {
+    pub fn unreceived_count(&self) -> Option<u64> {
         self.group.unheard()
     }
 
@@ -318,7 +318,12 @@ impl GroupPeer {
     /// # Errors
     ///
     /// Why it cannot be said; then nothing of it was.
-    pub fn whisper(&mut self, who: &Who, text: &str, at: DateTime<FixedOffset>) -> Result<(), NotPrivate> {
+    pub fn send_private(
+        &mut self,
+        who: &Who,
+        text: &str,
+        at: DateTime<FixedOffset>,
+    ) -> Result<(), NotPrivate> {
         self.group.whisper(who, text, at)
     }
 
@@ -376,7 +381,7 @@ impl GroupPeer {
 
     /// Those who are not known to have all that was said.
     #[must_use]
-    pub fn still_owed(&self) -> Vec<Who> {
+    pub fn recipients_behind(&self) -> Vec<Who> {
         self.group.still_owed()
     }
 

@@ -1,36 +1,37 @@
 //! `groupchat`: a group chat for the terminal with no server; every participant is a peer.
 //!
-//! One thread and one `mio::Poll` do everything: accept, dial, read, write, take typed lines, print,
-//! and hear signals. Imports point down only:
+//! One thread and one `mio::Poll` do all the work: accepting, dialling, reading and writing connections,
+//! reading input, printing, and handling signals. Imports point down only (`tests/tidy.rs` checks it):
 //!
-//! | layer | module | promise |
+//! | layer | module | what it does |
 //! | --- | --- | --- |
-//! | start | `main.rs` | the only place that chooses an exit code |
-//! | | [`args`] | a [`Config`](event_loop::Config) that comes from here is valid |
-//! | | [`completions`], [`manual`] | what `--completions` and `--man` print |
-//! | loop | [`event_loop`] | the only place that waits; what commands do |
-//! | I/O | [`group_peer`] | the only place that reads or writes a peer's stream |
-//! | | [`server`] | the only place that accepts |
-//! | | [`resolver`] | the only place that starts another process |
-//! | | [`terminal`] | the only place that reads standard input or prints; nothing a peer sent is printed unescaped |
-//! | core | [`protocol`] | no socket, clock, terminal or randomness: bytes and time go in, bytes and notices come out |
-//! | | [`command`], [`address`], [`name`] | what a line asks for, how a peer is written, what a name may be |
-//! | tables | [`limits`] | every number that bounds anything, with its reason |
-//! | | [`unicode`] | what the Unicode Character Database says of characters |
-//! | | [`look_alike`] | what a name looks like: the skeletons of UTS 39 |
+//! | start | `main.rs` | runs the program; the only place that chooses an exit code |
+//! | | [`args`] | parses the command line into a valid [`Config`](event_loop::Config) |
+//! | | [`completions`], [`manual`] | print shell completions and the manual page |
+//! | loop | [`event_loop`] | runs the turns and executes commands; the only place that waits |
+//! | I/O | [`group_peer`] | moves bytes between the sockets and the core; the only place that reads or writes a peer's stream |
+//! | | [`server`] | owns the listening socket; the only place that accepts |
+//! | | [`resolver`] | looks up host names in a child process; the only place that starts one |
+//! | | [`terminal`] | owns standard input, output and error; prints nothing that a peer sent without sanitizing it |
+//! | | [`address`], [`name`] | parse the address of a peer and the user's own name |
+//! | core | [`protocol`] | the group: bytes and time go in, bytes and events come out; no socket, clock, terminal or randomness |
+//! | | [`command`] | parses a line into a message or a command |
+//! | base | [`limits`] | every limit and timeout, with its unit and reason |
+//! | | [`error`] | the errors that end the program |
+//! | | [`unicode`] | character properties from the Unicode Character Database |
+//! | | [`look_alike`] | confusable names: the skeletons of UTS 39 |
 //!
-//! A message that is typed is formatted once and appended to one [`Log`](protocol::Log). Every client
-//! has a cursor into it, and each turn of the loop writes from the cursor on, straight out of the
-//! log. Each turn does five things in this order:
+//! A message is formatted once and appended to one [`Log`](protocol::Log). Every connection has a cursor
+//! into the log, and each turn of the loop writes from that cursor, without a copy per connection. A turn
+//! has five steps, in this order:
 //!
-//! 1. **Wait** for events, or for the nearest deadline.
-//! 2. **Take in** connections, bytes and lines, within budgets.
-//! 3. **Flush** the log to the clients and the conversation to the terminal, where the typed line is drawn
-//!    below it in the same write. Nothing is written from
-//!    inside a read.
-//! 4. **Ask** what the next wait must not sleep through. Sources are registered once, for reading and
-//!    writing, edge-triggered; what was not finished is remembered here and not asked of the poll.
-//! 5. **Reap** the connections that ended. Only here, because slab keys are reused.
+//! 1. **Wait** for events, or until the nearest deadline.
+//! 2. **Handle** the events: accept connections, read bytes, and execute lines of input, within budgets.
+//! 3. **Flush** the log to the connections and the conversation to standard output. At a terminal, the
+//!    prompt is redrawn below the conversation in the same write. A read never causes a write directly.
+//! 4. **Compute the next timeout.** Sources are registered once, for reading and writing, edge-triggered;
+//!    work that a budget cut short is recorded in the loop, and makes the timeout zero.
+//! 5. **Reap** the connections that ended. This is the last step because slab keys are reused.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -211,7 +211,7 @@ pub const WRITE_TURN_BYTES: usize = 256 << 10;
 pub const WRITE_TURN_CALLS: usize = 16;
 
 /// Bytes appended to the log in one turn, before they are written to everybody.
-pub const SAY_TURN_BYTES: usize = 128 << 10;
+pub const SEND_TURN_BYTES: usize = 128 << 10;
 
 /// Connections accepted in one turn.
 pub const ACCEPT_TURN: usize = 16;

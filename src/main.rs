@@ -1,5 +1,5 @@
-//! Starts, and turns how it went into an exit code: 0 left, 1 could not run or reached nobody, 2
-//! wrong arguments.
+//! The entry point: runs the program and maps the result to an exit code. 0 is success, 1 a failure or an
+//! unreachable group, 2 invalid arguments.
 
 use std::process::ExitCode;
 
@@ -8,13 +8,13 @@ use groupchat::error::Error;
 use groupchat::{event_loop, resolver, terminal};
 
 fn main() -> ExitCode {
-    let result = args::parse(std::env::args_os()).and_then(|asked| match asked {
+    let result = args::parse(std::env::args_os()).and_then(|invocation| match invocation {
         Invocation::Text(text) => terminal::print(&text),
         Invocation::LookUp(peer) => terminal::print(&resolver::resolve_for_parent(&peer)),
         Invocation::Run(config) => event_loop::run(*config),
     });
     let Err(error) = result else { return ExitCode::SUCCESS };
-    terminal::complain(&error.to_string());
+    terminal::print_error(&error.to_string());
     match error {
         Error::Failure(_) => ExitCode::from(1),
         Error::Argument(_) => ExitCode::from(2),

@@ -49,7 +49,7 @@ struct Running {
     peer: PeerAddress,
     child: Child,
     output: Receiver,
-    heard: Vec<u8>,
+    received: Vec<u8>,
     until: Instant,
 }
 
@@ -66,7 +66,7 @@ impl Resolver {
     /// # Errors
     ///
     /// A sentence, if too many wait.
-    pub fn ask(&mut self, peer: PeerAddress, now: Instant, registry: &Registry) -> Result<(), String> {
+    pub fn look_up(&mut self, peer: PeerAddress, now: Instant, registry: &Registry) -> Result<(), String> {
         if self.waiting.len() >= LOOKUPS_MAX {
             return Err(format!("{LOOKUPS_MAX} names are waiting to be looked up: try again later"));
         }
@@ -80,8 +80,8 @@ impl Resolver {
         let Some(mut running) = self.running.take() else { return };
         match running.read() {
             Ok(false) => self.running = Some(running),
-            Ok(true) => self.end(running, None),
-            Err(error) => self.end(running, Some(reason(&error))),
+            Ok(true) => self.finish(running, None),
+            Err(error) => self.finish(running, Some(reason(&error))),
         }
         self.start_next(now, registry);
     }
@@ -89,7 +89,7 @@ impl Resolver {
     /// Ends what has taken too long.
     pub fn handle_time(&mut self, now: Instant, registry: &Registry) {
         if let Some(running) = self.running.take_if(|running| now >= running.until) {
-            self.end(running, Some(format!("no answer in {} s", LOOKUP_TIMEOUT.as_secs())));
+            self.finish(running, Some(format!("no answer in {} s", LOOKUP_TIMEOUT.as_secs())));
             self.start_next(now, registry);
         }
     }
@@ -118,7 +118,7 @@ impl Resolver {
             match self.start(&peer, registry) {
                 Ok((child, output)) => {
                     let until = now + LOOKUP_TIMEOUT;
-                    self.running = Some(Running { peer, child, output, heard: Vec::new(), until });
+                    self.running = Some(Running { peer, child, output, received: Vec::new(), until });
                 }
                 Err(error) => self.found.push_back(Err(failure(&peer, &reason(&error)))),
             }
@@ -137,18 +137,18 @@ impl Resolver {
         match ready {
             Ok(()) => Ok((child, output)),
             Err(error) => {
-                end(&mut child);
+                kill(&mut child);
                 Err(error)
             }
         }
     }
 
-    fn end(&mut self, mut running: Running, failed: Option<String>) {
-        end(&mut running.child);
-        let Running { peer, heard, .. } = running;
-        let heard = String::from_utf8_lossy(&heard);
-        let addresses: Vec<SocketAddr> = heard.lines().filter_map(|line| line.parse().ok()).collect();
-        let why = heard.lines().find_map(|line| line.strip_prefix(FAILED)).map(str::to_owned);
+    fn finish(&mut self, mut running: Running, failed: Option<String>) {
+        kill(&mut running.child);
+        let Running { peer, received, .. } = running;
+        let received = String::from_utf8_lossy(&received);
+        let addresses: Vec<SocketAddr> = received.lines().filter_map(|line| line.parse().ok()).collect();
+        let why = received.lines().find_map(|line| line.strip_prefix(FAILED)).map(str::to_owned);
         self.found.push_back(match failed {
             Some(why) => Err(failure(&peer, &why)),
             None if !addresses.is_empty() => Ok(peer.at(addresses)),
@@ -160,7 +160,7 @@ impl Resolver {
 impl Drop for Resolver {
     fn drop(&mut self) {
         if let Some(running) = &mut self.running {
-            end(&mut running.child);
+            kill(&mut running.child);
         }
     }
 }
@@ -172,12 +172,12 @@ impl Running {
         loop {
             match self.output.read(&mut buffer) {
                 Ok(0) => return Ok(true),
-                Ok(count) => self.heard.extend_from_slice(&buffer[..count]),
+                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => (),
                 Err(error) => return Err(error),
             }
-            if self.heard.len() > LOOKUP_REPLY_BYTES_MAX {
+            if self.received.len() > LOOKUP_REPLY_BYTES_MAX {
                 return Err(io::Error::other("the look-up does not end"));
             }
         }
@@ -198,7 +198,7 @@ fn failure(peer: &PeerAddress, why: &str) -> NotFound {
 }
 
 /// Ends a process. It does not wait for long: whoever is killed goes.
-fn end(child: &mut Child) {
+fn kill(child: &mut Child) {
     // It may have gone by itself.
     let _ = child.kill();
     let _ = child.wait();
@@ -228,7 +228,7 @@ mod tests {
         let program = ["sh", "-c", command].map(OsString::from).to_vec();
         let mut look_ups = Resolver::new(TOKEN, Some(program));
         let peer = crate::address::parse("nosuchhost.invalid:5000").expect("a peer");
-        look_ups.ask(peer, Instant::now(), poll.registry()).expect("room");
+        look_ups.look_up(peer, Instant::now(), poll.registry()).expect("room");
         wait(&mut look_ups, &mut poll);
         assert!(look_ups.running.is_none());
         look_ups.poll_output().expect("an answer")
@@ -281,7 +281,7 @@ mod tests {
         let program = ["sh", "-c", "exec sleep 1000"].map(OsString::from).to_vec();
         let mut look_ups = Resolver::new(TOKEN, Some(program));
         let peer = crate::address::parse("nosuchhost.invalid:5000").expect("a peer");
-        let mut ask = || look_ups.ask(peer.clone(), Instant::now(), poll.registry());
+        let mut ask = || look_ups.look_up(peer.clone(), Instant::now(), poll.registry());
         for _ in 0..=LOOKUPS_MAX {
             ask().expect("room");
         }

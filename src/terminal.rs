@@ -1,5 +1,5 @@
-//! The user: lines typed, and what they are shown. The only place that reads standard input or
-//! prints. Nothing that came from a peer is printed as it is.
+//! The user interface on standard input, output and error. The only place that reads standard input or
+//! prints; text from peers is sanitized before it is printed.
 
 pub mod backlog;
 pub mod clock;
@@ -62,7 +62,7 @@ use tab_completion::Known;
 
 pub use line_ui::UserAction;
 
-/// The poll's names for the three standard streams.
+/// The poll tokens of the three standard streams.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokens {
     /// Standard input.
@@ -73,16 +73,16 @@ pub struct Tokens {
     pub error: Token,
 }
 
-/// How the user is talked with.
+/// Options of the user interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UiOptions {
-    /// Whether there are colours; `None` is where a terminal shows them.
+    /// Whether to use colours; `None` uses them where standard output is a terminal.
     pub has_colors: Option<bool>,
-    /// Whether the bell rings when the user is spoken to.
+    /// Whether the bell rings for mentions and private messages.
     pub has_bell: bool,
-    /// How times are written; `None` is as it suits the output.
+    /// The format of times; `None` chooses the default of the output mode.
     pub time_format: Option<TimeFormat>,
-    /// Standard output is for scripts.
+    /// Whether standard output carries JSON.
     pub is_json: bool,
 }
 
@@ -97,45 +97,45 @@ pub struct Terminal {
     log: Option<ConversationLog>,
     ignored: IgnoreList,
     speakers: Speakers,
-    /// Who comes and goes, where that is collected: at a terminal with somebody at it.
+    /// Collects joins and leaves, in interactive mode.
     presence: Presence,
     tokens: Tokens,
-    /// Nobody types: lines come from a file, a pipe or the command line.
+    /// Lines come from a file, a pipe or the command line.
     is_script: bool,
-    /// Events that were not shown to a terminal in whose background we are.
+    /// Events that were skipped while the program was in the background of its terminal.
     skipped: u64,
-    /// Why standard input cannot be read.
+    /// The error that ended standard input.
     input_failure: Option<String>,
-    /// Since when nothing of the conversation was taken, while some waits.
+    /// Since when queued output makes no progress.
     stalled_since: Option<Instant>,
 }
 
-/// What standard output is.
+/// The mode of standard output.
 #[derive(Debug)]
 enum OutputMode {
-    /// Lines, one after the other; broken into rows of so many cells at a terminal.
+    /// Lines of text; at a terminal, wrapped to so many columns.
     Lines { columns: Option<usize> },
-    /// Events for scripts.
+    /// JSON events.
     Json,
-    /// A terminal with somebody at it.
+    /// Interactive: a terminal with a prompt below the conversation.
     LineUi(Box<LineUi>),
 }
 
 impl Terminal {
-    /// Takes over the three standard streams.
+    /// Opens the three standard streams and registers them with the poll.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system call that failed.
     pub fn new(
         registry: &Registry,
         tokens: Tokens,
         name: String,
-        view: UiOptions,
+        options: UiOptions,
         log: Option<LogFile>,
         takes_input: bool,
     ) -> io::Result<Self> {
-        let UiOptions { has_colors, has_bell, time_format, is_json } = view;
+        let UiOptions { has_colors, has_bell, time_format, is_json } = options;
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let conversation = Output::new(stdout.as_fd(), registry, tokens.output)?;
         let stderr = if is_json || descriptor::is_same_place(stdout.as_fd(), stderr.as_fd()) {
@@ -147,7 +147,7 @@ impl Terminal {
         let is_screen = descriptor::can_draw(stdout.as_fd());
         let has_colors = has_colors.unwrap_or(is_screen);
         let is_interactive = takes_input && !is_json && is_screen && stdin.is_terminal();
-        let look = Format {
+        let format = Format {
             styling: match (has_colors, is_interactive) {
                 (true, _) => Styling::Colors,
                 (false, true) => Styling::Weights,
@@ -161,9 +161,9 @@ impl Terminal {
             }),
         };
         let mode = if is_interactive {
-            let claim = RawModeGuard::new(stdin.as_fd(), stdout.as_fd())?;
-            let manner = DrawOptions { has_colors, has_bell, reflows: descriptor::reflows() };
-            OutputMode::LineUi(LineUi::new(claim, name.clone(), manner).into())
+            let raw_mode = RawModeGuard::new(stdin.as_fd(), stdout.as_fd())?;
+            let draw_options = DrawOptions { has_colors, has_bell, reflows: descriptor::reflows() };
+            OutputMode::LineUi(LineUi::new(raw_mode, name.clone(), draw_options).into())
         } else if is_json {
             OutputMode::Json
         } else {
@@ -175,7 +175,7 @@ impl Terminal {
             conversation,
             stderr: Stderr::new(stderr),
             mode,
-            formatter: Formatter::new(look, name.clone(), now),
+            formatter: Formatter::new(format, name.clone(), now),
             log: log.map(|file| ConversationLog::new(file, name, now)),
             ignored: IgnoreList::default(),
             speakers: Speakers::default(),
@@ -188,7 +188,7 @@ impl Terminal {
         })
     }
 
-    /// The poll says something of one of the streams.
+    /// Handles a poll event of one of the streams.
     pub fn handle_event(&mut self, event: &Event) {
         let token = event.token();
         if token == self.tokens.input {
@@ -200,253 +200,256 @@ impl Terminal {
         }
     }
 
-    /// Those of whom nothing is shown.
+    /// The list of ignored peers.
     pub fn ignored(&mut self) -> &mut IgnoreList {
         &mut self.ignored
     }
 
-    /// Who has said something, and when.
+    /// The order in which peers last sent a message.
     #[must_use]
     pub fn speakers(&self) -> &Speakers {
         &self.speakers
     }
 
-    /// Whether what the user says is shown or recorded.
+    /// Whether the user's own messages are shown or recorded.
     #[must_use]
     pub fn shows_own(&self) -> bool {
         self.is_interactive() || self.log.is_some()
     }
 
-    /// The user has another name.
+    /// Changes the user's name.
     pub fn set_name(&mut self, name: &str) {
         self.formatter.set_own_name(name.to_owned());
         if let Some(log) = &mut self.log {
             log.set_own_name(name.to_owned());
         }
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.set_name(name.to_owned());
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.set_name(name.to_owned());
         }
     }
 
-    /// Whether somebody sits at a terminal and types.
+    /// Whether a user types at a terminal.
     #[must_use]
     pub fn is_interactive(&self) -> bool {
         matches!(self.mode, OutputMode::LineUi(_))
     }
 
-    /// Whether nobody types: lines come from a file, a pipe or the command line.
+    /// Whether lines come from a file, a pipe or the command line.
     #[must_use]
     pub fn is_script(&self) -> bool {
         self.is_script
     }
 
-    /// Whether standard output is for scripts.
+    /// Whether standard output carries JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
         matches!(self.mode, OutputMode::Json)
     }
 
-    /// What the user is called.
+    /// The user's name.
     #[must_use]
     pub fn own_name(&self) -> &str {
         self.formatter.own_name()
     }
 
-    /// The size of a terminal with somebody at it.
+    /// The size of the terminal, in interactive mode.
     #[must_use]
     pub fn size(&self) -> Option<Size> {
-        if let OutputMode::LineUi(user) = &self.mode { Some(user.size()) } else { None }
+        if let OutputMode::LineUi(line_ui) = &self.mode { Some(line_ui.size()) } else { None }
     }
 
-    /// Whether so much conversation waits that no more should be taken in.
+    /// Whether the queue of standard output is full, so that nothing more should be read from peers.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        // Of what a terminal is too slow for, some is skipped; and of what one may not be shown.
+        // Interactive mode and the background skip lines instead of making peers wait.
         let skips = self.is_interactive() || self.conversation.is_in_background();
         !skips && self.conversation.waiting_bytes() >= STDOUT_QUEUE_BYTES
     }
 
-    /// Whether nobody will read the conversation any more.
+    /// Whether standard output is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.conversation.closed().is_some()
     }
 
-    /// The next thing that the user wants, if there is one.
+    /// The next action of the user, until `None`.
     pub fn next_action(&mut self) -> Option<UserAction<'_>> {
         match &mut self.mode {
-            OutputMode::LineUi(user) => user.poll(),
-            _ => self.stdin.next_line().map(|line| UserAction::Line(line, Source::Verbatim)),
+            OutputMode::LineUi(line_ui) => line_ui.poll(),
+            _ => self.stdin.next_line().map(|line| UserAction::Submit(line, Source::Verbatim)),
         }
     }
 
-    /// Completes the word that the user has begun.
+    /// Completes the text before the cursor.
     pub fn complete(&mut self, known: Known<'_>) {
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.complete(known);
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.complete(known);
         }
     }
 
-    /// Clears the screen. Returns whether there is one.
+    /// Clears the screen. Returns `false` where output is not interactive.
     pub fn clear_screen(&mut self) -> bool {
-        let OutputMode::LineUi(user) = &mut self.mode else { return false };
-        user.clear();
+        let OutputMode::LineUi(line_ui) = &mut self.mode else { return false };
+        line_ui.clear();
         true
     }
 
-    /// Puts a line that was refused back into the line that is typed. Nothing happens where there is none,
-    /// or where something was typed since: Up brings the refused line back then.
+    /// Puts a refused line back into the editor. If the user has typed something since, the line is only in
+    /// the history. Does nothing where input is not interactive.
     pub fn restore_draft(&mut self, line: String, source: Source) {
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.restore_draft(line, source);
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.restore_draft(line, source);
         }
     }
 
-    /// Puts `text` in the place of what is typed.
+    /// Replaces the text in the editor.
     pub fn replace_text(&mut self, text: String) {
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.replace_text(text);
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.replace_text(text);
         }
     }
 
-    /// Whether there may be a line, or something to read, that no event will tell of.
+    /// Whether there may be a line, or bytes to read, that no event will announce.
     #[must_use]
     pub fn has_input(&self) -> bool {
         match &self.mode {
-            OutputMode::LineUi(user) => user.has_typed() || user.is_here() && self.stdin.is_ready(),
+            OutputMode::LineUi(line_ui) => {
+                line_ui.has_keys() || line_ui.owns_terminal() && self.stdin.is_ready()
+            }
             _ => self.stdin.is_ready(),
         }
     }
 
-    /// Whether there is no more input and every line was taken.
+    /// Whether standard input has ended and every line was handled.
     #[must_use]
     pub fn is_input_over(&self) -> bool {
         self.stdin.is_over()
     }
 
-    /// Reads what was typed, once.
+    /// Reads standard input once.
     pub fn read_input(&mut self, registry: &Registry, now: Instant) {
-        if let OutputMode::LineUi(user) = &self.mode
-            && !user.is_here()
+        if let OutputMode::LineUi(line_ui) = &self.mode
+            && !line_ui.owns_terminal()
         {
-            // It would be somebody else's, and the system would stop us for it.
+            // In the background, the input is meant for another program, and reading would stop this one.
             return;
         }
         if let Some(trouble) = self.stdin.read(registry, now) {
             self.report(&trouble);
             self.input_failure = Some(trouble);
         }
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.handle_bytes(self.stdin.take_bytes(), now);
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.handle_bytes(self.stdin.take_bytes(), now);
         }
     }
 
-    /// The terminal may have another size.
+    /// Reads the size of the terminal, which may have changed.
     pub fn resize(&mut self, now: Instant) {
         match &mut self.mode {
-            OutputMode::LineUi(user) => user.resize(now),
+            OutputMode::LineUi(line_ui) => line_ui.resize(now),
             OutputMode::Lines { columns: Some(columns) } => *columns = descriptor::size(io::stdout()).columns,
             OutputMode::Lines { columns: None } | OutputMode::Json => (),
         }
     }
 
-    /// Gives the terminal to somebody else, since we are about to be stopped.
-    pub fn stop(&mut self, now: Instant) {
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.erase(self.conversation.queue());
+    /// Releases the terminal before the program is stopped.
+    pub fn suspend(&mut self, now: Instant) {
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.erase(self.conversation.queue());
             self.conversation.flush(now);
-            user.stop();
+            line_ui.suspend();
         }
     }
 
-    /// We were stopped, and go on.
-    pub fn go_on(&mut self) {
-        self.stdin.go_on();
-        self.conversation.go_on();
+    /// Handles SIGCONT: the program was stopped and runs again.
+    pub fn handle_continue(&mut self) {
+        self.stdin.handle_continue();
+        self.conversation.handle_continue();
         if let Some(stderr) = self.stderr.own() {
-            stderr.go_on();
+            stderr.handle_continue();
         }
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.go_on(self.conversation.queue());
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.handle_continue(self.conversation.queue());
         }
     }
 
-    /// Takes the terminal back, since we go on.
+    /// Takes the terminal back after [`suspend`](Self::suspend).
     pub fn resume(&mut self) {
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.resume();
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.resume();
         }
     }
 
-    /// Does what is to be done without an event.
+    /// Handles deadlines that have passed.
     pub fn handle_time(&mut self, now: Instant) {
         self.stdin.handle_time(now);
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.handle_time(now);
-            // What waits to be read may go on with what has begun.
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.handle_time(now);
+            // Unread bytes may continue an unfinished sequence.
             if !self.stdin.is_ready() {
-                user.expire_keys(now);
+                line_ui.expire_keys(now);
             }
             self.presence.handle_time(now);
             self.show_presence();
         }
     }
 
-    /// Peers are named while nobody is there: whoever is met next was there before us.
+    /// The user named peers while nobody is connected: the members that connect next are those of an
+    /// existing group, and are shown as a list.
     pub fn expect_group(&mut self) {
         self.presence.expect_group();
     }
 
-    /// Whether those who were there before us are shown once all are met.
+    /// Whether the members of the group that the user joined are still being collected.
     #[must_use]
-    pub fn awaits_group(&self) -> bool {
-        self.presence.is_arriving()
+    pub fn is_collecting_members(&self) -> bool {
+        self.presence.is_collecting_members()
     }
 
-    /// All who were there before us are met.
-    pub fn handle_all_met(&mut self) {
-        self.presence.handle_all_met();
+    /// Shows the collected members: every member of the group that the user joined is connected.
+    pub fn handle_group_met(&mut self) {
+        self.presence.handle_group_met();
         self.show_presence();
     }
 
-    /// Whether there is something to show that no event will tell of.
+    /// Whether there is something to draw that no event will announce.
     #[must_use]
     pub fn has_more_to_show(&self) -> bool {
-        let OutputMode::LineUi(user) = &self.mode else { return false };
-        user.has_more() && self.conversation.waiting_bytes() == 0 && !self.is_closed()
+        let OutputMode::LineUi(line_ui) = &self.mode else { return false };
+        line_ui.has_more() && self.conversation.waiting_bytes() == 0 && !self.is_closed()
     }
 
-    /// Writes what is queued, as far as it is taken.
+    /// Draws, and writes the queues as far as the streams accept bytes.
     pub fn flush(&mut self, now: Instant) {
-        if let Some(sentence) = self.stderr.poll_unshown(&self.conversation) {
+        if let Some(sentence) = self.stderr.poll_dropped(&self.conversation) {
             self.report(&sentence);
         }
-        if let OutputMode::LineUi(user) = &mut self.mode
+        if let OutputMode::LineUi(line_ui) = &mut self.mode
             && self.conversation.waiting_bytes() == 0
             && self.conversation.closed().is_none()
         {
-            user.draw(now, self.conversation.queue());
+            line_ui.draw(now, self.conversation.queue());
         }
-        let mut took = self.conversation.flush(now);
+        let mut written = self.conversation.flush(now);
         if !self.conversation.is_in_background() && self.skipped > 0 {
             let count = mem::take(&mut self.skipped);
-            self.report(&format!("{count} lines were skipped: this was in the background"));
+            self.report(&format!("{count} lines were skipped while this was in the background"));
         }
         if let Some(sentence) = self.stderr.poll_full(&self.conversation) {
             self.report(&sentence);
         }
-        took += self.stderr.own().map_or(0, |stderr| stderr.flush(now));
+        written += self.stderr.own().map_or(0, |stderr| stderr.flush(now));
         if let Some(trouble) = self.log.as_mut().and_then(|log| log.flush(now)) {
             self.report(&trouble);
         }
         if self.waiting_bytes() == 0 {
             self.stalled_since = None;
-        } else if took > 0 || self.stalled_since.is_none() {
+        } else if written > 0 || self.stalled_since.is_none() {
             self.stalled_since = Some(now);
         }
     }
 
-    /// When something is to be done without an event.
+    /// The next deadline, which [`handle_time`](Self::handle_time) and [`flush`](Self::flush) handle.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let stderr = self.stderr.output().and_then(Output::deadline);
@@ -461,18 +464,18 @@ impl Terminal {
         streams.into_iter().chain([record, user, keys, presence]).flatten().min()
     }
 
-    /// The user types nothing more: the terminal is as it was.
-    pub fn give_back(&mut self) {
-        if let OutputMode::LineUi(user) = &mut self.mode {
-            user.leave(self.conversation.queue());
+    /// Ends the input: removes the prompt and restores the terminal's modes.
+    pub fn restore(&mut self) {
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
+            line_ui.leave(self.conversation.queue());
         }
     }
 
-    /// The user leaves: from now on, patience has an end.
+    /// Starts to leave: from now on, output that makes no progress has a deadline.
     pub fn leave(&mut self, now: Instant) {
         self.presence.end();
         self.show_presence();
-        self.give_back();
+        self.restore();
         self.conversation.leave();
         if let Some(stderr) = self.stderr.own() {
             stderr.leave();
@@ -480,25 +483,25 @@ impl Terminal {
         self.stalled_since = self.stalled_since.map(|_| now);
     }
 
-    /// While leaving: when to give up on what is not taken.
+    /// While leaving: when to give up on output that makes no progress.
     #[must_use]
     pub fn leave_deadline(&self) -> Option<Instant> {
         Some(self.stalled_since? + LEAVE_STALL)
     }
 
-    /// While leaving: whether everything was shown, or has to be given up.
+    /// While leaving: whether all output was written or given up.
     #[must_use]
-    pub fn is_done(&self, now: Instant) -> bool {
+    pub fn is_drained(&self, now: Instant) -> bool {
         self.waiting_bytes() == 0 || self.leave_deadline().is_some_and(|deadline| now >= deadline)
     }
 
-    /// Why standard input could not be read to its end.
+    /// The error that ended standard input.
     #[must_use]
     pub fn input_failure(&self) -> Option<&str> {
         self.input_failure.as_deref()
     }
 
-    /// What was never shown or recorded, at the end: a sentence, if there is anything to say.
+    /// The error message for the exit, if some output was never written.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let bytes = self.conversation_bytes();
@@ -507,7 +510,7 @@ impl Terminal {
             (Some(None), _) => None,
             (None, _) if bytes == 0 => None,
             (None, Some(why)) => Some(format!("cannot write standard output: {why}; {bytes} bytes are lost")),
-            (None, None) => Some(format!("nobody reads standard output; {bytes} bytes are lost")),
+            (None, None) => Some(format!("standard output was not read in time; {bytes} bytes are lost")),
         };
         let log = || self.log.as_ref().and_then(ConversationLog::failure);
         conversation.or_else(log).or_else(|| {
@@ -518,7 +521,7 @@ impl Terminal {
     }
 
     fn conversation_bytes(&self) -> usize {
-        let backlog = if let OutputMode::LineUi(user) = &self.mode { user.waiting_bytes() } else { 0 };
+        let backlog = if let OutputMode::LineUi(line_ui) = &self.mode { line_ui.waiting_bytes() } else { 0 };
         self.conversation.waiting_bytes() + backlog
     }
 
@@ -526,82 +529,82 @@ impl Terminal {
         self.conversation_bytes() + self.stderr.output().map_or(0, Output::waiting_bytes)
     }
 
-    /// Shows a notice where it belongs.
-    pub fn show(&mut self, notice: &Notice, now: Instant) {
-        if self.ignored.is_theirs(notice) {
+    /// Shows an event of the group: on standard output or error, and in the log file.
+    pub fn show_event(&mut self, event: &Notice, now: Instant) {
+        if self.ignored.is_theirs(event) {
             return;
         }
-        self.speakers.handle_event(notice);
+        self.speakers.handle_event(event);
         if let Some(log) = &mut self.log {
-            log.push(notice);
+            log.push(event);
         }
-        let is_on_screen = format::channel(notice) == Channel::Stdout || !self.stderr.is_apart();
+        let is_on_screen = format::channel(event) == Channel::Stdout || !self.stderr.is_apart();
         if self.is_interactive() && is_on_screen {
-            let is_kept = self.presence.push(notice, now);
+            let is_kept = self.presence.push(event, now);
             self.show_presence();
             if is_kept {
                 return;
             }
         }
-        self.show_now(notice);
+        self.show_now(event);
     }
 
-    /// Shows what was collected of who comes and goes.
+    /// Shows the collected joins and leaves.
     fn show_presence(&mut self) {
         let columns = self.size().map_or(0, |size| size.columns);
         while let Some(line) = self.presence.poll(columns) {
             match line {
-                Line::Event(notice) => self.show_now(&notice),
-                Line::Change(sentence) => self.show_event(&sentence),
+                Line::Event(event) => self.show_now(&event),
+                Line::Change(sentence) => self.show_presence_change(&sentence),
                 Line::Summary(sentence) => self.reply(&sentence),
             }
         }
     }
 
-    /// Shows what has just happened to several people.
-    fn show_event(&mut self, sentence: &str) {
-        if let OutputMode::LineUi(user) = &mut self.mode {
+    /// Shows a line about several peers that have joined or gone.
+    fn show_presence_change(&mut self, sentence: &str) {
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
             let mut line = Vec::new();
             self.formatter.push_event(sentence, &mut line);
-            user.push(&line);
+            line_ui.push(&line);
         } else {
             self.report(sentence);
         }
     }
 
-    fn show_now(&mut self, notice: &Notice) {
+    fn show_now(&mut self, event: &Notice) {
         let skips = self.skips_conversation();
-        match (&mut self.mode, format::channel(notice)) {
+        match (&mut self.mode, format::channel(event)) {
             _ if self.conversation.closed().is_some() => (),
             (OutputMode::Json, _) | (OutputMode::Lines { .. }, Channel::Stdout) if skips => self.skipped += 1,
-            (OutputMode::Json, _) => json::push(notice, self.conversation.queue()),
+            (OutputMode::Json, _) => json::push(event, self.conversation.queue()),
             (OutputMode::Lines { columns: None }, Channel::Stdout) => {
-                self.formatter.push(notice, self.conversation.queue());
+                self.formatter.push(event, self.conversation.queue());
             }
             (OutputMode::Lines { columns: Some(columns) }, Channel::Stdout) => {
                 let mut lines = Vec::new();
-                self.formatter.push(notice, &mut lines);
+                self.formatter.push(event, &mut lines);
                 wrap::push_wrapped(&lines, *columns, self.conversation.queue());
             }
-            (OutputMode::LineUi(user), Channel::Stdout) => {
+            (OutputMode::LineUi(line_ui), Channel::Stdout) => {
                 let mut lines = Vec::new();
-                let concerns_user = self.formatter.push(notice, &mut lines);
-                user.push(&lines);
+                let concerns_user = self.formatter.push(event, &mut lines);
+                line_ui.push(&lines);
                 if concerns_user {
-                    user.ring();
+                    line_ui.ring();
                 }
             }
-            (_, Channel::Stderr) => self.report(&format::sentence(notice)),
+            (_, Channel::Stderr) => self.report(&format::sentence(event)),
             (OutputMode::Lines { .. } | OutputMode::LineUi(_), Channel::Scripts) => (),
         }
     }
 
-    /// Whether a terminal in whose background we are has had its share of the conversation.
+    /// Whether events are skipped: the program is in the background, and the queue is full.
     fn skips_conversation(&self) -> bool {
         self.conversation.is_in_background() && self.conversation.waiting_bytes() >= STDOUT_QUEUE_BYTES
     }
 
-    /// Shows what the user said, where it is not seen already: to everybody, or `to` one alone.
+    /// Shows and records the user's own message, to everybody or privately `to` one peer.
     pub fn show_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
         if let Some(log) = &mut self.log {
             log.push_own(at, to, text);
@@ -610,14 +613,14 @@ impl Terminal {
             self.presence.flush_of(to);
             self.show_presence();
         }
-        if let OutputMode::LineUi(user) = &mut self.mode {
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
             let mut lines = Vec::new();
             self.formatter.push_own(at, to, text, &mut lines);
-            user.push(&lines);
+            line_ui.push(&lines);
         }
     }
 
-    /// Tells the user something: on standard error, if it leads elsewhere.
+    /// Shows a diagnostic: on standard error, or in the conversation if both are the same file.
     pub fn report(&mut self, sentence: &str) {
         let mut line = Vec::new();
         match (&mut self.mode, self.stderr.is_apart()) {
@@ -625,9 +628,9 @@ impl Terminal {
                 json::push_report(sentence, &mut line);
                 self.stderr.push(&line, &mut self.conversation);
             }
-            (OutputMode::LineUi(user), false) => {
+            (OutputMode::LineUi(line_ui), false) => {
                 self.formatter.push_report(sentence, &mut line);
-                user.push(&line);
+                line_ui.push(&line);
             }
             (OutputMode::Lines { columns: Some(columns) }, false) => {
                 let mut whole = Vec::new();
@@ -644,7 +647,7 @@ impl Terminal {
         }
     }
 
-    /// Tells that the chat has begun.
+    /// Shows the address on which the program listens.
     pub fn show_listening(&mut self, id: MemberId, address: SocketAddr) {
         match self.mode {
             OutputMode::Json => {
@@ -654,28 +657,28 @@ impl Terminal {
         }
     }
 
-    /// Tells scripts of somebody who is there.
-    pub fn show_member(&mut self, who: &Who, member: &json::Member) {
+    /// Writes the JSON record of a peer.
+    pub fn show_member(&mut self, who: &Who, member: &json::MemberRecord) {
         json::push_member(who, member, self.conversation.queue());
     }
 
-    /// Answers the user: where it was asked, or on standard error.
+    /// Shows the reply to a command: in the conversation at a terminal, otherwise on standard error.
     pub fn reply(&mut self, sentence: &str) {
-        if let OutputMode::LineUi(user) = &mut self.mode {
+        if let OutputMode::LineUi(line_ui) = &mut self.mode {
             let mut line = Vec::new();
             self.formatter.push_report(sentence, &mut line);
-            user.push(&line);
+            line_ui.push(&line);
         } else {
             self.report(sentence);
         }
     }
 }
 
-/// Reads standard input to its end as one message, before a chat.
+/// Reads standard input to its end as one message, before the loop runs.
 ///
 /// # Errors
 ///
-/// [`Error::Failure`] if it holds nothing, too much, or cannot be read.
+/// [`Error::Failure`] if standard input is blank, longer than [`LINE_BYTES_MAX`], or cannot be read.
 pub fn read_message() -> Result<String, Error> {
     let bytes = read_to_end(io::stdin().as_fd());
     let bytes =
@@ -694,14 +697,14 @@ pub fn read_message() -> Result<String, Error> {
     Ok(text.into_owned())
 }
 
-/// All bytes up to the end, or some more than a message may have.
+/// Reads to the end, or to slightly more than [`LINE_BYTES_MAX`] bytes.
 fn read_to_end(descriptor: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     let mut input = File::from(descriptor.try_clone_to_owned()?).take(LINE_BYTES_MAX as u64 + 3);
     let mut bytes = Vec::new();
-    // What was read before an error stays.
+    // Bytes that were read before an error stay in the buffer.
     while let Err(error) = input.read_to_end(&mut bytes) {
         match error.kind() {
-            // Somebody else has made it non-blocking.
+            // Another program has made the shared description non-blocking.
             ErrorKind::WouldBlock => descriptor::wait_until_readable(descriptor),
             _ => return Err(error),
         }
@@ -709,18 +712,18 @@ fn read_to_end(descriptor: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Prints `text` to standard output, before or without a chat. A reader that has read enough is no error.
+/// Prints `text` to standard output, where no loop runs. A closed pipe is not an error.
 ///
 /// # Errors
 ///
-/// [`Error::Failure`] if it cannot be written.
+/// [`Error::Failure`] if the write fails.
 pub fn print(text: &str) -> Result<(), Error> {
     let written = write_to(io::stdout().as_fd(), text.as_bytes());
     written.map_err(|error| Error::Failure(format!("cannot write standard output: {}", reason(&error))))
 }
 
 fn write_to(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
-    // The standard library's stream would pass over some errors, and tell of others too late.
+    // The standard library's stream ignores some errors and reports others too late.
     let mut file = File::from(descriptor.try_clone_to_owned()?);
     while !bytes.is_empty() {
         match file.write(bytes) {
@@ -728,7 +731,7 @@ fn write_to(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
             Ok(count) => bytes = &bytes[count..],
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => (),
-                // Somebody else has made it non-blocking.
+                // Another program has made the shared description non-blocking.
                 ErrorKind::WouldBlock => descriptor::wait_until_writable(descriptor),
                 ErrorKind::BrokenPipe => return Ok(()),
                 _ => return Err(error),
@@ -738,15 +741,15 @@ fn write_to(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints why the program ends to standard error, if it takes that while we have patience.
-pub fn complain(sentence: &str) {
+/// Prints the error that ends the program to standard error, waiting at most [`LEAVE_STALL`] for room.
+pub fn print_error(sentence: &str) {
     let mut line = b"groupchat: ".to_vec();
     push_sanitized(sentence, &mut line);
     line.push(b'\n');
     let mut stderr = io::stderr();
     let may_write = !descriptor::is_in_background(stderr.as_fd());
     if may_write && descriptor::is_writable_within(stderr.as_fd(), LEAVE_STALL) {
-        // There is nobody else to tell.
+        // An error of standard error cannot be reported anywhere.
         let _ = stderr.write_all(&line);
     }
 }

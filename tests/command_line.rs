@@ -330,7 +330,7 @@ fn what_reached_nobody_is_a_failure() {
     check("", &[], 1, &["standard input ended at once", "--stay"]);
     check("\n \n\u{200b}\n", &[], 1, &["standard input ended at once", "--stay"]);
     check("/help", &[], 0, &[]);
-    check("", &[port], 1, &["no peer that was named answered", &format!("cannot reach {port}: ")]);
+    check("", &[port], 1, &["none of the named peers answered", &format!("cannot reach {port}: ")]);
     check("one", &[], 1, &["no peer is connected", "the message is lost"]);
     check("one\ntwo\nthree", &[], 1, &["no peer is connected", "all 3 messages"]);
     check("one", &[port], 1, &[&format!("cannot reach {port}: ")]);

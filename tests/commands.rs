@@ -199,7 +199,7 @@ fn a_peer_can_be_named_while_chatting() {
     bob.conversation.wait_for("alice has joined");
     alice.conversation.wait_for("bob has joined");
     bob.say(&format!("/connect localhost:{}", address.port()));
-    bob.notices.wait_for(" is connected already: alice");
+    bob.notices.wait_for("already connected to ");
     bob.say("/connect no-such-host.invalid:5000");
     bob.notices.wait_for("cannot connect to 'no-such-host.invalid:5000': cannot find its host");
     bob.say("/connect host");
@@ -579,7 +579,7 @@ fn who_has_not_what_is_sent_is_told() {
     let mut bot = Peer::start(&["-n", "bot", "--send", "one", "0", &address, &nobody]);
     alice.conversation.wait_for("bot: one");
     assert_eq!(bot.exit_code(), 1);
-    bot.notices.wait_for(&format!("not everybody has it, as far as is known: {nobody}"));
+    bot.notices.wait_for(&format!("not delivered to everybody, as far as is known: {nobody}"));
     alice.conversation.wait_for("bot has left");
     // One that is stopped looks like a plain peer that is silent.
     alice.signal(Signal::STOP);

@@ -58,7 +58,7 @@ fn report() -> impl Strategy<Value = Vec<u8>> {
     let ends = ["\x07", "\x1b\\", "\u{9c}"];
     // Any character but control characters.
     let text = "[^\\x00-\\x1f\\x7f-\\u{9f}]{0,40}";
-    let answer = (prop::sample::select(strings.to_vec()), text, prop::sample::select(ends.to_vec()))
+    let outcome = (prop::sample::select(strings.to_vec()), text, prop::sample::select(ends.to_vec()))
         .prop_map(|(begin, text, end)| format!("{begin}{text}{end}").into_bytes());
     let numbers = |count| prop::collection::vec(number(), count);
     let joined = |numbers: Vec<u32>| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(";");
@@ -79,7 +79,7 @@ fn report() -> impl Strategy<Value = Vec<u8>> {
     let released = (1..200_u32).prop_map(|code| format!("\x1b[{code};1:3u").into());
     let focus = prop::sample::select(vec![b"\x1b[I".to_vec(), b"\x1b[O".to_vec()]);
     prop_oneof![
-        3 => answer,
+        3 => outcome,
         2 => private,
         2 => public,
         1 => place(byte.boxed()),

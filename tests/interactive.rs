@@ -711,8 +711,8 @@ fn every_way_to_end_it_leaves_the_terminal_as_it_was() {
 fn a_panic_leaves_the_terminal_as_it_was() {
     const IN_WINDOW: &str = "GROUPCHAT_TEST_PANIC";
     if env::var_os(IN_WINDOW).is_some() {
-        let claim = RawModeGuard::new(io::stdin().as_fd(), io::stdout().as_fd()).expect("a terminal");
-        assert!(claim.take());
+        let raw_mode = RawModeGuard::new(io::stdin().as_fd(), io::stdout().as_fd()).expect("a terminal");
+        assert!(raw_mode.enable());
         println!("taken");
         io::stdin().read_line(&mut String::new()).expect("a terminal");
         panic!("on purpose");

@@ -17,7 +17,7 @@ const PROMPT: &str = "al> ";
 const STYLE: (&str, &str) = ("\x1b[1m", "\x1b[0m");
 
 #[derive(Clone, Debug)]
-enum Step {
+enum EditKind {
     /// These bytes are typed.
     Type(String),
     Say(Vec<&'static str>),
@@ -38,7 +38,7 @@ const TEXTS: [&str; 8] = [
     "a\n    b\n    [12:34] cat: yes, and more than fits a row",
 ];
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = EditKind> {
     let typed = [
         "a",
         "b",
@@ -78,11 +78,11 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let typed = prop::collection::vec(prop::sample::select(typed.to_vec()), 1..5);
     prop_oneof![
-        8 => typed.prop_map(|typed| Step::Type(typed.concat())),
-        3 => prop::collection::vec(prop::sample::select(TEXTS.to_vec()), 1..4).prop_map(Step::Say),
-        1 => (10..45usize, 2..12usize).prop_map(|(columns, rows)| Step::Resize(columns, rows)),
-        1 => Just(Step::Erase),
-        1 => Just(Step::Clear),
+        8 => typed.prop_map(|typed| EditKind::Type(typed.concat())),
+        3 => prop::collection::vec(prop::sample::select(TEXTS.to_vec()), 1..4).prop_map(EditKind::Say),
+        1 => (10..45usize, 2..12usize).prop_map(|(columns, rows)| EditKind::Resize(columns, rows)),
+        1 => Just(EditKind::Erase),
+        1 => Just(EditKind::Clear),
     ]
 }
 
@@ -147,14 +147,14 @@ impl World {
         self.parser.screen().rows(0, columns as u16).map(|row| row.trim_end().to_owned()).collect()
     }
 
-    fn take(&mut self, step: Step) {
+    fn take(&mut self, step: EditKind) {
         match step {
-            Step::Type(bytes) => {
+            EditKind::Type(bytes) => {
                 let editor = &mut self.editor;
                 self.keys.receive(bytes.as_bytes(), |key| drop(editor.press(key)));
                 self.draw("");
             }
-            Step::Say(texts) => {
+            EditKind::Say(texts) => {
                 let columns = self.screen.size().columns;
                 let mut above = Vec::new();
                 for text in texts {
@@ -166,7 +166,7 @@ impl World {
                 self.conversation.process(rows.replace('\n', "\r\n").as_bytes());
                 self.draw(&rows);
             }
-            Step::Resize(columns, rows) => {
+            EditKind::Resize(columns, rows) => {
                 // An emulator of another size begins without any.
                 self.check_scrollback();
                 let (size, before) = (Size::new(columns, rows), self.screen.size());
@@ -178,14 +178,14 @@ impl World {
                 self.process(&out);
                 self.draw("");
             }
-            Step::Erase => {
+            EditKind::Erase => {
                 let mut out = Vec::new();
                 self.screen.erase(&mut out);
                 self.process(&out);
                 assert_eq!(self.parser.screen().cursor_position().1, 0);
                 self.draw("");
             }
-            Step::Clear => {
+            EditKind::Clear => {
                 let above = self.rows()[..self.rows_above()].to_vec();
                 self.screen.clear();
                 self.draw("");

@@ -69,7 +69,7 @@ fn a_command_that_failed_is_a_failure() {
             "/connect no-such-host.invalid:5000\n",
             &["cannot find its host", "groupchat: '/connect no-such-host.invalid:5000' failed"],
         ),
-        (&format!("/connect {nobody}\n"), &["it was never reached"]),
+        (&format!("/connect {nobody}\n"), &["the peer was never reached"]),
         ("/wo\n/msg carol hi\n/help me\n", &["groupchat: '/wo' and 2 more failed"]),
         // The rest is done all the same.
         ("/wo\nhello\n", &["groupchat: '/wo' failed"]),
@@ -79,7 +79,7 @@ fn a_command_that_failed_is_a_failure() {
     alice.conversation.wait_for("bot: hello");
     check("/help\n/name bat\n/quit\n", &[&alice_address], 0, &[]);
     check("", &[&nobody, &alice_address], 0, &["cannot reach"]);
-    check("", &[&nobody], 1, &["groupchat: nobody was reached: no peer that was named answered"]);
+    check("", &[&nobody], 1, &["groupchat: nobody was reached: none of the named peers answered"]);
     check("/msg carol hi\n", &[&nobody], 1, &["groupchat: '/msg carol hi' failed"]);
 }
 

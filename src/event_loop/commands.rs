@@ -1,4 +1,4 @@
-//! Doing what the user types: saying it, or obeying it.
+//! The execution of lines: messages are sent, commands are executed.
 
 use std::cmp::Reverse;
 use std::time::Instant;
@@ -19,33 +19,34 @@ use crate::terminal::tab_completion::Known;
 use crate::unicode;
 
 impl EventLoop {
-    /// Takes in a line that was typed, or is a script's: sends it, or obeys it. One that is refused comes
-    /// back to where it was typed.
-    pub(super) fn take_line(&mut self, line: String, source: Source, now: Instant) {
-        if let Err(why) = self.obey(&line, source, now) {
-            self.fail(&line, &why);
+    /// Executes a line of the user or of a script. At a terminal, a refused line goes back into the editor.
+    pub(super) fn handle_line(&mut self, line: String, source: Source, now: Instant) {
+        if let Err(why) = self.execute(&line, source, now) {
+            self.report_failure(&line, &why);
             self.terminal.restore_draft(line, source);
         }
     }
 
+    /// Sends a message or executes a command.
+    ///
     /// # Errors
     ///
-    /// Why a command could not do what it should: a sentence for the user.
-    fn obey(&mut self, line: &str, source: Source, now: Instant) -> Result<(), String> {
-        let is_confirmed = self.asked.take().is_some_and(|asked| asked == line);
+    /// A sentence for the user: why the line was refused, or why the command failed.
+    fn execute(&mut self, line: &str, source: Source, now: Instant) -> Result<(), String> {
+        let is_confirmed = self.unconfirmed.take().is_some_and(|unconfirmed| unconfirmed == line);
         match command::read(line, source).map_err(|refused| refused.to_string())? {
             Command::Text(text) => {
-                if !is_confirmed && let Some(question) = self.question(&text) {
-                    self.asked = Some(line.to_owned());
+                if !is_confirmed && let Some(question) = self.confirmation_question(&text) {
+                    self.unconfirmed = Some(line.to_owned());
                     return Err(question);
                 }
-                self.say(&text);
+                self.broadcast(&text);
                 self.hint_for(&text);
             }
-            Command::Say(text) => self.say(text),
-            Command::Me(text) => self.say(&format!("/me {text}")),
+            Command::Say(text) => self.broadcast(text),
+            Command::Me(text) => self.broadcast(&format!("/me {text}")),
             Command::Private(words) => {
-                let (who, text) = self.find(words)?;
+                let (who, text) = self.find_recipient(words)?;
                 self.send_private(&who, text)?;
             }
             Command::Reply(text) => {
@@ -61,19 +62,19 @@ impl EventLoop {
             Command::Unignore(name) => self.unignore(name)?,
             Command::Clear => {
                 if !self.terminal.clear_screen() {
-                    return Err("there is no screen to clear: standard output is not a terminal".to_owned());
+                    return Err("cannot clear the screen: standard output is not a terminal".to_owned());
                 }
             }
             Command::Quit(text) => {
-                text.into_iter().for_each(|text| self.say(text));
-                self.end_typing(now);
+                text.into_iter().for_each(|text| self.broadcast(text));
+                self.end_input(now);
             }
         }
         Ok(())
     }
 
-    /// Sends a text to everybody, unless nothing of it can be seen.
-    fn say(&mut self, text: &str) {
+    /// Sends a text to everybody, unless it is blank.
+    fn broadcast(&mut self, text: &str) {
         if unicode::is_blank(text) {
             if self.terminal.is_interactive() && !text.is_empty() {
                 self.terminal.reply("nothing was sent: the message is blank");
@@ -81,12 +82,12 @@ impl EventLoop {
             return;
         }
         let at = Local::now().fixed_offset();
-        self.peer.say(text, at);
+        self.peer.broadcast(text, at);
         self.terminal.show_own(at, None, text);
     }
 
-    /// What to ask before a text is sent to everybody that may have been meant for one member.
-    fn question(&self, text: &str) -> Option<String> {
+    /// The question to ask before sending a text to everybody that looks like a private message.
+    fn confirmation_question(&self, text: &str) -> Option<String> {
         let Slashless { words, is_marked } = command::slashless(text)?;
         let is_somebody = || !matches!(self.peer.find(words), Err(NotFound::Nobody));
         (is_marked || is_somebody()).then(|| match self.terminal.is_interactive() {
@@ -99,7 +100,7 @@ impl EventLoop {
         })
     }
 
-    /// A word that leaves other programs was sent like any other.
+    /// Shows a hint after a word such as `quit`, which leaves other programs, was sent as a message.
     fn hint_for(&mut self, text: &str) {
         if self.terminal.is_interactive()
             && let Some(hint) = command::hint_for_word(text)
@@ -108,19 +109,19 @@ impl EventLoop {
         }
     }
 
-    /// Completes what is before the cursor.
+    /// Completes the text before the cursor.
     pub(super) fn complete(&mut self) {
         let mut roster = self.peer.roster();
         roster.retain(Participant::is_met);
-        // Who is here before who is not, and then who said something last.
+        // Connected peers come before lost ones, and recent senders before others.
         let speakers = self.terminal.speakers();
         roster.sort_by_key(|one| (one.standing == Standing::Lost, Reverse(speakers.last_spoken(&one.who))));
         let names: Vec<_> = roster.into_iter().map(|one| one.who.name).collect();
         self.terminal.complete(Known { commands: &COMMANDS.map(|entry| entry.name), names: &names });
     }
 
-    /// Puts the command that answers the last private message into the line, so that it is seen to whom
-    /// it goes before it is written.
+    /// Replaces `/reply ` in the editor by `/msg NAME `, so that the user sees the recipient before writing
+    /// the text.
     pub(super) fn expand_reply(&mut self) {
         match self.last_private() {
             Ok(who) => self.terminal.replace_text(format!("/msg {who} ")),
@@ -128,11 +129,11 @@ impl EventLoop {
         }
     }
 
-    /// The author of the last private message, as it is known now.
+    /// The sender of the last private message, under its current name.
     ///
     /// # Errors
     ///
-    /// A sentence that tells why there is none.
+    /// A sentence: there was no private message, or its sender is gone.
     fn last_private(&self) -> Result<Who, String> {
         let last = self.terminal.speakers().last_private();
         let last = last.ok_or("nobody has sent you a private message; /msg NAME TEXT sends one")?;
@@ -142,18 +143,18 @@ impl EventLoop {
         found.map(|one| one.who).ok_or_else(gone)
     }
 
-    /// Stops, if there is somebody who can make us go on.
+    /// Stops the process group, if a shell can resume it.
     pub(super) fn suspend(&mut self) {
-        // The group of whoever leads the session has nobody above it.
+        // The process group of a session leader has no shell above it.
         if getsid(None).and_then(|session| getpgid(Some(session))).is_ok_and(|group| group == getpgrp()) {
-            return self.terminal.reply("there is no shell that could bring this back: not stopped");
+            return self.terminal.reply("not stopped: there is no shell that could resume this program");
         }
-        // It comes back to us as a signal, too.
+        // The signal also reaches this process, where the loop handles it.
         let _ = kill_current_process_group(Signal::TSTP);
     }
 
-    /// Tells what has become of names that were looked up.
-    pub(super) fn take_resolved(&mut self, now: Instant) {
+    /// Handles finished look-ups: connects to the peer, or reports why its name was not found.
+    pub(super) fn handle_lookups(&mut self, now: Instant) {
         self.resolver.handle_time(now, self.poll.registry());
         while let Some(found) = self.resolver.poll_output() {
             let line = |peer: &str| format!("/connect {peer}");
@@ -162,7 +163,7 @@ impl EventLoop {
                 Err(resolver::NotFound { peer, why }) => (line(&peer), Err(cannot_connect(&peer, &why))),
             };
             if let Err(why) = outcome {
-                self.fail(&line, &why);
+                self.report_failure(&line, &why);
             }
         }
     }
@@ -172,7 +173,7 @@ impl EventLoop {
         match peer.known() {
             Some(peer) => self.connect(peer, now)?,
             None => {
-                self.resolver.ask(peer, now, self.poll.registry())?;
+                self.resolver.look_up(peer, now, self.poll.registry())?;
                 self.terminal.reply(&format!("looking up {text}"));
             }
         }
@@ -186,7 +187,7 @@ impl EventLoop {
         let name = peer.name.clone();
         let sentence = match self.peer.connect(peer, now) {
             Connecting::Begun => format!("connecting to {name}"),
-            Connecting::Connected(who) => format!("{name} is connected already: {who}"),
+            Connecting::Connected(who) => format!("already connected to {name}: {who}"),
             Connecting::Dialling => format!("connecting to {name} again"),
             Connecting::Full => return Err(cannot_connect(&name, "too many peers are named already")),
         };
@@ -196,7 +197,7 @@ impl EventLoop {
     }
 
     fn disconnect_from(&mut self, text: &str) -> Result<(), String> {
-        // A host's name is not looked up again: it is known by how it was written.
+        // A host name is not looked up again: the peer is found by the text that named it.
         let known = address::parse(text).ok().and_then(|peer| peer.known());
         let addresses = known.map_or(Vec::new(), |peer| peer.addresses);
         let cannot = |who: &dyn std::fmt::Display, why| Err(format!("cannot disconnect from {who}: {why}"));
@@ -207,7 +208,7 @@ impl EventLoop {
                 return cannot(&who, "all members of a group are connected; /ignore NAME hides one");
             }
             Disconnecting::Accepted(who) => {
-                return cannot(&who, "it connected to you by itself; /ignore NAME hides it");
+                return cannot(&who, "it connected to you; /ignore NAME hides it");
             }
             Disconnecting::Unknown => {
                 return cannot(&text, "you did not connect to it; /who lists addresses");
@@ -235,7 +236,7 @@ impl EventLoop {
             return Err(format!("there is no text for {who}; {}", Refused::NoText));
         }
         let at = Local::now().fixed_offset();
-        self.peer.whisper(who, text, at).map_err(|why| format!("not sent: {why}"))?;
+        self.peer.send_private(who, text, at).map_err(|why| format!("not sent: {why}"))?;
         self.terminal.show_own(at, Some(who), text);
         Ok(())
     }
@@ -247,8 +248,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Whoever is on the list is known by the name that it had when it was put there, and by the one that it
-    /// has now.
+    /// Removes a peer from the ignore list. The name is either the one at the time of `/ignore` or the current
+    /// one.
     fn unignore(&mut self, name: &str) -> Result<(), String> {
         let found = self.terminal.ignored().remove_named(name).or_else(|why| {
             let now = self.peer.find_named(name);
@@ -265,33 +266,33 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Who is meant by the name with which `words` begin, and what stands behind it.
-    pub(super) fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
+    /// The recipient whose name `words` begin with, and the text after the name.
+    pub(super) fn find_recipient<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
         let name = words.split_whitespace().next().unwrap_or(words);
         self.peer.find(words).map_err(|why| self.not_found(name, &why))
     }
 
-    /// Who is meant by `name`, behind which nothing stands.
+    /// The peer called `name`.
     pub(super) fn find_named(&self, name: &str) -> Result<Who, String> {
         self.peer.find_named(name).map_err(|why| self.not_found(name, &why))
     }
 
     fn not_found(&self, name: &str, why: &NotFound) -> String {
         match why {
-            NotFound::Nobody => self.nobody(name),
+            NotFound::Nobody => self.no_such_name(name),
             NotFound::Oneself | NotFound::Several(_) | NotFound::Ambiguous(_) => why.to_string(),
         }
     }
 
-    /// Nobody is called `name`: what to do.
-    fn nobody(&self, name: &str) -> String {
+    /// The error for a name that nobody has, with the nearest existing name as a hint.
+    fn no_such_name(&self, name: &str) -> String {
         if name.len() > NAME_BYTES_MAX {
             let start = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
             return format!("nobody is called {start}...: a name has at most {NAME_BYTES_MAX} bytes");
         }
         let roster = self.peer.roster();
         let met = roster.iter().filter(|one| one.is_met()).map(|one| one.who.name.bare());
-        // A name of another length is no misspelling, and comparing takes its time.
+        // A name of a very different length is no misspelling, and comparing is expensive.
         let length = name.chars().count();
         let is_near = |near: &&str| {
             let near = near.chars().count();

@@ -1,4 +1,4 @@
-//! What `/who` answers: who is there and how well they are reached, in words, or for scripts.
+//! The `/who` command: the peers and the state of their connections, as text or as JSON.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use crate::protocol::roster::{Dialler, Participant, Retry, Standing};
 use crate::terminal::json;
 use crate::terminal::layout::{Size, columns_at_most};
 
-/// Somebody as `/who` shows them.
+/// A peer as `/who` shows it.
 #[derive(Debug)]
-struct Person {
+struct PeerInfo {
     participant: Participant,
     is_ignored: bool,
 }
 
 impl EventLoop {
-    /// Shows everybody, or the one who is called `name`.
+    /// Shows every peer, or the details of the peer called `name`.
     ///
     /// # Errors
     ///
-    /// That nobody is called so, or that it is not known who is meant.
+    /// A sentence: no peer has this name, or several do.
     pub(super) fn show_who(&mut self, name: Option<&str>, now: Instant) -> Result<(), String> {
         let who = match name {
             Some(name) if self.is_own_name(name) => {
@@ -35,15 +35,15 @@ impl EventLoop {
         people.retain(|one| who.as_ref().is_none_or(|who| is_same(&one.who, who)));
         if self.terminal.is_json() && !people.is_empty() {
             for one in &people {
-                self.terminal.show_member(&one.who, &for_scripts(one, now));
+                self.terminal.show_member(&one.who, &json_record(one, now));
             }
             return Ok(());
         }
         let people = people.into_iter().map(|participant| {
             let is_ignored = self.terminal.ignored().holds(&participant.who);
-            Person { participant, is_ignored }
+            PeerInfo { participant, is_ignored }
         });
-        let people: Vec<Person> = people.collect();
+        let people: Vec<PeerInfo> = people.collect();
         let lines = match name {
             Some(_) => people.iter().flat_map(|one| details(one, now)).collect(),
             None => {
@@ -57,18 +57,18 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Who we are. The digits are what others are told apart by where two have one name.
+    /// The line about the user. The digits are the tag that disambiguates equal names.
     fn own_line(&self) -> String {
         let tag: String = self.peer.id().to_string().chars().take(TAG_DIGITS).collect();
         format!("you are {} (#{tag}), listening on {}", self.terminal.own_name(), self.peer.address())
     }
 
-    /// Whether nobody but us is called so.
+    /// Whether `name` is the user's name and nobody else's.
     fn is_own_name(&self, name: &str) -> bool {
         name.to_lowercase() == self.terminal.own_name().to_lowercase() && self.peer.find_named(name).is_err()
     }
 
-    /// Who is called `name`, peers that were not reached among them.
+    /// The peer called `name`, also one that was not reached yet.
     fn find_participant(&self, name: &str) -> Result<Who, String> {
         let named = self.peer.roster().into_iter().find(|one| *one.who.name == *name);
         match named {
@@ -78,32 +78,32 @@ impl EventLoop {
     }
 }
 
-/// What a name is told apart by at least.
+/// Hexadecimal digits of a tag at least.
 const TAG_DIGITS: usize = 4;
 
-/// A longer name moves what stands behind it.
+/// Width of the column of names, in cells; a longer name shifts the rest of its row.
 const NAME_COLUMNS: usize = 16;
 
-/// Before each cell of a table.
+/// Blank cells before each column of a table.
 const CELL_MARGIN_COLUMNS: usize = 2;
 
 fn is_same(one: &Who, other: &Who) -> bool {
     one.id == other.id && one.name == other.name
 }
 
-/// Everybody: a line for each, or tables where that is more than the terminal has rows.
-fn overview(people: &[Person], size: Option<Size>, now: Instant) -> Vec<String> {
-    let (met, told): (Vec<&Person>, Vec<&Person>) =
+/// All peers: one line each, or tables where the lines exceed the rows of the terminal.
+fn overview(people: &[PeerInfo], size: Option<Size>, now: Instant) -> Vec<String> {
+    let (met, unmet): (Vec<&PeerInfo>, Vec<&PeerInfo>) =
         people.iter().partition(|one| one.participant.standing != Standing::Unmet);
     let mut lines = list(&met, now);
     if let Some(size) = size {
         let rows: usize = lines.iter().map(|line| columns_at_most(line).div_ceil(size.columns)).sum();
-        // Beside them: ourselves, those told of, and the line that is typed.
+        // Three more rows: the user's own line, the count of unmet members, and the prompt.
         if rows + 3 > size.rows {
             lines = tables(&met, size.columns);
         }
     }
-    match told.len() {
+    match unmet.len() {
         0 if met.is_empty() => lines.push("nobody else is here".to_owned()),
         0 => (),
         1 => lines.push("1 more is known to others and not reached yet".to_owned()),
@@ -112,11 +112,11 @@ fn overview(people: &[Person], size: Option<Size>, now: Instant) -> Vec<String> 
     lines
 }
 
-/// A line for each.
-fn list(people: &[&Person], now: Instant) -> Vec<String> {
-    let name_columns = |one: &&Person| columns_at_most(&one.participant.who.to_string());
+/// One line for each peer.
+fn list(people: &[&PeerInfo], now: Instant) -> Vec<String> {
+    let name_columns = |one: &&PeerInfo| columns_at_most(&one.participant.who.to_string());
     let width = people.iter().map(name_columns).max().unwrap_or(0).min(NAME_COLUMNS);
-    let line = |one: &&Person| {
+    let line = |one: &&PeerInfo| {
         let padding = " ".repeat(width.saturating_sub(name_columns(one)));
         let participant = &one.participant;
         let mut line = format!("{}{padding}  {}", participant.who, state(participant, false, now));
@@ -129,8 +129,8 @@ fn list(people: &[&Person], now: Instant) -> Vec<String> {
     people.iter().map(line).collect()
 }
 
-/// The names of those who are in the same state, in columns.
-fn tables(people: &[&Person], columns: usize) -> Vec<String> {
+/// The names of the peers in columns, grouped by state.
+fn tables(people: &[&PeerInfo], columns: usize) -> Vec<String> {
     let kinds = [
         ("here", Standing::Here),
         ("plain peers", Standing::Plain),
@@ -154,7 +154,7 @@ fn tables(people: &[&Person], columns: usize) -> Vec<String> {
     lines
 }
 
-fn cell(one: &Person) -> String {
+fn cell(one: &PeerInfo) -> String {
     let name = one.participant.who.to_string();
     match (one.participant.behind, one.is_ignored) {
         (0, false) => name,
@@ -164,7 +164,7 @@ fn cell(one: &Person) -> String {
     }
 }
 
-/// Cells from top to bottom and then from left to right, in as few rows as fit, each column as wide as its
+/// Arranges cells in columns, filled from top to bottom, in as few rows as fit. Each column is as wide as its
 /// widest cell.
 fn table(cells: &[String], columns: usize) -> Vec<String> {
     let widths: Vec<usize> = cells.iter().map(|cell| columns_at_most(cell) + CELL_MARGIN_COLUMNS).collect();
@@ -187,9 +187,9 @@ fn table(cells: &[String], columns: usize) -> Vec<String> {
     (0..rows).map(row).collect()
 }
 
-/// Everything that is known of one.
-fn details(one: &Person, now: Instant) -> Vec<String> {
-    let Person { participant, is_ignored } = one;
+/// The lines of `/who NAME`.
+fn details(one: &PeerInfo, now: Instant) -> Vec<String> {
+    let PeerInfo { participant, is_ignored } = one;
     let Participant { who, dialled, .. } = participant;
     let ignored = if *is_ignored { ", ignored" } else { "" };
     let mut lines = vec![format!("{who}: {}{ignored}", state(participant, true, now))];
@@ -204,7 +204,7 @@ fn details(one: &Person, now: Instant) -> Vec<String> {
     lines
 }
 
-/// How well somebody is reached.
+/// The state of the connection to a peer.
 fn state(one: &Participant, is_long: bool, now: Instant) -> String {
     let time = one.since.map(|since| duration(now.saturating_duration_since(since)));
     let time = time.map_or(String::new(), |time| format!(" {time}"));
@@ -230,7 +230,7 @@ fn state(one: &Participant, is_long: bool, now: Instant) -> String {
     words
 }
 
-fn for_scripts(one: &Participant, now: Instant) -> json::Member {
+fn json_record(one: &Participant, now: Instant) -> json::MemberRecord {
     let standing = match one.standing {
         Standing::Here => "here",
         Standing::Plain => "plain",
@@ -247,19 +247,20 @@ fn for_scripts(one: &Participant, now: Instant) -> json::Member {
         Retry::At(at) => seconds_until(*at, now),
     });
     let seconds = one.since.map(|since| now.saturating_duration_since(since).as_secs());
-    json::Member { standing, dialled_by, seconds, behind: one.behind, retry_seconds }
+    json::MemberRecord { standing, dialled_by, seconds, behind: one.behind, retry_seconds }
 }
 
-/// Rounded up: what is still to come is not over.
+/// The whole seconds until `at`, rounded up, so that a future time is never 0 s away.
 fn seconds_until(at: Instant, now: Instant) -> u64 {
     at.saturating_duration_since(now).as_millis().div_ceil(1000) as u64
 }
 
+/// A duration in its largest unit of which it holds at least two.
 fn duration(time: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
-    // Two of a unit at least, for a number that says something.
+
     match time.as_secs() {
         seconds if seconds < 2 * MINUTE => format!("{seconds} s"),
         seconds if seconds < 2 * HOUR => format!("{} min", seconds / MINUTE),
@@ -274,7 +275,7 @@ mod tests {
     use crate::protocol::Label;
     use crate::protocol::peer_frame::Word;
 
-    fn person(name: &str, standing: Standing, now: Instant) -> Person {
+    fn person(name: &str, standing: Standing, now: Instant) -> PeerInfo {
         let has_id = !matches!(standing, Standing::Plain | Standing::Named);
         let id = has_id.then(|| Word(name.bytes().fold(1, |id, byte| id << 8 | u128::from(byte))));
         let name = if standing == Standing::Named { Label::of_place(name) } else { name.into() };
@@ -283,7 +284,7 @@ mod tests {
         let is_met = !matches!(standing, Standing::Unmet | Standing::Named);
         let since = is_met.then(|| now - Duration::from_secs(125));
         let retry = dialled.is_none().then(|| Retry::At(now + Duration::from_millis(3001)));
-        Person {
+        PeerInfo {
             participant: Participant { who, standing, dialled, since, behind: 0, retry },
             is_ignored: false,
         }
@@ -338,7 +339,7 @@ mod tests {
     #[test]
     fn a_crowd_is_shown_in_columns() {
         let now = Instant::now() + Duration::from_secs(1_000);
-        let mut people: Vec<Person> =
+        let mut people: Vec<PeerInfo> =
             (1..=26).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
         assert_eq!(overview(&people, Some(Size::new(80, 29)), now).len(), 26);
         people[25].participant.standing = Standing::Lost;
@@ -374,7 +375,7 @@ mod tests {
     #[test]
     fn hundreds_take_no_time_and_few_rows() {
         let now = Instant::now() + Duration::from_secs(1_000);
-        let people: Vec<Person> =
+        let people: Vec<PeerInfo> =
             (1..=300).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
         let lines = overview(&people, Some(Size::new(80, 24)), now);
         assert_eq!(lines.len(), 1 + 300_usize.div_ceil(9), "{lines:#?}");

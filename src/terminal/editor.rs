@@ -25,7 +25,7 @@ pub enum Outcome {
     /// Nothing but to draw the line.
     Nothing,
     /// To take this line, said or obeyed. The editor has begun a new one.
-    Say(String),
+    Submit(String),
     /// To complete what is before the cursor.
     Complete,
     /// To put who sent the last private message into the line, instead of a `/reply ` that was just typed.
@@ -87,8 +87,8 @@ pub struct Editor {
     undo: Vec<Snapshot>,
     killed: String,
     /// What the last key did, and what this one does.
-    last: Step,
-    now: Step,
+    last: EditKind,
+    now: EditKind,
     history: History,
     search: Option<Search>,
     pasted: Option<Pasted>,
@@ -105,7 +105,7 @@ struct Snapshot {
 
 /// What several keys in a row do together: one step to undo, one text to yank.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Step {
+enum EditKind {
     #[default]
     Other,
     Type,
@@ -151,35 +151,35 @@ impl Editor {
             return self.confirm(pasted, &key);
         }
         if let Some(search) = self.search.take()
-            && let Some(answer) = self.search_on(search, &key)
+            && let Some(outcome) = self.handle_search_key(search, &key)
         {
-            return answer;
+            return outcome;
         }
         if let Some(menu) = self.menu.take()
-            && let Some(answer) = self.go_round(menu, &key)
+            && let Some(outcome) = self.cycle(menu, &key)
         {
-            return answer;
+            return outcome;
         }
         let has_prefix = mem::take(&mut self.has_prefix);
         if has_prefix && key == Key::Ctrl('u') {
-            self.last = Step::Other;
+            self.last = EditKind::Other;
             return self.undo();
         }
-        self.now = Step::Other;
-        let answer = self.edit(key);
+        self.now = EditKind::Other;
+        let outcome = self.edit(key);
         self.last = self.now;
-        answer
+        outcome
     }
 
     fn edit(&mut self, key: Key) -> Outcome {
         let (text, cursor) = (self.text.as_str(), self.cursor);
         match key {
             Key::Char(char) => {
-                let outcome = self.insert(char.encode_utf8(&mut [0; 4]), Step::Type);
+                let outcome = self.insert(char.encode_utf8(&mut [0; 4]), EditKind::Type);
                 let is_begun = char == ' ' && self.cursor == self.text.len() && is_reply_begun(&self.text);
                 return if outcome == Outcome::Nothing && is_begun { Outcome::ExpandReply } else { outcome };
             }
-            Key::LineBreak => return self.insert("\n", Step::Type),
+            Key::LineBreak => return self.insert("\n", EditKind::Type),
             Key::Paste(text) => return self.paste(&text, false),
             Key::UnmarkedPaste(text) => return self.paste(&text, true),
             Key::PasteTooLong(bytes) => {
@@ -188,7 +188,7 @@ impl Editor {
                     "not taken: {bytes} bytes were pasted; one message has at most {most}"
                 ));
             }
-            Key::Enter => return self.take_line(),
+            Key::Enter => return self.submit(),
             Key::Tab => return Outcome::Complete,
             Key::BackTab | Key::Ctrl('g') => return Outcome::Bell,
             Key::Ctrl('c') => return self.interrupt(),
@@ -196,7 +196,7 @@ impl Editor {
             Key::Ctrl('z') => return Outcome::Suspend,
             Key::Ctrl('l') => return Outcome::Redraw,
             Key::Ctrl('_') => return self.undo(),
-            Key::Ctrl('y') => return self.insert(&self.killed.clone(), Step::Other),
+            Key::Ctrl('y') => return self.insert(&self.killed.clone(), EditKind::Other),
             Key::Ctrl('t') => return self.transpose(),
             Key::Ctrl('r') => self.search = Some(Search::backward(&self.history)),
             Key::Ctrl('s') => self.search = Some(Search::forward(&self.history)),
@@ -210,25 +210,25 @@ impl Editor {
             Key::Home | Key::Ctrl('a') => self.cursor = 0,
             Key::End | Key::Ctrl('e') => self.cursor = text.len(),
             Key::Backspace | Key::Ctrl('h') => {
-                return self.remove(cluster_before(text, cursor), cursor, Step::Delete);
+                return self.remove(cluster_before(text, cursor), cursor, EditKind::Delete);
             }
             Key::Delete | Key::Ctrl('d') => {
-                return self.remove(cursor, cluster_after(text, cursor), Step::Delete);
+                return self.remove(cursor, cluster_after(text, cursor), EditKind::Delete);
             }
-            Key::WordBackspace => return self.remove(word_before(text, cursor), cursor, Step::Kill),
-            Key::Alt('d') => return self.remove(cursor, word_after(text, cursor), Step::Kill),
-            Key::Ctrl('w') => return self.remove(blank_before(text, cursor), cursor, Step::Kill),
-            Key::Ctrl('u') => return self.remove(0, cursor, Step::Kill),
-            Key::Ctrl('k') => return self.remove(cursor, text.len(), Step::Kill),
+            Key::WordBackspace => return self.remove(word_before(text, cursor), cursor, EditKind::Kill),
+            Key::Alt('d') => return self.remove(cursor, word_after(text, cursor), EditKind::Kill),
+            Key::Ctrl('w') => return self.remove(blank_before(text, cursor), cursor, EditKind::Kill),
+            Key::Ctrl('u') => return self.remove(0, cursor, EditKind::Kill),
+            Key::Ctrl('k') => return self.remove(cursor, text.len(), EditKind::Kill),
             Key::Ctrl(_) | Key::Alt(_) | Key::Escape => (),
         }
         Outcome::Nothing
     }
 
     /// Notes what is there before a key changes it, unless it only goes on with what the last one did.
-    fn begin(&mut self, step: Step) {
+    fn record_undo(&mut self, step: EditKind) {
         self.now = step;
-        if step == Step::Other || step != self.last {
+        if step == EditKind::Other || step != self.last {
             if self.undo.len() == UNDO_MAX {
                 self.undo.remove(0);
             }
@@ -236,11 +236,11 @@ impl Editor {
         }
     }
 
-    fn insert(&mut self, text: &str, step: Step) -> Outcome {
+    fn insert(&mut self, text: &str, step: EditKind) -> Outcome {
         if text.is_empty() || self.text.len() + text.len() > LINE_BYTES_MAX {
             return Outcome::Bell;
         }
-        self.begin(step);
+        self.record_undo(step);
         self.text.insert_str(self.cursor, text);
         self.move_to(self.cursor + text.len());
         Outcome::Nothing
@@ -252,19 +252,19 @@ impl Editor {
         self.cursor = cluster_end(&self.text, at);
     }
 
-    fn remove(&mut self, from: usize, to: usize, step: Step) -> Outcome {
+    fn remove(&mut self, from: usize, to: usize, step: EditKind) -> Outcome {
         if from == to {
             // What was killed before is not lost for it.
             return Outcome::Bell;
         }
-        let is_kill = step == Step::Kill;
-        let goes_on = is_kill && self.last == Step::Kill;
+        let is_kill = step == EditKind::Kill;
+        let continues_kill = is_kill && self.last == EditKind::Kill;
         // Each is undone alone.
-        self.last = if is_kill { Step::Other } else { self.last };
-        self.begin(step);
+        self.last = if is_kill { EditKind::Other } else { self.last };
+        self.record_undo(step);
         let removed: String = self.text.drain(from..to).collect();
         if is_kill {
-            match (goes_on, from < self.cursor) {
+            match (continues_kill, from < self.cursor) {
                 (false, _) => self.killed = removed,
                 (true, true) => self.killed.insert_str(0, &removed),
                 (true, false) => self.killed.push_str(&removed),
@@ -286,7 +286,7 @@ impl Editor {
         if from == middle || to == middle {
             return Outcome::Bell;
         }
-        self.begin(Step::Other);
+        self.record_undo(EditKind::Other);
         let swapped = [&self.text[middle..to], &self.text[from..middle]].concat();
         self.text.replace_range(from..to, &swapped);
         self.move_to(to);
@@ -303,19 +303,19 @@ impl Editor {
         if self.text.is_empty() {
             return Outcome::Interrupt;
         }
-        self.begin(Step::Other);
+        self.record_undo(EditKind::Other);
         self.set_text(String::new());
-        self.history.leave();
+        self.history.reset();
         Outcome::Cleared
     }
 
-    fn take_line(&mut self) -> Outcome {
+    fn submit(&mut self) -> Outcome {
         let line = mem::take(&mut self.text);
         self.cursor = 0;
         self.undo.clear();
-        self.history.leave();
+        self.history.reset();
         self.history.add(&line);
-        Outcome::Say(line)
+        Outcome::Submit(line)
     }
 
     /// Puts a line back that was taken and refused, if nothing else has been typed since. Otherwise the
@@ -331,8 +331,8 @@ impl Editor {
     /// than a line may be.
     pub fn replace_text(&mut self, text: String) {
         if text.len() <= LINE_BYTES_MAX {
-            self.last = Step::Other;
-            self.begin(Step::Other);
+            self.last = EditKind::Other;
+            self.record_undo(EditKind::Other);
             self.set_text(text);
         }
     }
@@ -344,13 +344,13 @@ impl Editor {
 
     fn step_history(&mut self, step: fn(&mut History, &str) -> Option<String>) -> Outcome {
         let Some(text) = step(&mut self.history, &self.text) else { return Outcome::Bell };
-        self.begin(Step::Other);
+        self.record_undo(EditKind::Other);
         self.set_text(text);
         Outcome::Nothing
     }
 
-    /// Takes in what was pasted; asks first if it `is_asked`, or long.
-    fn paste(&mut self, pasted: &str, is_asked: bool) -> Outcome {
+    /// Takes in what was pasted; asks first if it `must_confirm`, or long.
+    fn paste(&mut self, pasted: &str, must_confirm: bool) -> Outcome {
         let text = pasted.strip_suffix('\n').unwrap_or(pasted);
         if self.text.len() + text.len() > LINE_BYTES_MAX {
             let most = LINE_BYTES_MAX;
@@ -359,18 +359,18 @@ impl Editor {
             ));
         }
         let (lines, characters) = (count_lines(text), text.chars().count());
-        if is_asked || lines >= PASTE_LINES_ASK || characters >= PASTE_CHARACTERS_ASK {
+        if must_confirm || lines >= PASTE_LINES_ASK || characters >= PASTE_CHARACTERS_ASK {
             self.pasted = Some(Pasted { text: pasted.to_owned(), lines, characters });
             return Outcome::Nothing;
         }
-        self.insert(text, Step::Other)
+        self.insert(text, EditKind::Other)
     }
 
     fn confirm(&mut self, pasted: Pasted, key: &Key) -> Outcome {
         match key {
             Key::Char('y' | 'Y') => {
                 let text = pasted.text.strip_suffix('\n').unwrap_or(&pasted.text);
-                return self.insert(text, Step::Other);
+                return self.insert(text, EditKind::Other);
             }
             // More of it: a slow terminal that marks none sends it in pieces.
             Key::Paste(more) | Key::UnmarkedPaste(more) => return self.paste(&(pasted.text + more), true),
@@ -387,7 +387,7 @@ impl Editor {
     }
 
     /// A key while searching; `None` where it is one for the line that was found.
-    fn search_on(&mut self, mut search: Search, key: &Key) -> Option<Outcome> {
+    fn handle_search_key(&mut self, mut search: Search, key: &Key) -> Option<Outcome> {
         let is_found = match key {
             Key::Char(char) => search.push(*char, &self.history),
             Key::Backspace | Key::Ctrl('h') => search.pop(&self.history),
@@ -399,9 +399,9 @@ impl Editor {
             _ => {
                 if let Some(line) = search.found().and_then(|index| self.history.searched_line(index)) {
                     let (line, cursor) = (line.to_owned(), search.cursor());
-                    self.history.hold(&self.text);
-                    self.last = Step::Other;
-                    self.begin(Step::Other);
+                    self.history.keep_draft(&self.text);
+                    self.last = EditKind::Other;
+                    self.record_undo(EditKind::Other);
                     self.text = line;
                     self.move_to(cursor);
                 }
@@ -559,7 +559,7 @@ mod tests {
         check("one<Break>two", "one\ntwo|");
         check("one<Left><Break>", "on\n|e");
         check("one<Break>two<C-_>", "|");
-        check_answer("one<Break>two<Enter>", Outcome::Say("one\ntwo".into()));
+        check_answer("one<Break>two<Enter>", Outcome::Submit("one\ntwo".into()));
     }
 
     #[test]
@@ -570,7 +570,7 @@ mod tests {
         check("one<Enter>two<Enter><Up>x<Enter><Up><Up>", "two|");
         check("one<Enter>one<Enter><Up><Up>", "one|");
         check("<Enter>dra<Up>", "dra|");
-        check_answer("one<Enter><Up>!<Enter>", Outcome::Say("one!".into()));
+        check_answer("one<Enter><Up>!<Enter>", Outcome::Submit("one!".into()));
         check_answer("one<Enter><Down>", Outcome::Bell);
         check_answer("one<Enter><Up><Up>", Outcome::Bell);
     }
@@ -597,11 +597,11 @@ mod tests {
         check(&format!("{before}<Up><Up><Up><C-s>line"), "second |line");
         check(&format!("{before}<Up><Up><C-s>third<C-e>!"), "third!|");
         check_answer(&format!("{before}<C-s>line<C-s><C-s>"), Outcome::Bell);
-        check_answer(&format!("{before}<C-s>line<Enter>"), Outcome::Say("first line".into()));
+        check_answer(&format!("{before}<C-s>line<Enter>"), Outcome::Submit("first line".into()));
         check(&format!("{before}<C-r>line<C-e>!"), "second line!|");
         check(&format!("{before}<C-r>line<Left><Down><Down>"), "dra|");
         check(&format!("{before}<C-r>line<C-_>"), "dra|");
-        check_answer(&format!("{before}<C-r>fir<Enter>"), Outcome::Say("first line".into()));
+        check_answer(&format!("{before}<C-r>fir<Enter>"), Outcome::Submit("first line".into()));
         check_answer(&format!("{before}<C-r>linex"), Outcome::Bell);
         check_answer(&format!("{before}<C-r>line<C-r><C-r>"), Outcome::Bell);
     }
@@ -638,8 +638,8 @@ mod tests {
 
     #[test]
     fn keys_have_answers() {
-        check_answer("hello<Enter>", Outcome::Say("hello".into()));
-        check_answer("<Enter>", Outcome::Say(String::new()));
+        check_answer("hello<Enter>", Outcome::Submit("hello".into()));
+        check_answer("<Enter>", Outcome::Submit(String::new()));
         check_answer("<C-d>", Outcome::Leave);
         check_answer("x<C-d>", Outcome::Bell);
         check_answer("x<C-c>", Outcome::Cleared);
@@ -755,8 +755,8 @@ mod tests {
     fn what_is_too_long_is_refused_whole() {
         let mut editor = Editor::default();
         press_all(&mut editor, "ab");
-        let answer = editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 1)));
-        assert!(matches!(&answer, Outcome::Refused(why) if why.contains("65535")), "{answer:?}");
+        let outcome = editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 1)));
+        assert!(matches!(&outcome, Outcome::Refused(why) if why.contains("65535")), "{outcome:?}");
         assert!(matches!(editor.press(Key::PasteTooLong(70_000)), Outcome::Refused(_)));
         assert_eq!(shown(&editor), "ab|");
         editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 2)));

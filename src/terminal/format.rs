@@ -13,7 +13,7 @@ use crate::limits::FORGET;
 use crate::protocol::message::Timestamp;
 use crate::protocol::{LostReason, Notice, Who};
 
-/// How notices are put into words.
+/// How events are put into words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
     /// Which codes set things apart.
@@ -43,10 +43,10 @@ impl Default for Format {
     }
 }
 
-/// Puts notices into words, and times into local time.
+/// Puts events into words, and times into local time.
 #[derive(Debug)]
 pub struct Formatter {
-    paint: Palette,
+    palette: Palette,
     /// The name that others mention.
     own_name: String,
     finds_mentions: bool,
@@ -114,10 +114,10 @@ impl Formatter {
         let (today, now) = ((now.timestamp(), now.date_naive()), Timestamp::Zoned(now.fixed_offset()));
         let mut shown = ShownTime { second: Second::of(now), date: today.1, text: Vec::new() };
         time_format.push(clock::local(now), &mut shown.text);
-        let (paint, has_event_times) = (Palette::new(styling), is_live);
+        let (palette, has_event_times) = (Palette::new(styling), is_live);
         let day = (is_live && !time_format.has_date()).then_some(today.1);
         Self {
-            paint,
+            palette,
             own_name,
             finds_mentions,
             expands_tabs,
@@ -142,24 +142,24 @@ impl Formatter {
 
     /// Appends `notice` to `out`: one line, or more for a message of several. Returns whether it
     /// concerns the user in person: it was said to nobody else, or mentions the user's name.
-    pub fn push(&mut self, notice: &Notice, out: &mut Vec<u8>) -> bool {
-        self.push_at(Utc::now(), notice, out)
+    pub fn push(&mut self, event: &Notice, out: &mut Vec<u8>) -> bool {
+        self.push_at(Utc::now(), event, out)
     }
 
-    fn push_at(&mut self, now: DateTime<Utc>, notice: &Notice, out: &mut Vec<u8>) -> bool {
-        if let Notice::Message { at, from, text, is_past, is_private } = notice {
+    fn push_at(&mut self, now: DateTime<Utc>, event: &Notice, out: &mut Vec<u8>) -> bool {
+        if let Notice::Message { at, from, text, is_past, is_private } = event {
             let mark = is_private.then_some(" private");
-            let style = self.paint.name(from);
+            let style = self.palette.name(from);
             let age = if *is_past { Age::Past } else { Age::Live };
             self.push_start(now, *at, age, mark, out);
             let text = self.push_speaker(&from.name.speaker(), style, text, out);
             let is_mentioned = self.push_text(text, *is_private, self.finds_mentions, out);
             return (*is_private || is_mentioned) && !is_past;
         }
-        if is_event(notice) {
-            self.push_event_at(now, &sentence(notice), out);
+        if has_time(event) {
+            self.push_event_at(now, &sentence(event), out);
         } else {
-            self.push_report(&sentence(notice), out);
+            self.push_report(&sentence(event), out);
         }
         false
     }
@@ -186,8 +186,8 @@ impl Formatter {
     }
 
     /// Appends `notice` as one line that stands for itself, if it belongs to the conversation.
-    pub fn push_record(&mut self, notice: &Notice, out: &mut Vec<u8>) {
-        match notice {
+    pub fn push_record(&mut self, event: &Notice, out: &mut Vec<u8>) {
+        match event {
             Notice::Message { at, from, text, is_private, .. } => {
                 let mark = is_private.then_some(" private");
                 self.push_start(Utc::now(), *at, Age::Past, mark, out);
@@ -195,9 +195,9 @@ impl Formatter {
             }
             // Nobody had come, as far as the record tells.
             Notice::NamedLost { .. } => (),
-            _ if channel(notice) == Channel::Stdout => {
+            _ if channel(event) == Channel::Stdout => {
                 self.push_start(Utc::now(), None, Age::Live, None, out);
-                push_sanitized(&sentence(notice), out);
+                push_sanitized(&sentence(event), out);
                 out.push(b'\n');
             }
             _ => (),
@@ -226,9 +226,9 @@ impl Formatter {
 
     /// Appends a sentence that tells the user something, as one line.
     pub fn push_report(&self, sentence: &str, out: &mut Vec<u8>) {
-        self.paint.begin(Style::Dim, out);
+        self.palette.begin(Style::Dim, out);
         push_sanitized(sentence, out);
-        self.paint.end(Style::Dim, out);
+        self.palette.end(Style::Dim, out);
         out.push(b'\n');
     }
 
@@ -256,7 +256,7 @@ impl Formatter {
             }
         }
         let style = if mark.is_some() { Style::PrivateMark } else { Style::Dim };
-        self.paint.begin(style, out);
+        self.palette.begin(style, out);
         out.push(b'[');
         if is_of_another_day {
             out.extend_from_slice(self.shown.date.format(DAY_PREFIX).to_string().as_bytes());
@@ -266,7 +266,7 @@ impl Formatter {
             push_sanitized(mark, out);
         }
         out.push(b']');
-        self.paint.end(style, out);
+        self.palette.end(style, out);
         out.push(b' ');
     }
 
@@ -284,9 +284,9 @@ impl Formatter {
         if action.is_some() {
             out.extend_from_slice(b"* ");
         }
-        self.paint.begin(style, out);
+        self.palette.begin(style, out);
         push_sanitized(name, out);
-        self.paint.end(style, out);
+        self.palette.end(style, out);
         out.extend_from_slice(if action.is_some() { b" " } else { b": " });
         action.unwrap_or(text)
     }
@@ -312,9 +312,9 @@ impl Formatter {
                 for found in mention::find_all(line, &self.own_name) {
                     is_mentioned = true;
                     self.push_words(&line[shown..found.start], is_private, out);
-                    self.paint.begin(Style::Mention, out);
+                    self.palette.begin(Style::Mention, out);
                     push_sanitized(&line[found.clone()], out);
-                    self.paint.end(Style::Mention, out);
+                    self.palette.end(Style::Mention, out);
                     shown = found.end;
                 }
             }
@@ -331,9 +331,9 @@ impl Formatter {
         if !is_private || words.is_empty() {
             return push_sanitized(words, out);
         }
-        self.paint.begin(Style::PrivateText, out);
+        self.palette.begin(Style::PrivateText, out);
         push_sanitized(words, out);
-        self.paint.end(Style::PrivateText, out);
+        self.palette.end(Style::PrivateText, out);
     }
 
     /// Puts a time into words, if it is not the same as before.
@@ -351,8 +351,8 @@ impl Formatter {
 }
 
 /// Whether `notice` tells what has just happened to somebody, rather than of what is around it.
-fn is_event(notice: &Notice) -> bool {
-    match notice {
+fn has_time(event: &Notice) -> bool {
+    match event {
         Notice::Joined { .. }
         | Notice::Back { .. }
         | Notice::Renamed { .. }
@@ -380,7 +380,7 @@ fn is_event(notice: &Notice) -> bool {
     }
 }
 
-/// Where a notice belongs.
+/// Where a event belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
     /// What the group says: standard output.
@@ -393,8 +393,8 @@ pub enum Channel {
 
 /// Where `notice` is to be shown.
 #[must_use]
-pub fn channel(notice: &Notice) -> Channel {
-    match notice {
+pub fn channel(event: &Notice) -> Channel {
+    match event {
         Notice::Message { .. }
         | Notice::Joined { .. }
         | Notice::Back { .. }
@@ -424,8 +424,8 @@ pub fn channel(notice: &Notice) -> Channel {
 
 /// What `notice` tells, on one line if names have none in them. Of a message, what was said.
 #[must_use]
-pub fn sentence(notice: &Notice) -> String {
-    match notice {
+pub fn sentence(event: &Notice) -> String {
+    match event {
         Notice::Message { text, .. } => text.clone(),
         Notice::Joined { who } => format!("{who} has joined"),
         Notice::Back { who } => format!("{who} is back"),
@@ -494,9 +494,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(notice: Notice, expected: &str) {
+    fn check(event: Notice, expected: &str) {
         let mut shown = Vec::new();
-        Formatter::new(Format::default(), "al".to_owned(), Local::now()).push(&notice, &mut shown);
+        Formatter::new(Format::default(), "al".to_owned(), Local::now()).push(&event, &mut shown);
         assert_eq!(String::from_utf8(shown).expect("characters"), expected);
     }
 
@@ -543,17 +543,17 @@ mod tests {
         }
     }
 
-    /// How a reader who sits at a terminal sees notices, each with when it comes.
+    /// How a reader who sits at a terminal sees events, each with when it comes.
     #[track_caller]
-    fn check_live(format: Format, notices: &[(&str, Notice)], expected: &str) {
+    fn check_live(format: Format, events: &[(&str, Notice)], expected: &str) {
         let at = |text: &str| {
             let naive: chrono::NaiveDateTime = text.parse().expect("a time");
             naive.and_local_timezone(Local).earliest().expect("a time that exists")
         };
         let mut words = Formatter::new(format, "al".to_owned(), at("2026-11-27T12:00:00"));
         let mut shown = Vec::new();
-        for (now, notice) in notices {
-            words.push_at(at(now).to_utc(), notice, &mut shown);
+        for (now, event) in events {
+            words.push_at(at(now).to_utc(), event, &mut shown);
         }
         assert_eq!(String::from_utf8(shown).expect("characters"), expected);
     }
@@ -570,7 +570,7 @@ mod tests {
 
     #[test]
     fn the_day_is_told_by_our_clock_and_of_the_past_by_the_senders() {
-        let notices = [
+        let events = [
             ("2026-11-27T12:00:00", at("2026-11-25T10:00:00", true)),
             ("2026-11-27T12:00:00", at("2026-11-26T11:00:00", true)),
             ("2026-11-27T12:00:00", at("2026-11-26T11:30:00", true)),
@@ -589,13 +589,13 @@ mod tests {
             [12:03] carol has joined\n\
             --- Saturday, 28 November 2026 ---\n[2026-11-27 23:59] bob: hi\n\
             [00:00] carol has left the chat...\n";
-        check_live(live("%H:%M"), &notices, expected);
-        check_live(live("%I.%M %p"), &notices[4..6], "[12.01 PM] bob: hi\n[2031-01-02 03.04 AM] bob: hi\n");
+        check_live(live("%H:%M"), &events, expected);
+        check_live(live("%I.%M %p"), &events[4..6], "[12.01 PM] bob: hi\n[2031-01-02 03.04 AM] bob: hi\n");
         // With the date in every time, no line is needed.
-        check_live(live("%d.%m. %R"), &notices[..2], "[25.11. 10:00] bob: hi\n[26.11. 11:00] bob: hi\n");
+        check_live(live("%d.%m. %R"), &events[..2], "[25.11. 10:00] bob: hi\n[26.11. 11:00] bob: hi\n");
         check_live(
             live("%F"),
-            &notices[7..],
+            &events[7..],
             "[2026-11-27] bob: hi\n[2026-11-28] carol has left the chat...\n",
         );
     }
@@ -603,7 +603,7 @@ mod tests {
     #[test]
     fn who_comes_and_goes_has_a_time_where_somebody_reads_along() {
         let (bob, now) = (|| who("bob"), "2026-11-27T12:34:00");
-        let notices = [
+        let events = [
             (now, Notice::Joined { who: bob() }),
             (now, Notice::Renamed { who: bob(), before: "rob".into() }),
             (now, Notice::Lost { who: bob(), why: LostReason::Overrun }),
@@ -616,8 +616,8 @@ mod tests {
                         [12:34] bob is lost: fell more than 1024 KiB behind\n[12:34] bob is back\n\
                         [12:34] bob has left the chat...\n2 messages of bob are missing here\n\
                         no peer is connected: only who joins later may still read this\n";
-        check_live(live("%H:%M"), &notices, expected);
-        check_live(Format::default(), &notices[..2], "bob has joined\nrob is now bob\n");
+        check_live(live("%H:%M"), &events, expected);
+        check_live(Format::default(), &events[..2], "bob has joined\nrob is now bob\n");
     }
 
     #[test]
@@ -627,12 +627,12 @@ mod tests {
             Notice::Message { at, from: who("bob"), text: text.to_owned(), is_past: false, is_private }
         };
         #[track_caller]
-        fn check(styling: Styling, notice: &Notice, expected: &str) {
+        fn check(styling: Styling, event: &Notice, expected: &str) {
             let mut words =
                 Formatter::new(Format { styling, ..live("%H:%M") }, "al".to_owned(), Local::now());
             words.day = None;
             let mut shown = Vec::new();
-            words.push(notice, &mut shown);
+            words.push(event, &mut shown);
             let shown = String::from_utf8(shown).expect("characters");
             assert_eq!(shown.replace("\x1b[", "<"), expected);
         }
@@ -687,7 +687,7 @@ mod tests {
     #[test]
     fn a_name_that_reads_like_a_notice_is_in_quotes() {
         let (who, address) = (|| who("alice"), ([127, 0, 0, 1], 5000).into());
-        for notice in [
+        for event in [
             Notice::Joined { who: who() },
             Notice::Back { who: who() },
             Notice::Renamed { who: who(), before: "al".into() },
@@ -701,7 +701,7 @@ mod tests {
             Notice::NameTaken { who: who(), own: "al".into() },
             Notice::Unheard { is_kept: true },
         ] {
-            let name = sentence(&notice);
+            let name = sentence(&event);
             let imitator = Who { name: name.as_str().into(), id: None, address: None };
             assert!(imitator.name.speaker().starts_with('"'), "{name}");
             let named = sentence(&Notice::Joined { who: imitator });

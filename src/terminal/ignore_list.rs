@@ -52,8 +52,8 @@ impl IgnoreList {
     /// Whether it tells of what one of them has said or done. What became of the user's own messages is
     /// told in any case.
     #[must_use]
-    pub fn is_theirs(&self, notice: &Notice) -> bool {
-        match notice {
+    pub fn is_theirs(&self, event: &Notice) -> bool {
+        match event {
             Notice::Message { from: who, .. }
             | Notice::Joined { who }
             | Notice::Back { who }
@@ -146,14 +146,14 @@ mod tests {
         let mut ignored = IgnoreList::default();
         ignored.add(member("bob", 1));
         let who = || member("rob", 1);
-        for notice in [
+        for event in [
             Notice::Joined { who: who() },
             Notice::Back { who: who() },
             Notice::Renamed { who: who(), before: "bob".into() },
             Notice::Left { who: who() },
             Notice::Forgotten { who: who() },
         ] {
-            assert!(ignored.is_theirs(&notice), "{notice:?}");
+            assert!(ignored.is_theirs(&event), "{event:?}");
         }
         assert!(!ignored.is_theirs(&Notice::Undelivered { who: who(), count: 1 }));
         assert!(!ignored.is_theirs(&Notice::Left { who: member("bob", 2) }));

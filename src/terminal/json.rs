@@ -10,7 +10,7 @@
 //! | `lost` | somebody that has `joined` is gone without a goodbye | who, `why` |
 //! | `renamed` | a member has another name | who, `before` |
 //! | `missed` | messages of a member will never come | who, `count` |
-//! | `member` | the answer to `/who`, one for each | who, `standing`, and what [`Member`] says |
+//! | `member` | the answer to `/who`, one for each | who, `standing`, and what [`MemberRecord`] says |
 //! | `notice` | what is else told on standard error | `text` |
 //!
 //! Who is `name`, as it is shown here; `id`, if it introduced itself; and `address`, if one is known.
@@ -34,13 +34,13 @@ struct Line<'a> {
     event: &'a str,
     time: String,
     #[serde(flatten)]
-    who: Option<Person<'a>>,
+    who: Option<PeerFields<'a>>,
     #[serde(flatten)]
-    what: What<'a>,
+    details: Details<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct Person<'a> {
+struct PeerFields<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
@@ -50,19 +50,19 @@ struct Person<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum What<'a> {
+enum Details<'a> {
     Nothing {},
     Message { text: &'a str, private: bool, past: bool },
     Lost { why: String },
     Renamed { before: &'a str },
     Missed { count: u64 },
     Notice { text: Cow<'a, str> },
-    Member(&'a Member),
+    Member(&'a MemberRecord),
 }
 
-/// What is told of somebody beside who it is.
+/// The `member` event: what `/who` reports of one peer beside its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Member {
+pub struct MemberRecord {
     /// `here`, `plain`, `lost`, `told of` or `named`.
     pub standing: &'static str,
     /// Who dialled: `us` or `them`.
@@ -78,47 +78,50 @@ pub struct Member {
     pub retry_seconds: Option<u64>,
 }
 
-/// Appends a notice, if scripts are told of it.
-pub fn push(notice: &Notice, out: &mut Vec<u8>) {
-    let (event, who, what) = match notice {
+/// Appends a event, if scripts are told of it.
+pub fn push(event: &Notice, out: &mut Vec<u8>) {
+    let (event, who, details) = match event {
         Notice::Message { at, from, text, is_past, is_private } => {
-            let what = What::Message { text, private: *is_private, past: *is_past };
-            return push_line("message", written(*at), Some(from), what, out);
+            let details = Details::Message { text, private: *is_private, past: *is_past };
+            return push_line("message", written(*at), Some(from), details, out);
         }
-        Notice::Joined { who } | Notice::Appeared { who } => ("joined", who, What::Nothing {}),
-        Notice::Back { who } => ("back", who, What::Nothing {}),
-        Notice::Left { who } | Notice::Identified { before: who } => ("left", who, What::Nothing {}),
-        Notice::Lost { who, why } => ("lost", who, What::Lost { why: why.to_string() }),
-        Notice::Renamed { who, before } => ("renamed", who, What::Renamed { before }),
-        Notice::Missed { who, count } => ("missed", who, What::Missed { count: *count }),
+        Notice::Joined { who } | Notice::Appeared { who } => ("joined", who, Details::Nothing {}),
+        Notice::Back { who } => ("back", who, Details::Nothing {}),
+        Notice::Left { who } | Notice::Identified { before: who } => ("left", who, Details::Nothing {}),
+        Notice::Lost { who, why } => ("lost", who, Details::Lost { why: why.to_string() }),
+        Notice::Renamed { who, before } => ("renamed", who, Details::Renamed { before }),
+        Notice::Missed { who, count } => ("missed", who, Details::Missed { count: *count }),
         // Each message says so itself.
         Notice::Present => return,
-        _ => return push_report(&sentence(notice), out),
+        _ => return push_report(&sentence(event), out),
     };
-    push_line(event, now(), Some(who), what, out);
+    push_line(event, now(), Some(who), details, out);
 }
 
 /// Appends what is told on standard error otherwise.
 pub fn push_report(sentence: &str, out: &mut Vec<u8>) {
-    push_line("notice", now(), None, What::Notice { text: sentence.into() }, out);
+    push_line("notice", now(), None, Details::Notice { text: sentence.into() }, out);
 }
 
 /// Appends that the chat has begun.
 pub fn push_listening(name: &str, id: MemberId, address: SocketAddr, out: &mut Vec<u8>) {
     let who = Who { name: name.into(), id: Some(id), address: Some(address) };
-    push_line("listening", now(), Some(&who), What::Nothing {}, out);
+    push_line("listening", now(), Some(&who), Details::Nothing {}, out);
 }
 
 /// Appends what is known of somebody.
-pub fn push_member(who: &Who, member: &Member, out: &mut Vec<u8>) {
-    push_line("member", now(), Some(who), What::Member(member), out);
+pub fn push_member(who: &Who, member: &MemberRecord, out: &mut Vec<u8>) {
+    push_line("member", now(), Some(who), Details::Member(member), out);
 }
 
-fn push_line(event: &str, time: String, who: Option<&Who>, what: What<'_>, out: &mut Vec<u8>) {
-    let who =
-        who.map(|who| Person { name: &who.name, id: who.id.map(|id| id.to_string()), address: who.address });
+fn push_line(event: &str, time: String, who: Option<&Who>, details: Details<'_>, out: &mut Vec<u8>) {
+    let who = who.map(|who| PeerFields {
+        name: &who.name,
+        id: who.id.map(|id| id.to_string()),
+        address: who.address,
+    });
     // A vector takes everything, and the keys are strings.
-    let _ = serde_json::to_writer(&mut *out, &Line { event, time, who, what });
+    let _ = serde_json::to_writer(&mut *out, &Line { event, time, who, details });
     out.push(b'\n');
 }
 
@@ -145,9 +148,9 @@ mod tests {
     use crate::protocol::peer_frame::Word;
 
     #[track_caller]
-    fn check(notice: &Notice, mut expected: Value) {
+    fn check(event: &Notice, mut expected: Value) {
         let mut out = Vec::new();
-        push(notice, &mut out);
+        push(event, &mut out);
         let line = String::from_utf8(out).expect("characters");
         assert_eq!(line.matches('\n').count(), 1, "one line: {line}");
         let mut event: Value = serde_json::from_str(&line).expect("JSON");
@@ -172,14 +175,14 @@ mod tests {
             object.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
             object
         };
-        for (event, notice) in [
+        for (name, event) in [
             ("joined", Notice::Appeared { who: bob() }),
             ("left", Notice::Identified { before: bob() }),
             ("joined", Notice::Joined { who: bob() }),
             ("back", Notice::Back { who: bob() }),
             ("left", Notice::Left { who: bob() }),
         ] {
-            check(&notice, who(event, json!({})));
+            check(&event, who(name, json!({})));
         }
         let why = LostReason::FrameTooLong;
         check(

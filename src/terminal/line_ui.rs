@@ -28,7 +28,7 @@ use crate::limits::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserAction<'a> {
     /// This line, sent or obeyed.
-    Line(Cow<'a, str>, Source),
+    Submit(Cow<'a, str>, Source),
     /// Nothing, but is to be told this.
     Hint(Cow<'a, str>),
     /// The word before the cursor completed.
@@ -44,14 +44,14 @@ pub enum UserAction<'a> {
 /// A terminal with somebody at it.
 #[derive(Debug)]
 pub struct LineUi {
-    claim: RawModeGuard,
+    raw_mode: RawModeGuard,
     state: State,
     keys: Keys,
     unmarked: UnmarkedPaste,
     /// When the terminal last sent something.
     last_byte: Option<Instant>,
     /// What was typed and not yet taken, and when.
-    pressed: VecDeque<(Key, Instant)>,
+    pending_keys: VecDeque<(Key, Instant)>,
     /// When Ctrl+C last cleared the line.
     cleared_at: Option<Instant>,
     editor: Editor,
@@ -70,17 +70,17 @@ pub struct LineUi {
     size: Size,
     sizing: Sizing,
     /// While the terminal is somebody else's: when it is looked whether it still is.
-    look_at: Option<Instant>,
+    next_check: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The terminal is ours.
-    Here,
+    Active,
     /// Stopped or in the background: it is somebody else's.
-    Away,
+    Suspended,
     /// The user has left: what is still to be shown stands for itself.
-    Over,
+    Finished,
 }
 
 /// Whether the terminal has the size for which the line was drawn.
@@ -114,18 +114,18 @@ pub struct DrawOptions {
 impl LineUi {
     /// Takes the terminal over, if it is not somebody else's at the moment.
     #[must_use]
-    pub fn new(claim: RawModeGuard, name: String, manner: DrawOptions) -> Self {
-        let DrawOptions { has_colors, has_bell, reflows } = manner;
-        let state = if claim.take() { State::Here } else { State::Away };
-        let size = claim.size();
+    pub fn new(raw_mode: RawModeGuard, name: String, options: DrawOptions) -> Self {
+        let DrawOptions { has_colors, has_bell, reflows } = options;
+        let state = if raw_mode.enable() { State::Active } else { State::Suspended };
+        let size = raw_mode.size();
         let screen = Screen::new(size, reflows);
         Self {
-            claim,
+            raw_mode,
             state,
             keys: Keys::default(),
             unmarked: UnmarkedPaste::default(),
             last_byte: None,
-            pressed: VecDeque::new(),
+            pending_keys: VecDeque::new(),
             cleared_at: None,
             editor: Editor::default(),
             has_paste: false,
@@ -138,20 +138,20 @@ impl LineUi {
             is_stale: true,
             size,
             sizing: Sizing::Same,
-            look_at: None,
+            next_check: None,
         }
     }
 
     /// Whether what is typed is for us.
     #[must_use]
-    pub fn is_here(&self) -> bool {
-        self.state == State::Here
+    pub fn owns_terminal(&self) -> bool {
+        self.state == State::Active
     }
 
     /// Whether something was typed that nobody has taken.
     #[must_use]
-    pub fn has_typed(&self) -> bool {
-        !self.pressed.is_empty()
+    pub fn has_keys(&self) -> bool {
+        !self.pending_keys.is_empty()
     }
 
     /// Takes in what the terminal sent.
@@ -162,14 +162,14 @@ impl LineUi {
         self.last_byte = Some(now);
         let mut keys = Vec::new();
         self.keys.receive(bytes, |key| keys.push(key));
-        self.unmarked.receive(&keys, |key| self.pressed.push_back((key, now)));
+        self.unmarked.receive(&keys, |key| self.pending_keys.push_back((key, now)));
     }
 
     /// When a sequence or a paste that does not go on is over.
     #[must_use]
     pub fn keys_deadline(&self) -> Option<Instant> {
         let is_unfinished = self.keys.is_unfinished() || self.unmarked.is_unfinished();
-        Some(self.last_byte? + SEQUENCE_TIMEOUT).filter(|_| is_unfinished && self.state == State::Here)
+        Some(self.last_byte? + SEQUENCE_TIMEOUT).filter(|_| is_unfinished && self.state == State::Active)
     }
 
     /// Ends a sequence or a paste that has not gone on for long enough. The caller has taken in all that
@@ -178,7 +178,7 @@ impl LineUi {
         if self.keys_deadline().is_some_and(|deadline| now >= deadline) {
             let mut keys = Vec::new();
             self.keys.expire(|key| keys.push(key));
-            let mut each = |key| self.pressed.push_back((key, now));
+            let mut each = |key| self.pending_keys.push_back((key, now));
             self.unmarked.receive(&keys, &mut each);
             self.unmarked.expire(each);
         }
@@ -186,7 +186,7 @@ impl LineUi {
 
     /// The next thing that the user wants, until `None`.
     pub fn poll(&mut self) -> Option<UserAction<'static>> {
-        while let Some((key, at)) = self.pressed.pop_front() {
+        while let Some((key, at)) = self.pending_keys.pop_front() {
             self.is_stale = true;
             self.has_paste |= matches!(key, Key::Paste(_));
             let outcome = self.editor.press(key);
@@ -194,7 +194,7 @@ impl LineUi {
             self.has_paste &= !self.editor.text().is_empty();
             match outcome {
                 Outcome::Nothing => (),
-                Outcome::Say(text) => return Some(UserAction::Line(text.into(), source)),
+                Outcome::Submit(text) => return Some(UserAction::Submit(text.into(), source)),
                 Outcome::Complete => return Some(UserAction::Complete),
                 Outcome::ExpandReply => return Some(UserAction::ExpandReply),
                 Outcome::Suspend => return Some(UserAction::Suspend),
@@ -203,7 +203,7 @@ impl LineUi {
                     self.cleared_at = Some(at);
                     return Some(UserAction::Hint(CLEARED.into()));
                 }
-                // Who pressed it twice may have meant the line both times.
+                // Who pending_keys it twice may have meant the line both times.
                 Outcome::Interrupt
                     if self.cleared_at.is_some_and(|cleared| at < cleared + INTERRUPT_GRACE) =>
                 {
@@ -211,8 +211,8 @@ impl LineUi {
                 }
                 Outcome::Interrupt => {
                     // The shell would take it for commands.
-                    self.pressed.clear();
-                    self.claim.discard_input();
+                    self.pending_keys.clear();
+                    self.raw_mode.discard_input();
                     return Some(UserAction::Leave);
                 }
                 Outcome::Redraw => self.clear(),
@@ -241,7 +241,7 @@ impl LineUi {
     /// Puts a line that was refused back to be corrected, unless something was typed since: then the
     /// history has it.
     pub fn restore_draft(&mut self, line: String, source: Source) {
-        if self.pressed.is_empty() {
+        if self.pending_keys.is_empty() {
             self.editor.restore(line);
             self.has_paste = source == Source::Verbatim;
             self.is_stale = true;
@@ -287,8 +287,8 @@ impl LineUi {
     pub fn has_more(&self) -> bool {
         let is_new = !self.backlog.is_empty() || self.is_stale || self.rings;
         let is_settled = !matches!(self.sizing, Sizing::Changing { .. });
-        is_new && is_settled && self.state == State::Here
-            || !self.backlog.is_empty() && self.state == State::Over
+        is_new && is_settled && self.state == State::Active
+            || !self.backlog.is_empty() && self.state == State::Finished
     }
 
     /// Draws what is new, up to a turn's budget.
@@ -300,7 +300,7 @@ impl LineUi {
         if !self.has_more() {
             return;
         }
-        if self.state == State::Here {
+        if self.state == State::Active {
             self.settle(out);
         }
         let mut lines = Vec::new();
@@ -312,8 +312,8 @@ impl LineUi {
         let mut above = Vec::new();
         wrap::push_wrapped(&lines, self.size.columns, &mut above);
         match self.state {
-            State::Over => out.append(&mut above),
-            State::Here | State::Away => self.draw_line(&above, out),
+            State::Finished => out.append(&mut above),
+            State::Active | State::Suspended => self.draw_line(&above, out),
         }
     }
 
@@ -334,15 +334,15 @@ impl LineUi {
 
     /// The terminal may have another size.
     pub fn resize(&mut self, now: Instant) {
-        let size = self.claim.size();
-        if size != mem::replace(&mut self.size, size) && self.state == State::Here {
+        let size = self.raw_mode.size();
+        if size != mem::replace(&mut self.size, size) && self.state == State::Active {
             self.sizing = Sizing::Changing { until: now + RESIZE_SETTLE_TIME };
         }
     }
 
     /// Takes away what was drawn for another size. Only while the terminal is ours.
     fn settle(&mut self, out: &mut Vec<u8>) {
-        let size = self.claim.size();
+        let size = self.raw_mode.size();
         let is_other = size != mem::replace(&mut self.size, size);
         let was_other = mem::replace(&mut self.sizing, Sizing::Same) != Sizing::Same;
         if is_other || was_other {
@@ -351,34 +351,34 @@ impl LineUi {
         }
     }
 
-    /// Takes the line away, before [`stop`](Self::stop).
+    /// Takes the line away, before [`suspend`](Self::suspend).
     pub fn erase(&mut self, out: &mut Vec<u8>) {
-        if self.state == State::Here {
+        if self.state == State::Active {
             self.settle(out);
             self.screen.erase(out);
         }
     }
 
     /// Gives the terminal to somebody else for a while.
-    pub fn stop(&mut self) {
-        if self.state == State::Here {
-            self.state = State::Away;
-            self.claim.release();
+    pub fn suspend(&mut self) {
+        if self.state == State::Active {
+            self.state = State::Suspended;
+            self.raw_mode.disable();
         }
     }
 
     /// We were stopped, perhaps without being told, and go on: by now the terminal may be somebody else's,
     /// or may have been.
-    pub fn go_on(&mut self, out: &mut Vec<u8>) {
+    pub fn handle_continue(&mut self, out: &mut Vec<u8>) {
         match self.state {
-            State::Here if self.claim.renew() => {
+            State::Active if self.raw_mode.reenable() => {
                 self.settle(out);
                 self.screen.erase(out);
                 self.is_stale = true;
             }
-            State::Here => self.state = State::Away,
-            State::Away => self.resume(),
-            State::Over => (),
+            State::Active => self.state = State::Suspended,
+            State::Suspended => self.resume(),
+            State::Finished => (),
         }
     }
 
@@ -392,11 +392,11 @@ impl LineUi {
             self.is_stale = true;
             self.resize(now);
         }
-        if self.state != State::Away {
-            self.look_at = None;
-        } else if self.look_at.is_none_or(|at| now >= at) {
+        if self.state != State::Suspended {
+            self.next_check = None;
+        } else if self.next_check.is_none_or(|at| now >= at) {
             self.resume();
-            self.look_at = Some(now + FOREGROUND_POLL_INTERVAL);
+            self.next_check = Some(now + FOREGROUND_POLL_INTERVAL);
         }
     }
 
@@ -404,35 +404,35 @@ impl LineUi {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match (self.state, self.sizing) {
-            (State::Away, _) => self.look_at,
-            (State::Here, Sizing::Changing { until }) => Some(until),
-            (State::Here | State::Over, _) => None,
+            (State::Suspended, _) => self.next_check,
+            (State::Active, Sizing::Changing { until }) => Some(until),
+            (State::Active | State::Finished, _) => None,
         }
     }
 
     /// Takes the terminal back, if it is ours again.
     pub fn resume(&mut self) {
-        if self.state == State::Away && self.claim.take() {
-            self.state = State::Here;
-            (self.size, self.sizing) = (self.claim.size(), Sizing::Same);
-            self.screen.begin_anew(self.size);
+        if self.state == State::Suspended && self.raw_mode.enable() {
+            self.state = State::Active;
+            (self.size, self.sizing) = (self.raw_mode.size(), Sizing::Same);
+            self.screen.restart(self.size);
             self.is_stale = true;
         }
     }
 
     /// The user leaves: the terminal is as it was before, and a line that was begun stays to be seen.
     pub fn leave(&mut self, out: &mut Vec<u8>) {
-        if self.state == State::Here {
+        if self.state == State::Active {
             self.settle(out);
             if self.editor.text().is_empty() {
                 self.screen.erase(out);
             } else {
                 self.draw_line(b"", out);
-                self.screen.leave_behind(out);
+                self.screen.keep_line(out);
             }
         }
-        self.claim.release();
-        self.state = State::Over;
+        self.raw_mode.disable();
+        self.state = State::Finished;
     }
 
     /// What stands before the line: who speaks, or what is asked.
@@ -449,14 +449,14 @@ impl LineUi {
                 let state = if is_found { "search" } else { "not found" };
                 format!("({direction}{state}) {pattern}: ")
             }
-            Mode::Confirm(pasted) => question(pasted, columns),
+            Mode::Confirm(pasted) => paste_prompt(pasted, columns),
         }
     }
 }
 
 /// Asks whether a paste is wanted: how much it is, how it begins and ends, and what each key does, in
 /// rows of so many columns.
-fn question(pasted: &Pasted, columns: usize) -> String {
+fn paste_prompt(pasted: &Pasted, columns: usize) -> String {
     let (lines, characters) = (grouped(pasted.lines), grouped(pasted.characters));
     let plural = if pasted.lines == 1 { "" } else { "s" };
     let first = pasted.text.lines().map(shown).find(|line| !line.is_empty()).unwrap_or_default();
@@ -509,7 +509,7 @@ mod tests {
             lines: text.split('\n').count(),
             characters: text.chars().count(),
         };
-        let prompt = question(&pasted, columns);
+        let prompt = paste_prompt(&pasted, columns);
         let layout = Layout::new(&Line { prompt: &prompt, style: ("", ""), text: "", cursor: 0 }, columns, 9);
         let rows: Vec<_> = layout.rows.iter().map(|row| row.text.trim_end()).collect();
         assert_eq!(rows, expected);

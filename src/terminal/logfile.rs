@@ -224,7 +224,7 @@ impl Lines {
 #[derive(Debug)]
 pub struct ConversationLog {
     record: LogFile,
-    words: Formatter,
+    formatter: Formatter,
     /// Some of the past was added, so that a line is to stand below it.
     has_new_past: bool,
 }
@@ -233,34 +233,34 @@ impl ConversationLog {
     /// Records to `record` what is said to and by who is called `own_name`.
     #[must_use]
     pub fn new(record: LogFile, own_name: String, now: DateTime<Local>) -> Self {
-        Self { record, words: Formatter::new(Format::default(), own_name, now), has_new_past: false }
+        Self { record, formatter: Formatter::new(Format::default(), own_name, now), has_new_past: false }
     }
 
-    /// Adds a notice, if it belongs to the conversation; a past message only if it does not stand there
+    /// Adds a event, if it belongs to the conversation; a past message only if it does not stand there
     /// yet.
-    pub fn push(&mut self, notice: &Notice) {
-        match notice {
+    pub fn push(&mut self, event: &Notice) {
+        match event {
             Notice::Message { is_past: true, .. } => {
                 let mut line = Vec::new();
-                self.words.push_record(notice, &mut line);
+                self.formatter.push_record(event, &mut line);
                 if !self.record.find_once(line.strip_suffix(b"\n").unwrap_or(&line)) {
                     self.record.queue().append(&mut line);
                     self.has_new_past = true;
                 }
             }
             Notice::Present if !mem::take(&mut self.has_new_past) => (),
-            _ => self.words.push_record(notice, self.record.queue()),
+            _ => self.formatter.push_record(event, self.record.queue()),
         }
     }
 
     /// Adds what the user said, to everybody or `to` one alone.
     pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
-        self.words.push_own_record(at, to, text, self.record.queue());
+        self.formatter.push_own_record(at, to, text, self.record.queue());
     }
 
     /// The user has another name.
     pub fn set_own_name(&mut self, name: String) {
-        self.words.set_own_name(name);
+        self.formatter.set_own_name(name);
     }
 
     /// Writes what was added. Returns what the user should know.

@@ -1,7 +1,7 @@
-//! Standard output and error: bytes queued, and written as far as they are taken.
+//! Output streams: a queue of bytes in front of standard output or error.
 //!
-//! It never blocks and never drops what was queued. What to queue, and when to stop, is the
-//! [`Terminal`](super::Terminal)'s.
+//! A write never blocks, and queued bytes are never dropped. The [`Terminal`](super::Terminal) decides what
+//! to queue, and when to stop.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
@@ -18,50 +18,50 @@ use crate::limits::{
     STDOUT_QUEUE_BYTES,
 };
 
-/// A queue of bytes before a descriptor.
+/// A queue of bytes in front of a descriptor.
 ///
-/// Invariant: the first `taken` bytes of `queue` were written.
+/// Invariant: the first `written` bytes of `queue` were written.
 #[derive(Debug)]
 pub struct Output {
     file: File,
     kind: Kind,
     is_terminal: bool,
-    /// What a terminal may not be shown now will not be shown later.
-    is_last_chance: bool,
+    /// The program leaves: bytes that cannot be written in the background are given up.
+    is_leaving: bool,
     state: State,
     queue: Vec<u8>,
-    taken: usize,
+    written: usize,
 }
 
-/// Whether it takes anything.
+/// Whether the descriptor accepts bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// As far as is known, it does.
+    /// A write may succeed.
     Ready,
-    /// The poll will say when it does.
+    /// A write would block; the poll reports when it no longer does.
     Waiting,
-    /// There is no room behind it, as on a full disk: tried again at that time.
+    /// A write failed for lack of space, as on a full disk; the next attempt is at `retry_at`.
     Full { why: String, retry_at: Instant },
-    /// It is a terminal, and we are in its background: looked at again at that time.
+    /// The program is in the background of the terminal; the next check is at `retry_at`.
     Background { retry_at: Instant },
-    /// Nobody reads it any more, or it failed, and why.
+    /// The reader is gone (`None`), or a write failed with this error.
     Closed(Option<String>),
 }
 
 impl Output {
-    /// Takes over `inherited`, registered under `token` if the poll can watch it.
+    /// Opens `inherited`, registered under `token` if the poll can watch it.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system call that failed.
     pub fn new(inherited: BorrowedFd<'_>, registry: &Registry, token: Token) -> io::Result<Self> {
         let Descriptor { file, kind } = descriptor::open(inherited, Use::Write, registry, token)?;
         let is_terminal = file.is_terminal();
         let (state, queue) = (State::Ready, Vec::new());
-        Ok(Self { file, kind, is_terminal, is_last_chance: false, state, queue, taken: 0 })
+        Ok(Self { file, kind, is_terminal, is_leaving: false, state, queue, written: 0 })
     }
 
-    /// The poll says something of it.
+    /// Handles a poll event of the descriptor.
     pub fn handle_event(&mut self, event: &Event) {
         if self.state == State::Waiting {
             self.state = State::Ready;
@@ -72,18 +72,18 @@ impl Output {
         }
     }
 
-    /// Where to append what is to be written.
+    /// The queue, to append bytes to.
     pub fn queue(&mut self) -> &mut Vec<u8> {
         &mut self.queue
     }
 
-    /// Bytes queued and not yet written.
+    /// The number of bytes that are queued and not yet written.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
-        self.queue.len() - self.taken
+        self.queue.len() - self.written
     }
 
-    /// When one that takes nothing is tried again without an event.
+    /// When [`flush`](Self::flush) tries again without an event.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
@@ -92,39 +92,38 @@ impl Output {
         }
     }
 
-    /// Whether it is a terminal in whose background we are, so that nothing is written.
+    /// Whether the program is in the background of this terminal, so that nothing is written.
     #[must_use]
     pub fn is_in_background(&self) -> bool {
         matches!(self.state, State::Background { .. })
     }
 
-    /// We may be in the foreground again.
-    pub fn go_on(&mut self) {
+    /// Handles SIGCONT: the program may be in the foreground again.
+    pub fn handle_continue(&mut self) {
         if self.is_in_background() {
             self.state = State::Ready;
         }
     }
 
-    /// The program ends: what a terminal in whose background we are may not be shown is given up.
+    /// The program leaves: bytes that cannot be written in the background are given up.
     pub fn leave(&mut self) {
-        self.is_last_chance = true;
-        self.go_on();
+        self.is_leaving = true;
+        self.handle_continue();
     }
 
-    /// Why there is no room behind it, while there is none.
+    /// The error, while writes fail for lack of space.
     #[must_use]
     pub fn full(&self) -> Option<&str> {
         if let State::Full { why, .. } = &self.state { Some(why) } else { None }
     }
 
-    /// Whether nothing can be written any more: `Some` with the error, or with `None` where somebody
-    /// simply stopped reading.
+    /// Whether the stream is closed: `Some` with the error, or with `None` where the reader is gone.
     #[must_use]
     pub fn closed(&self) -> Option<Option<&str>> {
         if let State::Closed(why) = &self.state { Some(why.as_deref()) } else { None }
     }
 
-    /// Writes until it takes no more. Returns how many bytes it took.
+    /// Writes the queue until the descriptor accepts no more. Returns the number of bytes written.
     pub fn flush(&mut self, now: Instant) -> usize {
         if self.deadline().is_some_and(|retry_at| now >= retry_at) {
             self.state = State::Ready;
@@ -133,12 +132,12 @@ impl Output {
         while self.state == State::Ready && self.waiting_bytes() > 0 {
             self.write_some(now);
         }
-        if self.is_last_chance && self.is_in_background() {
-            self.taken = self.queue.len();
+        if self.is_leaving && self.is_in_background() {
+            self.written = self.queue.len();
         }
-        let took = before - self.waiting_bytes();
-        self.forget_taken();
-        took
+        let written = before - self.waiting_bytes();
+        self.discard_written();
+        written
     }
 
     fn write_some(&mut self, now: Instant) {
@@ -152,9 +151,9 @@ impl Output {
             return;
         }
         let limit = if is_shared { SHARED_WRITE_BYTES } else { OUTPUT_TURN_BYTES };
-        match self.file.write(whole_lines(&self.queue[self.taken..], limit)) {
-            Ok(0) => self.fill("it takes nothing".to_owned(), now),
-            Ok(count) => self.taken += count,
+        match self.file.write(whole_lines(&self.queue[self.written..], limit)) {
+            Ok(0) => self.fill("no bytes were accepted".to_owned(), now),
+            Ok(count) => self.written += count,
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => (),
                 ErrorKind::WouldBlock => self.state = State::Waiting,
@@ -175,22 +174,22 @@ impl Output {
     fn close(&mut self, why: Option<String>) {
         self.state = State::Closed(why);
         self.queue = Vec::new();
-        self.taken = 0;
+        self.written = 0;
     }
 
-    fn forget_taken(&mut self) {
-        if self.taken == self.queue.len() {
+    fn discard_written(&mut self) {
+        if self.written == self.queue.len() {
             self.queue.clear();
-            self.taken = 0;
-        } else if self.taken >= STDOUT_QUEUE_BYTES {
-            self.queue.drain(..self.taken);
-            self.taken = 0;
+            self.written = 0;
+        } else if self.written >= STDOUT_QUEUE_BYTES {
+            self.queue.drain(..self.written);
+            self.written = 0;
         }
     }
 }
 
-/// The front of `bytes`, at most `limit`, ending with a line where one fits: so that lines of
-/// several programs that share a pipe do not cut each other.
+/// The longest prefix of `bytes` of at most `limit` bytes that ends with a line, or just `limit` bytes: lines
+/// of programs that share a pipe should not cut each other.
 fn whole_lines(bytes: &[u8], limit: usize) -> &[u8] {
     if bytes.len() <= limit {
         return bytes;

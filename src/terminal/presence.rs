@@ -51,14 +51,14 @@ pub struct Presence {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     /// Peers were named and nobody was met: whoever is met first was there before us.
-    Expecting,
+    AwaitingGroup,
     /// The others who were there before us are waited for, until then at most.
-    Arriving { until: Instant, is_listed: bool },
+    Collecting { until: Instant, is_listed: bool },
     /// Whoever joins was not there before.
     #[default]
     Settled,
     /// The user leaves, and nothing is collected any more.
-    Over,
+    Ended,
 }
 
 /// Events of one kind, while they are collected.
@@ -80,9 +80,9 @@ struct Batch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     /// They were there before us.
-    Here,
+    Present,
     /// The same, after a first list of them.
-    AlsoHere,
+    AlsoPresent,
     /// They have come or gone.
     Change,
 }
@@ -91,25 +91,25 @@ impl Presence {
     /// Peers are named while nobody is there: whoever is met next was there before us.
     pub fn expect_group(&mut self) {
         if self.stage == Stage::Settled {
-            self.stage = Stage::Expecting;
+            self.stage = Stage::AwaitingGroup;
         }
     }
 
     /// Takes in what happened, before it is shown. Returns whether it is kept for later; otherwise it is
     /// to be shown now, behind the lines of [`poll`](Self::poll).
-    pub fn push(&mut self, notice: &Notice, now: Instant) -> bool {
-        if self.stage == Stage::Over {
+    pub fn push(&mut self, event: &Notice, now: Instant) -> bool {
+        if self.stage == Stage::Ended {
             return false;
         }
         self.handle_time(now);
-        if let Some(who) = subject(notice) {
+        if let Some(who) = subject(event) {
             self.flush_of(&who);
         }
-        let kind = kind(notice);
-        if self.stage == Stage::Expecting {
-            match (kind, notice) {
+        let kind = kind(event);
+        if self.stage == Stage::AwaitingGroup {
+            match (kind, event) {
                 (Some(Kind::Joined), _) => {
-                    self.stage = Stage::Arriving { until: now + PRESENCE_WINDOW, is_listed: false };
+                    self.stage = Stage::Collecting { until: now + PRESENCE_WINDOW, is_listed: false };
                 }
                 // A plain peer, which never joins.
                 (_, Notice::Message { is_past: false, .. }) => self.stage = Stage::Settled,
@@ -117,13 +117,13 @@ impl Presence {
             }
         }
         let Some(kind) = kind else { return false };
-        let is_arriving = kind == Kind::Joined && self.is_arriving();
+        let is_collecting_members = kind == Kind::Joined && self.is_collecting_members();
         let window = &mut self.windows[kind as usize];
-        if !is_arriving && window.until.is_none() {
+        if !is_collecting_members && window.until.is_none() {
             window.until = Some(now + PRESENCE_WINDOW);
             return false;
         }
-        window.events.push(notice.clone());
+        window.events.push(event.clone());
         if window.events.len() >= MEMBERS_MAX {
             self.flush(kind);
         }
@@ -132,13 +132,13 @@ impl Presence {
 
     /// Whether those who were there before us are still waited for.
     #[must_use]
-    pub fn is_arriving(&self) -> bool {
-        matches!(self.stage, Stage::Arriving { .. })
+    pub fn is_collecting_members(&self) -> bool {
+        matches!(self.stage, Stage::Collecting { .. })
     }
 
     /// All who were there before us are met.
-    pub fn handle_all_met(&mut self) {
-        if self.is_arriving() {
+    pub fn handle_group_met(&mut self) {
+        if self.is_collecting_members() {
             self.flush(Kind::Joined);
             self.stage = Stage::Settled;
         }
@@ -146,10 +146,10 @@ impl Presence {
 
     /// Ends the windows whose time is over.
     pub fn handle_time(&mut self, now: Instant) {
-        if let Stage::Arriving { until, .. } = self.stage
+        if let Stage::Collecting { until, .. } = self.stage
             && now >= until
         {
-            self.handle_all_met();
+            self.handle_group_met();
             // Those who are late come together, too.
             self.windows[Kind::Joined as usize].until = Some(now + PRESENCE_WINDOW);
         }
@@ -165,7 +165,7 @@ impl Presence {
     /// When [`handle_time`](Self::handle_time) is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let arriving = if let Stage::Arriving { until, .. } = self.stage { Some(until) } else { None };
+        let arriving = if let Stage::Collecting { until, .. } = self.stage { Some(until) } else { None };
         // A window without events has nothing to show; that it is over is seen with the next event.
         let windows = self.windows.iter().filter(|window| !window.events.is_empty());
         windows.filter_map(|window| window.until).chain(arriving).min()
@@ -184,7 +184,7 @@ impl Presence {
     /// The user leaves: everything is shown, and nothing is kept any more.
     pub fn end(&mut self) {
         KINDS.iter().for_each(|kind| self.flush(*kind));
-        self.stage = Stage::Over;
+        self.stage = Stage::Ended;
     }
 
     /// The next line to show on a terminal of so many columns, until `None`.
@@ -198,8 +198,8 @@ impl Presence {
             names.sort_by_cached_key(|name| name.to_lowercase());
         }
         Some(match role {
-            Role::Here => Line::Summary(list("here", &names, columns)),
-            Role::AlsoHere => Line::Summary(list("also here", &names, columns)),
+            Role::Present => Line::Summary(list("here", &names, columns)),
+            Role::AlsoPresent => Line::Summary(list("also here", &names, columns)),
             Role::Change => match kind {
                 Kind::Joined | Kind::Back | Kind::Left | Kind::Lost => Line::Change(change(kind, &names)),
                 Kind::Forgotten | Kind::Connected | Kind::Accepted => Line::Summary(change(kind, &names)),
@@ -214,8 +214,8 @@ impl Presence {
         }
         let role =
             match &mut self.stage {
-                Stage::Arriving { is_listed, .. } if kind == Kind::Joined => {
-                    if mem::replace(is_listed, true) { Role::AlsoHere } else { Role::Here }
+                Stage::Collecting { is_listed, .. } if kind == Kind::Joined => {
+                    if mem::replace(is_listed, true) { Role::AlsoPresent } else { Role::Present }
                 }
                 _ => Role::Change,
             };
@@ -223,8 +223,8 @@ impl Presence {
     }
 }
 
-fn kind(notice: &Notice) -> Option<Kind> {
-    match notice {
+fn kind(event: &Notice) -> Option<Kind> {
+    match event {
         Notice::Joined { .. } => Some(Kind::Joined),
         Notice::Back { .. } => Some(Kind::Back),
         Notice::Left { .. } => Some(Kind::Left),
@@ -253,9 +253,9 @@ fn kind(notice: &Notice) -> Option<Kind> {
     }
 }
 
-/// Whom a notice is about; a connection goes by its address.
-fn subject(notice: &Notice) -> Option<Who> {
-    match notice {
+/// Whom a event is about; a connection goes by its address.
+fn subject(event: &Notice) -> Option<Who> {
+    match event {
         Notice::Message { from: who, .. }
         | Notice::Joined { who }
         | Notice::Back { who }
@@ -365,7 +365,7 @@ mod tests {
         Notice::Message { at, from, text, is_past: false, is_private: false }
     }
 
-    fn notice(what: &str, name: &str) -> Notice {
+    fn event(what: &str, name: &str) -> Notice {
         let who = if name.starts_with('~') { plain(name) } else { who(name) };
         match what {
             "joined" => Notice::Joined { who },
@@ -382,12 +382,12 @@ mod tests {
         }
     }
 
-    fn shown(notice: &Notice) -> String {
-        let name = subject(notice).map_or(String::new(), |who| who.to_string());
-        match kind(notice) {
+    fn shown(event: &Notice) -> String {
+        let name = subject(event).map_or(String::new(), |who| who.to_string());
+        match kind(event) {
             Some(kind) => format!("{name} {kind:?}"),
-            None if matches!(notice, Notice::Renamed { .. }) => format!("{name} Renamed"),
-            None if matches!(notice, Notice::Connected { .. }) => format!("{name} Late"),
+            None if matches!(event, Notice::Renamed { .. }) => format!("{name} Renamed"),
+            None if matches!(event, Notice::Connected { .. }) => format!("{name} Late"),
             None => format!("{name}: hi"),
         }
     }
@@ -395,7 +395,7 @@ mod tests {
     fn collect(presence: &mut Presence, time: u128, lines: &mut Vec<String>) {
         while let Some(line) = presence.poll(40) {
             let line = match line {
-                Line::Event(notice) => shown(&notice),
+                Line::Event(event) => shown(&event),
                 Line::Change(sentence) | Line::Summary(sentence) => sentence,
             };
             lines.push(format!("{time} {line}"));
@@ -422,15 +422,15 @@ mod tests {
                 collect(&mut presence, (deadline - start).as_millis(), &mut lines);
             }
             match words.next().expect("what happened") {
-                "all-met" => presence.handle_all_met(),
+                "all-met" => presence.handle_group_met(),
                 "end" => presence.end(),
                 "expect" => presence.expect_group(),
                 "wait" => (),
                 what => {
-                    for notice in words.map(|name| notice(what, name)) {
-                        let is_kept = presence.push(&notice, at(time));
+                    for event in words.map(|name| event(what, name)) {
+                        let is_kept = presence.push(&event, at(time));
                         collect(&mut presence, time.into(), &mut lines);
-                        lines.extend((!is_kept).then(|| format!("{time} {}", shown(&notice))));
+                        lines.extend((!is_kept).then(|| format!("{time} {}", shown(&event))));
                     }
                 }
             }
@@ -568,7 +568,7 @@ mod tests {
         let mut presence = Presence::default();
         let now = Instant::now();
         for number in 0..2 * MEMBERS_MAX {
-            presence.push(&notice("joined", &number.to_string()), now);
+            presence.push(&event("joined", &number.to_string()), now);
             assert!(presence.windows.iter().all(|window| window.events.len() < MEMBERS_MAX));
         }
         let Some(Line::Change(line)) = presence.poll(80) else { panic!("a line") };

@@ -19,14 +19,14 @@ use super::layout::Size;
 /// the program panics.
 #[derive(Debug)]
 pub struct RawModeGuard {
-    held: Arc<Mutex<Held>>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Inner {
     input: File,
     output: File,
-    is_taken: bool,
+    is_enabled: bool,
     /// What to go back to, until that is done.
     original: Option<Termios>,
     /// What was typed and not read is for nobody.
@@ -66,79 +66,79 @@ impl RawModeGuard {
     /// What the system says.
     pub fn new(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<Self> {
         let [input, output] = [input, output].map(|descriptor| descriptor.try_clone_to_owned());
-        let held = Held {
+        let inner = Inner {
             input: input?.into(),
             output: output?.into(),
-            is_taken: false,
+            is_enabled: false,
             original: None,
             discards_input: false,
         };
-        let held = Arc::new(Mutex::new(held));
-        let in_panic = Arc::clone(&held);
+        let inner = Arc::new(Mutex::new(inner));
+        let in_panic = Arc::clone(&inner);
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             // What the hook prints is to be read.
-            lock(&in_panic, Held::release);
+            lock(&in_panic, Inner::disable);
             hook(panic);
         }));
-        Ok(Self { held })
+        Ok(Self { inner })
     }
 
     /// Makes the claim. Returns whether it is made: not in the background, where the terminal is
     /// somebody else's.
-    pub fn take(&self) -> bool {
-        lock(&self.held, Held::take)
+    pub fn enable(&self) -> bool {
+        lock(&self.inner, Inner::enable)
     }
 
     /// Makes it anew, since somebody else may have used the terminal. Returns whether it is still made: not
     /// in the background, where the terminal is left to whoever has it now.
-    pub fn renew(&self) -> bool {
-        lock(&self.held, Held::renew)
+    pub fn reenable(&self) -> bool {
+        lock(&self.inner, Inner::reenable)
     }
 
     /// Whether it is made.
     #[must_use]
-    pub fn is_taken(&self) -> bool {
-        lock(&self.held, |held| held.is_taken)
+    pub fn is_enabled(&self) -> bool {
+        lock(&self.inner, |inner| inner.is_enabled)
     }
 
     /// Gives the terminal back as it was.
-    pub fn release(&self) {
-        lock(&self.held, Held::release);
+    pub fn disable(&self) {
+        lock(&self.inner, Inner::disable);
     }
 
     /// Throws away what was typed and not read, now and when the terminal is given back: whoever has it then
     /// does not get it.
     pub fn discard_input(&self) {
-        lock(&self.held, |held| {
-            held.discards_input = true;
-            held.flush_input();
+        lock(&self.inner, |inner| {
+            inner.discards_input = true;
+            inner.flush_input();
         });
     }
 
     /// How large the terminal is.
     #[must_use]
     pub fn size(&self) -> Size {
-        lock(&self.held, |held| descriptor::size(&held.output))
+        lock(&self.inner, |inner| descriptor::size(&inner.output))
     }
 }
 
 impl Drop for RawModeGuard {
     fn drop(&mut self) {
-        self.release();
+        self.disable();
         // What was still on its way when the terminal was given back.
-        lock(&self.held, Held::flush_input);
+        lock(&self.inner, Inner::flush_input);
     }
 }
 
-fn lock<T>(held: &Mutex<Held>, act: impl FnOnce(&mut Held) -> T) -> T {
+fn lock<T>(inner: &Mutex<Inner>, act: impl FnOnce(&mut Inner) -> T) -> T {
     // A panic leaves nothing half done here.
-    act(&mut held.lock().unwrap_or_else(PoisonError::into_inner))
+    act(&mut inner.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-impl Held {
-    fn take(&mut self) -> bool {
-        if self.is_taken {
+impl Inner {
+    fn enable(&mut self) -> bool {
+        if self.is_enabled {
             return true;
         }
         if is_in_background(self.input.as_fd()) {
@@ -148,14 +148,14 @@ impl Held {
         let Some(original) = self.original.take().or_else(|| tcgetattr(&self.input).ok()) else {
             return false;
         };
-        self.is_taken = self.make_raw(&original);
+        self.is_enabled = self.make_raw(&original);
         self.original = Some(original);
-        self.is_taken
+        self.is_enabled
     }
 
-    fn renew(&mut self) -> bool {
-        self.is_taken = false;
-        self.take()
+    fn reenable(&mut self) -> bool {
+        self.is_enabled = false;
+        self.enable()
     }
 
     fn make_raw(&mut self, original: &Termios) -> bool {
@@ -173,8 +173,8 @@ impl Held {
         true
     }
 
-    fn release(&mut self) {
-        if !mem::replace(&mut self.is_taken, false) {
+    fn disable(&mut self) {
+        if !mem::replace(&mut self.is_enabled, false) {
             return;
         }
         let Some(original) = self.original.take() else { return };

@@ -115,7 +115,7 @@ impl Screen {
     }
 
     /// Leaves the line where it is and goes on below it.
-    pub fn leave_behind(&mut self, out: &mut Vec<u8>) {
+    pub fn keep_line(&mut self, out: &mut Vec<u8>) {
         if mem::take(&mut self.is_drawn) {
             let Layout { rows, cursor } = self.draft.layout();
             (cursor.row..rows.len()).for_each(|_| out.extend_from_slice(NEXT_ROW));
@@ -128,7 +128,7 @@ impl Screen {
     }
 
     /// Somebody else has drawn, and has left the cursor at the start of an empty row.
-    pub fn begin_anew(&mut self, size: Size) {
+    pub fn restart(&mut self, size: Size) {
         *self = Self::new(size, self.reflows);
     }
 
@@ -149,16 +149,16 @@ impl Screen {
 /// them anew.
 fn reflowed_rows(drawn: &Layout, columns: usize) -> (usize, usize) {
     let count = |rows: &[Row]| -> usize {
-        rows.iter().map(|row| broken_anew(&row.text, row.text.len(), columns) + 1).sum()
+        rows.iter().map(|row| reflowed_row(&row.text, row.text.len(), columns) + 1).sum()
     };
     let row = &drawn.rows[drawn.cursor.row].text;
-    let cursor_row = count(&drawn.rows[..drawn.cursor.row]) + broken_anew(row, drawn.cursor.bytes, columns);
+    let cursor_row = count(&drawn.rows[..drawn.cursor.row]) + reflowed_row(row, drawn.cursor.bytes, columns);
     (cursor_row, count(&drawn.rows))
 }
 
 /// In which row of so many cells a terminal has put its cursor, that was behind the first `bytes` of a
 /// row that it has broken anew.
-fn broken_anew(text: &str, bytes: usize, columns: usize) -> usize {
+fn reflowed_row(text: &str, bytes: usize, columns: usize) -> usize {
     let (mut row, mut column, mut is_code) = (0, 0, false);
     for (at, columns_of_char) in columns_each(text) {
         // A code of a style takes no cells, and ends in this letter.
@@ -340,7 +340,7 @@ mod tests {
         let (mut screen, mut out) = (Screen::new(Size::new(10, 5), true), Vec::new());
         screen.draw(b"", &line("12345678x", 3), &mut out);
         out.clear();
-        screen.leave_behind(&mut out);
+        screen.keep_line(&mut out);
         screen.erase(&mut out);
         assert_eq!(out, b"\r\n\r\n");
     }

@@ -1,45 +1,45 @@
-//! Standard error: what is told beside the conversation. Nobody waits for it.
+//! Standard error: the queue of diagnostics, which drops lines instead of blocking.
 
 use std::mem;
 
 use super::output::Output;
 use crate::limits::{STDERR_QUEUE_BYTES, STDOUT_QUEUE_BYTES};
 
-/// Lines on their way to standard error; or to standard output, where both lead to the same place, so
-/// that they keep their order.
+/// The queue of standard error. Where standard output and error are the same file, lines go to the queue of
+/// standard output instead, so that they keep their order.
 #[derive(Debug)]
 pub struct Stderr {
     own: Option<Output>,
-    /// Lines that found no room.
-    unshown: u64,
-    full_is_told: bool,
+    /// Lines that were dropped because the queue was full.
+    dropped: u64,
+    is_full_reported: bool,
 }
 
 impl Stderr {
-    /// Lines to `own`, or to where the conversation goes.
+    /// A queue that writes to `own`, or to standard output if that is `None`.
     #[must_use]
     pub fn new(own: Option<Output>) -> Self {
-        Self { own, unshown: 0, full_is_told: false }
+        Self { own, dropped: 0, is_full_reported: false }
     }
 
-    /// Standard error, if it leads elsewhere.
+    /// The queue of standard error, if that is not the same file as standard output.
     pub fn own(&mut self) -> Option<&mut Output> {
         self.own.as_mut()
     }
 
-    /// Whether it leads elsewhere.
+    /// Whether standard error is another file than standard output.
     #[must_use]
     pub fn is_apart(&self) -> bool {
         self.own.is_some()
     }
 
-    /// Standard error, if it leads elsewhere.
+    /// The queue of standard error, if that is not the same file as standard output.
     #[must_use]
     pub fn output(&self) -> Option<&Output> {
         self.own.as_ref()
     }
 
-    /// Adds a line, if there is room.
+    /// Queues a line, or drops it if the queue is full.
     pub fn push(&mut self, line: &[u8], conversation: &mut Output) {
         let (out, limit) = match &mut self.own {
             Some(own) => (own, STDERR_QUEUE_BYTES),
@@ -49,32 +49,32 @@ impl Stderr {
             return;
         }
         if out.waiting_bytes() + line.len() > limit {
-            self.unshown += 1;
+            self.dropped += 1;
         } else {
             out.queue().extend_from_slice(line);
         }
     }
 
-    /// A sentence that tells how many lines found no room, once there is some again.
-    pub fn poll_unshown(&mut self, conversation: &Output) -> Option<String> {
+    /// A diagnostic with the count of dropped lines, once the queue has room again.
+    pub fn poll_dropped(&mut self, conversation: &Output) -> Option<String> {
         let out = self.own.as_ref().unwrap_or(conversation);
-        if self.unshown == 0 || out.waiting_bytes() >= STDERR_QUEUE_BYTES / 2 {
+        if self.dropped == 0 || out.waiting_bytes() >= STDERR_QUEUE_BYTES / 2 {
             return None;
         }
-        let count = mem::take(&mut self.unshown);
-        Some(format!("{count} notices were left out: nobody read them in time"))
+        let count = mem::take(&mut self.dropped);
+        Some(format!("{count} lines were left out: standard error was not read in time"))
     }
 
-    /// A sentence that tells once that there is no room behind standard output.
+    /// A diagnostic that standard output cannot be written, once until it works again.
     pub fn poll_full(&mut self, conversation: &Output) -> Option<String> {
         let Some(why) = conversation.full() else {
-            self.full_is_told &= conversation.waiting_bytes() > 0;
+            self.is_full_reported &= conversation.waiting_bytes() > 0;
             return None;
         };
-        // Where both lead to the same place, it would only wait with the rest.
-        let is_new = !mem::replace(&mut self.full_is_told, true) && self.own.is_some();
+        // Where both are the same file, the diagnostic could not be written either.
+        let is_new = !mem::replace(&mut self.is_full_reported, true) && self.own.is_some();
         let sentence =
-            || format!("cannot write standard output: {why}; the conversation waits until it can be");
+            || format!("cannot write standard output: {why}; the conversation waits until that works again");
         is_new.then(sentence)
     }
 }

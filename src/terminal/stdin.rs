@@ -67,7 +67,7 @@ impl Stdin {
     /// Looks again, when it is time to, whether a terminal is ours.
     pub fn handle_time(&mut self, now: Instant) {
         if self.deadline().is_some_and(|retry_at| now >= retry_at) {
-            self.go_on();
+            self.handle_continue();
         }
     }
 
@@ -78,7 +78,7 @@ impl Stdin {
     }
 
     /// We may be in the foreground again.
-    pub fn go_on(&mut self) {
+    pub fn handle_continue(&mut self) {
         if let State::Background { .. } = self.state {
             self.state = State::Ready;
         }

@@ -50,30 +50,30 @@ impl History {
     /// Goes back by one line; `text` is what stands in the line now.
     pub fn older(&mut self, text: &str) -> Option<String> {
         let at = self.at.unwrap_or(self.lines.len());
-        self.go(at.checked_sub(1)?, text)
+        self.go_to(at.checked_sub(1)?, text)
     }
 
     /// Goes on by one line, at last to the draft.
     pub fn newer(&mut self, text: &str) -> Option<String> {
         let at = self.at?;
-        if at < self.lines.len() { self.go(at + 1, text) } else { None }
+        if at < self.lines.len() { self.go_to(at + 1, text) } else { None }
     }
 
-    fn go(&mut self, to: usize, text: &str) -> Option<String> {
+    fn go_to(&mut self, to: usize, text: &str) -> Option<String> {
         self.edited.insert(self.at.unwrap_or(self.lines.len()), text.to_owned());
         self.at = Some(to);
         self.edited.get(&to).or_else(|| Some(&self.lines.get(to)?.text)).cloned()
     }
 
     /// Keeps the draft, since another line takes its place.
-    pub fn hold(&mut self, draft: &str) {
+    pub fn keep_draft(&mut self, draft: &str) {
         if self.at.is_none() {
             self.older(draft);
         }
     }
 
     /// A new line begins.
-    pub fn leave(&mut self) {
+    pub fn reset(&mut self) {
         self.at = None;
         self.edited.clear();
     }

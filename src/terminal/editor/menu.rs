@@ -1,6 +1,6 @@
 //! Going round what may complete a word.
 
-use super::{Editor, Outcome, Step};
+use super::{EditKind, Editor, Outcome};
 use crate::limits::LINE_BYTES_MAX;
 use crate::terminal::keys::Key;
 use crate::terminal::tab_completion::Completion;
@@ -22,30 +22,30 @@ impl Editor {
         if bytes_max == 0 || self.text.len() + bytes_max > LINE_BYTES_MAX {
             return Outcome::Bell;
         }
-        self.last = Step::Other;
-        self.begin(Step::Other);
-        self.put(Menu { completion, index: 0, to: self.cursor });
+        self.last = EditKind::Other;
+        self.record_undo(EditKind::Other);
+        self.insert_candidate(Menu { completion, index: 0, to: self.cursor });
         Outcome::Nothing
     }
 
-    fn put(&mut self, mut candidates: Menu) {
-        let Menu { completion, index, to } = &mut candidates;
+    fn insert_candidate(&mut self, mut menu: Menu) {
+        let Menu { completion, index, to } = &mut menu;
         let candidate = &completion.candidates[*index];
         self.text.replace_range(completion.from..*to, candidate);
         *to = completion.from + candidate.len();
         self.cursor = *to;
         self.move_to(self.cursor);
-        self.menu = (completion.candidates.len() > 1).then_some(candidates);
+        self.menu = (completion.candidates.len() > 1).then_some(menu);
     }
 
-    pub(super) fn go_round(&mut self, mut candidates: Menu, key: &Key) -> Option<Outcome> {
-        let count = candidates.completion.candidates.len();
-        candidates.index = match key {
-            Key::Tab => (candidates.index + 1) % count,
-            Key::BackTab => (candidates.index + count - 1) % count,
+    pub(super) fn cycle(&mut self, mut menu: Menu, key: &Key) -> Option<Outcome> {
+        let count = menu.completion.candidates.len();
+        menu.index = match key {
+            Key::Tab => (menu.index + 1) % count,
+            Key::BackTab => (menu.index + count - 1) % count,
             _ => return None,
         };
-        self.put(candidates);
+        self.insert_candidate(menu);
         Some(Outcome::Nothing)
     }
 }
