@@ -1,8 +1,8 @@
-//! What standard input, output and error are, and how each is used without blocking the loop and
-//! without changing it for those who share it.
+//! Descriptors of the standard streams: how each is used without blocking the loop, and without changing it
+//! for other programs.
 //!
-//! `O_NONBLOCK` belongs to the open file description, which the shell and every program started from
-//! it share. So it is set only on descriptions of our own.
+//! `O_NONBLOCK` belongs to the open file description, which the shell and its other programs share. So it is
+//! set only on descriptions that this program has opened itself.
 
 use std::env;
 use std::fs::{File, OpenOptions};
@@ -25,11 +25,12 @@ use super::layout::Size;
 /// How a descriptor is kept from blocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The terminal or pipe, opened once more: non-blocking, and nobody else's.
+    /// The terminal or pipe was opened again: a non-blocking description that is not shared.
     Own,
-    /// Shared and possibly blocking: used only when it says that it will not, and little at a time.
+    /// The description is shared and may block: it is used only when `poll(2)` reports it ready, with few
+    /// bytes at a time.
     Shared,
-    /// A file, or a device like the null device: never waits, and the poll cannot watch it.
+    /// A file, or a device such as `/dev/null`: never blocks, and the poll cannot watch it.
     AlwaysReady,
 }
 
@@ -42,20 +43,20 @@ pub enum Use {
     Write,
 }
 
-/// A descriptor that is ready to be used.
+/// An opened descriptor.
 #[derive(Debug)]
 pub struct Descriptor {
-    /// The descriptor, or one of our own for the same terminal or pipe.
+    /// A duplicate of the inherited descriptor, or the terminal or pipe opened again.
     pub file: File,
-    /// How to keep it from blocking.
+    /// How it is kept from blocking.
     pub kind: Kind,
 }
 
-/// Opens what `inherited` leads to, and registers it under `token` if the poll can watch it.
+/// Opens the file behind `inherited`, and registers it under `token` if the poll can watch it.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// The error of the system call that failed.
 pub fn open(
     inherited: BorrowedFd<'_>,
     usage: Use,
@@ -77,8 +78,8 @@ pub fn open(
     }
 }
 
-/// Opens a terminal or pipe once more, which gives a description of our own. `None` where it is
-/// neither, or not ours to open, as after `su`.
+/// Opens a terminal or pipe again, which creates a description that is not shared. `None` for other files,
+/// and where permission is missing, as after `su`.
 fn open_again(inherited: BorrowedFd<'_>, usage: Use) -> Option<File> {
     let path = match rustix::termios::ttyname(inherited, Vec::new()) {
         Ok(name) => PathBuf::from(name.into_string().ok()?),
@@ -89,14 +90,14 @@ fn open_again(inherited: BorrowedFd<'_>, usage: Use) -> Option<File> {
     OpenOptions::new().read(read).write(write).custom_flags(flags.cast_signed()).open(path).ok()
 }
 
-/// Under which name a pipe can be opened again: proc(5). Other systems have none.
+/// The path at which a pipe can be opened again (proc(5)), which only Linux has.
 fn pipe_path(inherited: BorrowedFd<'_>) -> Option<PathBuf> {
     let mode = rustix::fs::fstat(inherited).ok()?.st_mode;
     let is_pipe = cfg!(target_os = "linux") && FileType::from_raw_mode(mode).is_fifo();
     is_pipe.then(|| format!("/proc/self/fd/{}", inherited.as_raw_fd()).into())
 }
 
-/// Whether the error is how a terminal that was hung up answers: nobody is there any more.
+/// Whether the error means that the terminal was hung up (`EIO`).
 #[must_use]
 pub fn is_hang_up(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::IO.raw_os_error())
@@ -109,85 +110,84 @@ pub fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
     state(descriptor, PollFlags::IN, Duration::ZERO).intersects(ready)
 }
 
-/// Whether writing a little would not block.
+/// Whether writing up to [`SHARED_WRITE_BYTES`](crate::limits::SHARED_WRITE_BYTES) would not block.
 #[must_use]
 pub fn is_writable(descriptor: BorrowedFd<'_>) -> bool {
     is_writable_within(descriptor, Duration::ZERO)
 }
 
-/// The same, after waiting for it. Only for when the loop is over.
+/// [`is_writable`], after waiting for at most `timeout`. It blocks, so it is only for use outside the loop.
 #[must_use]
-pub fn is_writable_within(descriptor: BorrowedFd<'_>, patience: Duration) -> bool {
+pub fn is_writable_within(descriptor: BorrowedFd<'_>, timeout: Duration) -> bool {
     let ready = PollFlags::OUT | PollFlags::HUP | PollFlags::ERR;
-    state(descriptor, PollFlags::OUT, patience).intersects(ready)
+    state(descriptor, PollFlags::OUT, timeout).intersects(ready)
 }
 
-/// Waits until writing a little would not block. Only where there is no loop.
+/// Waits until [`is_writable`]. It blocks, so it is only for use outside the loop.
 pub fn wait_until_writable(descriptor: BorrowedFd<'_>) {
     while !is_writable_within(descriptor, Duration::from_secs(60)) {}
 }
 
-/// Waits until there is something to read, or the end. Only where there is no loop.
+/// Waits until there is input, or its end. It blocks, so it is only for use outside the loop.
 pub fn wait_until_readable(descriptor: BorrowedFd<'_>) {
     let ready = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
     while !state(descriptor, PollFlags::IN, Duration::from_secs(60)).intersects(ready) {}
 }
 
-/// Whether it is our terminal, and somebody else is in its foreground: a write may stop the whole process
-/// (`stty tostop`), and a read always does.
+/// Whether the descriptor is the controlling terminal and another process group is in its foreground. A read
+/// then stops the process, and so does a write after `stty tostop`.
 #[must_use]
 pub fn is_in_background(descriptor: BorrowedFd<'_>) -> bool {
-    // One that does not control us knows no background.
+    // The call fails for what is not the controlling terminal.
     tcgetpgrp(descriptor).is_ok_and(|foreground| foreground != getpgrp())
 }
 
-/// Whether nobody is left at the other end of what is written.
+/// Whether the reader at the other end is gone.
 #[must_use]
 pub fn is_closed(descriptor: BorrowedFd<'_>) -> bool {
     let closed = PollFlags::HUP | PollFlags::ERR;
     state(descriptor, PollFlags::OUT, Duration::ZERO).intersects(closed)
 }
 
-/// Whether both lead to the same place, so that what is written to one stands behind what was
-/// written to the other.
+/// Whether both descriptors are the same file.
 #[must_use]
 pub fn is_same_place(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     let (Ok(one), Ok(other)) = (rustix::fs::fstat(one), rustix::fs::fstat(other)) else { return false };
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
-/// Whether it is a terminal that can do more than print lines.
+/// Whether the descriptor is a terminal that understands control sequences.
 #[must_use]
 pub fn can_draw(descriptor: BorrowedFd<'_>) -> bool {
     let kind = env::var_os("TERM").unwrap_or_default();
     descriptor.is_terminal() && !kind.is_empty() && kind != "dumb"
 }
 
-/// Whether the terminal, when it becomes narrower, breaks rows anew, as nearly all do; xterm and screen cut
-/// them off.
+/// Whether the terminal rewraps rows when it becomes narrower. Nearly all do; xterm and screen cut rows off.
 #[must_use]
 pub fn reflows() -> bool {
     let is_set = |name| env::var_os(name).is_some();
     if is_set("TMUX") && is_set("STY") {
-        // One runs in the other.
+        // tmux and screen are nested; TERM shows which one is inside.
         return env::var_os("TERM").is_some_and(|kind| kind.to_string_lossy().starts_with("tmux"));
     }
     is_set("TMUX") || !is_set("XTERM_VERSION") && !is_set("STY")
 }
 
-/// How large a terminal is.
+/// The size of a terminal.
 #[must_use]
 pub fn size(terminal: impl AsFd) -> Size {
     let size = tcgetwinsize(terminal);
     size.map_or(Size::new(0, 0), |size| Size::new(size.ws_col.into(), size.ws_row.into()))
 }
 
-fn state(descriptor: BorrowedFd<'_>, asked: PollFlags, patience: Duration) -> PollFlags {
-    let mut one = [PollFd::from_borrowed_fd(descriptor, asked)];
-    let patience = Timespec::try_from(patience).unwrap_or_default();
-    match poll(&mut one, Some(&patience)) {
+/// The result of poll(2) on one descriptor.
+fn state(descriptor: BorrowedFd<'_>, interest: PollFlags, timeout: Duration) -> PollFlags {
+    let mut one = [PollFd::from_borrowed_fd(descriptor, interest)];
+    let timeout = Timespec::try_from(timeout).unwrap_or_default();
+    match poll(&mut one, Some(&timeout)) {
         Ok(_) => one[0].revents(),
-        // Interrupted: it is asked again in the next turn.
+        // The call was interrupted; the caller tries again later.
         Err(_) => PollFlags::empty(),
     }
 }

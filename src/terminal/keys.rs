@@ -354,7 +354,7 @@ fn control(inside: &[u8], last: u8, each: &mut impl FnMut(Key)) -> State {
             code.into_iter().for_each(|code| coded_key(code, modifiers, &Parameters::default(), each));
         }
         // rxvt's arrows with Shift are small letters, and alone: with numbers, these are reports.
-        b'a'..=b'd' if !inside.is_empty() => (),
+        (b'a'..=b'd', _) if !inside.is_empty() => (),
         _ => sequence_key(last, first.unwrap_or(1), modifiers).into_iter().for_each(each),
     }
     State::Start

@@ -1,5 +1,5 @@
-//! The user at a terminal: keys in, and out what is seen, with the typed line whole below the
-//! conversation. It reads and writes nothing itself.
+//! The interactive user interface: bytes of the terminal go in; user actions and bytes to draw come out. The
+//! prompt and the typed line stay below the conversation. It does no I/O, except through [`RawModeGuard`].
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -24,24 +24,24 @@ use crate::limits::{
     DRAW_TURN_BYTES, FOREGROUND_POLL_INTERVAL, INTERRUPT_GRACE, RESIZE_SETTLE_TIME, SEQUENCE_TIMEOUT,
 };
 
-/// What the user wants.
+/// An action of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserAction<'a> {
-    /// This line, sent or obeyed.
+    /// Submit a line: a message or a command.
     Submit(Cow<'a, str>, Source),
-    /// Nothing, but is to be told this.
+    /// Show this hint.
     Hint(Cow<'a, str>),
-    /// The word before the cursor completed.
+    /// Complete the text before the cursor.
     Complete,
-    /// The name of whoever sent the last private message in the line, instead of `/reply `.
+    /// Replace `/reply ` by `/msg NAME ` with the sender of the last private message.
     ExpandReply,
-    /// To do something else in this terminal for a while.
+    /// Suspend the program, as Ctrl+Z does.
     Suspend,
-    /// To leave.
+    /// Leave.
     Leave,
 }
 
-/// A terminal with somebody at it.
+/// The interactive user interface of a terminal.
 #[derive(Debug)]
 pub struct LineUi {
     raw_mode: RawModeGuard,
@@ -50,69 +50,70 @@ pub struct LineUi {
     unmarked: UnmarkedPaste,
     /// When the terminal last sent something.
     last_byte: Option<Instant>,
-    /// What was typed and not yet taken, and when.
+    /// Keys that are not handled yet, and when each arrived.
     pending_keys: VecDeque<(Key, Instant)>,
     /// When Ctrl+C last cleared the line.
     cleared_at: Option<Instant>,
     editor: Editor,
-    /// Some of what the editor holds was pasted.
+    /// The text in the editor contains pasted text.
     has_paste: bool,
     screen: Screen,
     backlog: Backlog,
     name: String,
     has_colors: bool,
     has_bell: bool,
-    /// The bell is to ring.
+    /// The next draw rings the bell.
     rings: bool,
-    /// What is typed may not be what is seen.
+    /// The prompt or the typed line has changed since it was drawn.
     is_stale: bool,
-    /// The size that the terminal had when it was looked at last.
+    /// The size of the terminal at the last check.
     size: Size,
     sizing: Sizing,
-    /// While the terminal is somebody else's: when it is looked whether it still is.
+    /// While suspended: when to check whether the program is in the foreground again.
     next_check: Option<Instant>,
 }
 
+/// The state of the user interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The terminal is ours.
+    /// The terminal is in raw mode, and the prompt is shown.
     Active,
-    /// Stopped or in the background: it is somebody else's.
+    /// Stopped or in the background: another program uses the terminal.
     Suspended,
-    /// The user has left: what is still to be shown stands for itself.
+    /// The input has ended: the rest of the conversation is written without a prompt.
     Finished,
 }
 
-/// Whether the terminal has the size for which the line was drawn.
+/// Whether the terminal still has the size for which the prompt was drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sizing {
-    /// It has.
+    /// The size is the same.
     Same,
-    /// It had another lately, and may have yet another by now: nothing is drawn until then.
+    /// The size has just changed and may change again: nothing is drawn before `until`.
     Changing { until: Instant },
-    /// It has another, or had: what was drawn is to be taken away first.
+    /// The size has changed: the prompt must be erased before the next draw.
     Changed,
 }
 
-/// What is told when Ctrl+C has cleared a line, or ended a search or a question.
+/// The hint after Ctrl+C has cleared the line, or ended a search or a question.
 const CLEARED: &str = "Ctrl+C leaves when the line is empty, and so does Ctrl+D";
 
-/// What is told when Ctrl+C comes again too soon.
+/// The hint after a second Ctrl+C within [`INTERRUPT_GRACE`].
 const NOT_LEFT: &str = "still here: Ctrl+C cleared the line just now; press it once more to leave";
 
-/// How it looks and sounds.
+/// Options for drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrawOptions {
-    /// With colours.
+    /// Whether to use colours.
     pub has_colors: bool,
-    /// With a bell.
+    /// Whether to ring the bell.
     pub has_bell: bool,
-    /// The terminal breaks rows anew when it becomes narrower.
+    /// Whether the terminal rewraps rows when it becomes narrower.
     pub reflows: bool,
 }
 
 impl LineUi {
-    /// Takes the terminal over, if it is not somebody else's at the moment.
+    /// Enables raw mode, or starts suspended if the program is in the background.
     #[must_use]
     pub fn new(raw_mode: RawModeGuard, name: String, options: DrawOptions) -> Self {
         let DrawOptions { has_colors, has_bell, reflows } = options;
@@ -142,19 +143,19 @@ impl LineUi {
         }
     }
 
-    /// Whether what is typed is for us.
+    /// Whether this program reads the terminal: it is neither suspended nor finished.
     #[must_use]
     pub fn owns_terminal(&self) -> bool {
         self.state == State::Active
     }
 
-    /// Whether something was typed that nobody has taken.
+    /// Whether keys wait to be handled.
     #[must_use]
     pub fn has_keys(&self) -> bool {
         !self.pending_keys.is_empty()
     }
 
-    /// Takes in what the terminal sent.
+    /// Handles bytes from the terminal.
     pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) {
         if bytes.is_empty() {
             return;
@@ -165,14 +166,14 @@ impl LineUi {
         self.unmarked.receive(&keys, |key| self.pending_keys.push_back((key, now)));
     }
 
-    /// When a sequence or a paste that does not go on is over.
+    /// When an unfinished sequence or paste expires.
     #[must_use]
     pub fn keys_deadline(&self) -> Option<Instant> {
         let is_unfinished = self.keys.is_unfinished() || self.unmarked.is_unfinished();
         Some(self.last_byte? + SEQUENCE_TIMEOUT).filter(|_| is_unfinished && self.state == State::Active)
     }
 
-    /// Ends a sequence or a paste that has not gone on for long enough. The caller has taken in all that
+    /// Ends an unfinished sequence or paste whose deadline has passed. The caller must have read all bytes that
     /// the terminal has sent.
     pub fn expire_keys(&mut self, now: Instant) {
         if self.keys_deadline().is_some_and(|deadline| now >= deadline) {
@@ -184,7 +185,7 @@ impl LineUi {
         }
     }
 
-    /// The next thing that the user wants, until `None`.
+    /// The next action of the user, until `None`.
     pub fn poll(&mut self) -> Option<UserAction<'static>> {
         while let Some((key, at)) = self.pending_keys.pop_front() {
             self.is_stale = true;
@@ -210,7 +211,7 @@ impl LineUi {
                     return Some(UserAction::Hint(NOT_LEFT.into()));
                 }
                 Outcome::Interrupt => {
-                    // The shell would take it for commands.
+                    // The shell would run the rest of the input as commands.
                     self.pending_keys.clear();
                     self.raw_mode.discard_input();
                     return Some(UserAction::Leave);
@@ -223,23 +224,23 @@ impl LineUi {
         None
     }
 
-    /// Begins on an empty screen.
+    /// Clears the screen with the next draw.
     pub fn clear(&mut self) {
         self.screen.clear();
         self.is_stale = true;
     }
 
-    /// Completes what is before the cursor.
+    /// Completes the text before the cursor.
     pub fn complete(&mut self, known: Known<'_>) {
         let completion = tab_completion::complete(self.editor.text(), self.editor.cursor(), known);
-        let answer = completion.map_or(Outcome::Bell, |completion| self.editor.offer(completion));
-        if answer == Outcome::Bell {
+        let outcome = completion.map_or(Outcome::Bell, |completion| self.editor.offer(completion));
+        if outcome == Outcome::Bell {
             self.ring();
         }
     }
 
-    /// Puts a line that was refused back to be corrected, unless something was typed since: then the
-    /// history has it.
+    /// Puts a refused line back into the editor, unless the user has typed something since; the history has it
+    /// in any case.
     pub fn restore_draft(&mut self, line: String, source: Source) {
         if self.pending_keys.is_empty() {
             self.editor.restore(line);
@@ -248,7 +249,7 @@ impl LineUi {
         }
     }
 
-    /// Puts `text` in the place of what is typed.
+    /// Replaces the text in the editor.
     pub fn replace_text(&mut self, text: String) {
         self.editor.replace_text(text);
         self.is_stale = true;
@@ -260,23 +261,23 @@ impl LineUi {
         self.screen.size()
     }
 
-    /// Has whole lines shown, above the one that is typed.
+    /// Queues whole lines to be shown above the prompt.
     pub fn push(&mut self, lines: &[u8]) {
         self.backlog.push(lines);
     }
 
-    /// Rings the bell, if there is to be one.
+    /// Rings the bell with the next draw, if the bell is enabled.
     pub fn ring(&mut self) {
         self.rings |= self.has_bell;
     }
 
-    /// The user has another name.
+    /// Changes the user's name.
     pub fn set_name(&mut self, name: String) {
         self.name = name;
         self.is_stale = true;
     }
 
-    /// How many bytes are still to be drawn.
+    /// The number of bytes that are queued and not yet drawn.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
         self.backlog.bytes()
@@ -291,10 +292,10 @@ impl LineUi {
             || !self.backlog.is_empty() && self.state == State::Finished
     }
 
-    /// Draws what is new, up to a turn's budget.
+    /// Draws queued lines, at most [`DRAW_TURN_BYTES`], and the prompt.
     pub fn draw(&mut self, now: Instant, out: &mut Vec<u8>) {
         if self.has_more() {
-            // The signal that tells of another size may not have been seen yet.
+            // SIGWINCH may not have been handled yet.
             self.resize(now);
         }
         if !self.has_more() {
@@ -306,7 +307,7 @@ impl LineUi {
         let mut lines = Vec::new();
         let skipped = self.backlog.take(DRAW_TURN_BYTES, &mut lines);
         if skipped > 0 {
-            let sentence = format!("--- {skipped} lines were skipped: the terminal took too little ---\n");
+            let sentence = format!("--- {skipped} lines were skipped: the terminal is too slow ---\n");
             lines.splice(..0, sentence.into_bytes());
         }
         let mut above = Vec::new();
@@ -317,7 +318,7 @@ impl LineUi {
         }
     }
 
-    /// Draws rows, and the line below.
+    /// Draws rows, and the prompt and the typed line below them.
     fn draw_line(&mut self, above: &[u8], out: &mut Vec<u8>) {
         if mem::take(&mut self.is_stale) {
             let prompt = self.prompt();
@@ -332,7 +333,7 @@ impl LineUi {
         }
     }
 
-    /// The terminal may have another size.
+    /// Reads the size of the terminal, which may have changed.
     pub fn resize(&mut self, now: Instant) {
         let size = self.raw_mode.size();
         if size != mem::replace(&mut self.size, size) && self.state == State::Active {
@@ -340,7 +341,7 @@ impl LineUi {
         }
     }
 
-    /// Takes away what was drawn for another size. Only while the terminal is ours.
+    /// Erases a prompt that was drawn for another size. Only in state `Active`.
     fn settle(&mut self, out: &mut Vec<u8>) {
         let size = self.raw_mode.size();
         let is_other = size != mem::replace(&mut self.size, size);
@@ -351,7 +352,7 @@ impl LineUi {
         }
     }
 
-    /// Takes the line away, before [`suspend`](Self::suspend).
+    /// Erases the prompt, before [`suspend`](Self::suspend).
     pub fn erase(&mut self, out: &mut Vec<u8>) {
         if self.state == State::Active {
             self.settle(out);
@@ -359,7 +360,7 @@ impl LineUi {
         }
     }
 
-    /// Gives the terminal to somebody else for a while.
+    /// Disables raw mode until [`resume`](Self::resume).
     pub fn suspend(&mut self) {
         if self.state == State::Active {
             self.state = State::Suspended;
@@ -367,8 +368,8 @@ impl LineUi {
         }
     }
 
-    /// We were stopped, perhaps without being told, and go on: by now the terminal may be somebody else's,
-    /// or may have been.
+    /// Handles SIGCONT. The program may have been stopped by SIGSTOP, without a call of
+    /// [`suspend`](Self::suspend), and another program may have used the terminal.
     pub fn handle_continue(&mut self, out: &mut Vec<u8>) {
         match self.state {
             State::Active if self.raw_mode.reenable() => {
@@ -382,8 +383,8 @@ impl LineUi {
         }
     }
 
-    /// Looks whether the size has settled, and now and then whether a terminal that is somebody else's is
-    /// ours again.
+    /// Handles the deadline: ends the wait for a stable size, or checks whether the program is in the
+    /// foreground again.
     pub fn handle_time(&mut self, now: Instant) {
         if let Sizing::Changing { until } = self.sizing
             && now >= until
@@ -400,7 +401,7 @@ impl LineUi {
         }
     }
 
-    /// When that is to be done.
+    /// When [`handle_time`](Self::handle_time) is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match (self.state, self.sizing) {
@@ -410,7 +411,7 @@ impl LineUi {
         }
     }
 
-    /// Takes the terminal back, if it is ours again.
+    /// Enables raw mode again, if the program is in the foreground.
     pub fn resume(&mut self) {
         if self.state == State::Suspended && self.raw_mode.enable() {
             self.state = State::Active;
@@ -420,7 +421,7 @@ impl LineUi {
         }
     }
 
-    /// The user leaves: the terminal is as it was before, and a line that was begun stays to be seen.
+    /// Finishes: disables raw mode. An unfinished line stays visible.
     pub fn leave(&mut self, out: &mut Vec<u8>) {
         if self.state == State::Active {
             self.settle(out);
@@ -435,7 +436,7 @@ impl LineUi {
         self.state = State::Finished;
     }
 
-    /// What stands before the line: who speaks, or what is asked.
+    /// The prompt: the user's name, the state of a search, or a question.
     fn prompt(&self) -> String {
         let columns = self.screen.size().columns;
         let columns_max = (columns / 2).max(1);
@@ -454,14 +455,14 @@ impl LineUi {
     }
 }
 
-/// Asks whether a paste is wanted: how much it is, how it begins and ends, and what each key does, in
-/// rows of so many columns.
+/// The question whether to insert a paste: its size, its first and last line, and the keys, in rows of so
+/// many columns.
 fn paste_prompt(pasted: &Pasted, columns: usize) -> String {
     let (lines, characters) = (grouped(pasted.lines), grouped(pasted.characters));
     let plural = if pasted.lines == 1 { "" } else { "s" };
     let first = pasted.text.lines().map(shown).find(|line| !line.is_empty()).unwrap_or_default();
     let last = pasted.text.lines().rev().map(shown).find(|line| !line.is_empty()).unwrap_or_default();
-    // Two texts, their quotation marks, and what stands between them.
+    // Each row holds two texts and 9 cells of quotation marks and dots.
     let each_max = columns.saturating_sub(9) / 2;
     let begin = cut_to_columns(&first, each_max);
     let end = cut_to_last_columns(&last, each_max);
@@ -472,14 +473,14 @@ fn paste_prompt(pasted: &Pasted, columns: usize) -> String {
     )
 }
 
-/// A line as it may be shown, without blanks around it.
+/// A line, sanitized and trimmed.
 fn shown(line: &str) -> String {
     let mut shown = Vec::new();
     push_sanitized(line.trim(), &mut shown);
     String::from_utf8_lossy(&shown).into_owned()
 }
 
-/// The end of `text` that takes at most so many cells.
+/// The longest suffix of `text` that takes at most so many cells.
 fn cut_to_last_columns(text: &str, columns_max: usize) -> &str {
     let mut columns = 0;
     let fits = |(_, cluster): &(usize, &str)| {
@@ -489,7 +490,7 @@ fn cut_to_last_columns(text: &str, columns_max: usize) -> &str {
     text.grapheme_indices(true).rev().take_while(fits).last().map_or("", |(at, _)| &text[at..])
 }
 
-/// A number with a comma before each three digits.
+/// A number with commas between groups of three digits.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);

@@ -1,5 +1,5 @@
-//! The terminal's own line editing, turned off while ours is at work, and on again however that ends; and
-//! the modes in which another program may have left the terminal.
+//! Raw mode: turns the terminal's own line editing off while the program edits lines, and restores it on
+//! every way out. It also resets modes in which another program may have left the terminal.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -15,8 +15,8 @@ use rustix::termios::{
 use super::descriptor::{self, is_in_background, is_writable};
 use super::layout::Size;
 
-/// A terminal that sends every key at once, and marks what is pasted; until it is released, dropped, or
-/// the program panics.
+/// Guard of raw mode and bracketed paste. Both end when the guard is disabled or dropped, and when the
+/// program panics.
 #[derive(Debug)]
 pub struct RawModeGuard {
     inner: Arc<Mutex<Inner>>,
@@ -27,43 +27,41 @@ struct Inner {
     input: File,
     output: File,
     is_enabled: bool,
-    /// What to go back to, until that is done.
+    /// The settings to restore.
     original: Option<Termios>,
-    /// What was typed and not read is for nobody.
+    /// Unread input is discarded when the terminal is restored.
     discards_input: bool,
 }
 
-/// Marks what is pasted, and no longer (xterm's private modes).
+/// Turns bracketed paste on and off (xterm's private modes).
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
 
-/// Undoes what a program that was killed, or that did not care, may have left on. Each code is one that
-/// terminals pass over whole if they do not know it: none ends in the middle for a parser of ECMA-48, and
-/// none moves the cursor.
+/// Resets modes that another program may have left on, as after it was killed. A terminal that does not know
+/// one of these codes ignores it: each is a complete sequence of ECMA-48. None moves the cursor.
 const RESET: &[u8] = concat!(
-    // The region that scrolls, and coordinates within it (DECSTBM, DECOM): resetting either moves the
-    // cursor, which is saved and comes back. Where the coordinates come back with it, they are those of
-    // the whole screen by now.
+    // The scrolling region and origin mode (DECSTBM, DECOM). Resetting either moves the cursor, so its
+    // position is saved before and restored after.
     "\x1b7\x1b[?6l\x1b[r\x1b8",
-    // Left and right margins, insert mode, Return that sends a line feed as well; the screen breaks rows.
+    // Left and right margins, insert mode and new-line mode off; autowrap on.
     "\x1b[?69l\x1b[4;20l\x1b[?7h",
-    // Letters drawn as lines (SO, and line drawing as the first character set); colours; no cursor.
+    // The character set (SI, ASCII as G0), the style (SGR), a visible cursor.
     "\x0f\x1b(B\x1b[m\x1b[?25h",
-    // The mouse, in all encodings, and the focus.
+    // Reports of the mouse in all encodings, and of the focus.
     "\x1b[?9;1000;1001;1002;1003;1004;1005;1006;1015;1016l",
-    // Keys: cursor keys and keypad as for applications, Windows' own, and reports of size and colours.
+    // Application cursor keys and keypad, win32 input mode, reports of size and colour scheme.
     "\x1b[?1;66;9001;2031;2048l\x1b>",
-    // Keys in other forms: kitty's flags, xterm's modifyOtherKeys.
+    // Other key encodings: kitty's flags, xterm's modifyOtherKeys.
     "\x1b[=0u\x1b[>4;0m",
 )
 .as_bytes();
 
 impl RawModeGuard {
-    /// A claim on the terminal that is read from `input` and written to `output`; not yet made.
+    /// A guard, not yet enabled, of the terminal that is read from `input` and written to `output`.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system call that failed.
     pub fn new(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<Self> {
         let [input, output] = [input, output].map(|descriptor| descriptor.try_clone_to_owned());
         let inner = Inner {
@@ -77,38 +75,38 @@ impl RawModeGuard {
         let in_panic = Arc::clone(&inner);
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            // What the hook prints is to be read.
+            // The default hook prints a message, which raw mode would garble.
             lock(&in_panic, Inner::disable);
             hook(panic);
         }));
         Ok(Self { inner })
     }
 
-    /// Makes the claim. Returns whether it is made: not in the background, where the terminal is
-    /// somebody else's.
+    /// Enables raw mode. Returns whether it is enabled; in the background it stays off, since another program
+    /// uses the terminal.
     pub fn enable(&self) -> bool {
         lock(&self.inner, Inner::enable)
     }
 
-    /// Makes it anew, since somebody else may have used the terminal. Returns whether it is still made: not
-    /// in the background, where the terminal is left to whoever has it now.
+    /// Enables raw mode again, since another program may have changed the terminal. Returns whether it is
+    /// enabled; in the background the terminal is left as it is.
     pub fn reenable(&self) -> bool {
         lock(&self.inner, Inner::reenable)
     }
 
-    /// Whether it is made.
+    /// Whether raw mode is enabled.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         lock(&self.inner, |inner| inner.is_enabled)
     }
 
-    /// Gives the terminal back as it was.
+    /// Restores the original modes.
     pub fn disable(&self) {
         lock(&self.inner, Inner::disable);
     }
 
-    /// Throws away what was typed and not read, now and when the terminal is given back: whoever has it then
-    /// does not get it.
+    /// Discards unread input, now and when the modes are restored, so that the next program (the shell) does
+    /// not read it.
     pub fn discard_input(&self) {
         lock(&self.inner, |inner| {
             inner.discards_input = true;
@@ -116,7 +114,7 @@ impl RawModeGuard {
         });
     }
 
-    /// How large the terminal is.
+    /// The size of the terminal.
     #[must_use]
     pub fn size(&self) -> Size {
         lock(&self.inner, |inner| descriptor::size(&inner.output))
@@ -126,13 +124,13 @@ impl RawModeGuard {
 impl Drop for RawModeGuard {
     fn drop(&mut self) {
         self.disable();
-        // What was still on its way when the terminal was given back.
+        // Input may have arrived since the modes were restored.
         lock(&self.inner, Inner::flush_input);
     }
 }
 
 fn lock<T>(inner: &Mutex<Inner>, act: impl FnOnce(&mut Inner) -> T) -> T {
-    // A panic leaves nothing half done here.
+    // A poisoned lock is fine: each operation leaves a valid state.
     act(&mut inner.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -144,7 +142,7 @@ impl Inner {
         if is_in_background(self.input.as_fd()) {
             return false;
         }
-        // A shell may have left it as it was when we were stopped without being told.
+        // The original settings may still be known from before a stop by SIGSTOP, which runs no handler.
         let Some(original) = self.original.take().or_else(|| tcgetattr(&self.input).ok()) else {
             return false;
         };
@@ -161,7 +159,7 @@ impl Inner {
     fn make_raw(&mut self, original: &Termios) -> bool {
         let mut raw = original.clone();
         raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
-        // Ctrl+S and Ctrl+Q are keys, and every byte is what the terminal sent.
+        // Ctrl+S and Ctrl+Q are ordinary keys, and bytes are not translated.
         raw.input_modes -= InputModes::IXON | InputModes::PARMRK | InputModes::BRKINT | InputModes::ISTRIP;
         raw.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR;
         raw.special_codes[SpecialCodeIndex::VMIN] = 1;
@@ -178,11 +176,11 @@ impl Inner {
             return;
         }
         let Some(original) = self.original.take() else { return };
-        // Whoever is in the foreground instead has made the terminal its own; and touching it would
-        // stop us.
+        // In the background, the foreground program has set its own modes, and a change would stop this
+        // process.
         if !is_in_background(self.input.as_fd()) {
             self.write(PASTE_MARKS_OFF);
-            // There is nobody to tell.
+            // The terminal is gone if this fails.
             let _ = tcsetattr(&self.input, OptionalActions::Now, &original);
             self.flush_input();
         }
@@ -190,14 +188,14 @@ impl Inner {
 
     fn flush_input(&mut self) {
         if self.discards_input && !is_in_background(self.input.as_fd()) {
-            // It is a terminal, which can do that.
+            // The call fails only for what is no terminal.
             let _ = tcflush(&self.input, QueueSelector::IFlush);
         }
     }
 
     fn write(&mut self, code: &[u8]) {
         if is_writable(self.output.as_fd()) {
-            // A terminal that takes nothing can do without.
+            // The codes are optional: a blocked terminal does without them.
             let _ = self.output.write_all(code);
         }
     }

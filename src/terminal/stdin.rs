@@ -1,7 +1,6 @@
-//! Standard input: lines out of whatever it is.
+//! Standard input: splits the bytes of a terminal, pipe or file into lines, without blocking.
 //!
-//! It reads the descriptor itself, since the standard library's buffer would hide lines from the
-//! poll, and never blocks.
+//! It reads the descriptor directly, since the standard library's buffer would hide lines from the poll.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -18,9 +17,10 @@ use crate::error::reason;
 use crate::limits::{FOREGROUND_POLL_INTERVAL, INPUT_READ_BYTES, LINE_BYTES_MAX, LINE_PIECE_BYTES};
 use crate::protocol::frame::lossy;
 
-/// Lines being read.
+/// The reader of standard input.
 ///
-/// Invariant: the first `searched` bytes from `start` on hold no line break.
+/// Invariant: the bytes of `buffer` before `start` were consumed, and the `searched` bytes from `start` on
+/// hold no line break.
 #[derive(Debug)]
 pub struct Stdin {
     file: File,
@@ -34,22 +34,22 @@ pub struct Stdin {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The poll will say when there is something.
+    /// A read would block; the poll reports when it no longer does.
     Waiting,
-    /// There may be something.
+    /// A read may succeed.
     Ready,
-    /// It is a terminal, and we are in its background: looked at again at that time.
+    /// The program is in the background of the terminal; the next check is at `retry_at`.
     Background { retry_at: Instant },
-    /// There is no more.
+    /// The input has ended.
     Ended,
 }
 
 impl Stdin {
-    /// Standard input, registered under `token` if the poll can watch it.
+    /// Opens standard input, registered under `token` if the poll can watch it.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system call that failed.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let Descriptor { file, kind } =
             descriptor::open(io::stdin().as_fd(), descriptor::Use::Read, registry, token)?;
@@ -57,47 +57,47 @@ impl Stdin {
         Ok(Self { file, kind, is_terminal, state, buffer: Vec::new(), start: 0, searched: 0 })
     }
 
-    /// The poll says that there may be something.
+    /// Handles a poll event of the descriptor.
     pub fn handle_event(&mut self) {
         if self.state == State::Waiting {
             self.state = State::Ready;
         }
     }
 
-    /// Looks again, when it is time to, whether a terminal is ours.
+    /// Checks again, once the deadline has passed, whether the program is in the foreground.
     pub fn handle_time(&mut self, now: Instant) {
         if self.deadline().is_some_and(|retry_at| now >= retry_at) {
             self.handle_continue();
         }
     }
 
-    /// When that is to be done.
+    /// When [`handle_time`](Self::handle_time) is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         if let State::Background { retry_at } = self.state { Some(retry_at) } else { None }
     }
 
-    /// We may be in the foreground again.
+    /// Handles SIGCONT: the program may be in the foreground again.
     pub fn handle_continue(&mut self) {
         if let State::Background { .. } = self.state {
             self.state = State::Ready;
         }
     }
 
-    /// Whether something may be had at once: a line, or bytes to read.
+    /// Whether a line is complete, or a read may succeed.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.state == State::Ready || self.has_line()
     }
 
-    /// Whether everything was read and every line taken.
+    /// Whether the input has ended and every line was consumed.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.state == State::Ended && self.start == self.buffer.len()
     }
 
-    /// The next line without its line break, of what was read. A last line may lack one, and a line
-    /// that is too long comes in pieces.
+    /// The next complete line, without its line break. The last line may lack a line break. A line longer
+    /// than [`LINE_BYTES_MAX`] is split into pieces of [`LINE_PIECE_BYTES`].
     pub fn next_line(&mut self) -> Option<Cow<'_, str>> {
         let unread = &self.buffer[self.start..];
         let found = memchr::memchr(b'\n', &unread[self.searched..]).map(|at| self.searched + at);
@@ -120,14 +120,14 @@ impl Stdin {
         Some(lossy(line))
     }
 
-    /// All that was read and not taken.
+    /// Consumes all bytes that were read.
     pub fn take_bytes(&mut self) -> &[u8] {
         let start = mem::replace(&mut self.start, self.buffer.len());
         self.searched = 0;
         &self.buffer[start..]
     }
 
-    /// Reads once. Returns what the user should know if the input cannot be read.
+    /// Reads once. Returns a diagnostic if the read fails.
     pub fn read(&mut self, registry: &Registry, now: Instant) -> Option<String> {
         if self.state != State::Ready {
             return None;
@@ -136,7 +136,7 @@ impl Stdin {
             self.state = State::Background { retry_at: now + FOREGROUND_POLL_INTERVAL };
             return None;
         }
-        // A description that is shared may have been emptied by somebody else.
+        // Another program may have emptied a shared description.
         if self.kind == Kind::Shared && !descriptor::is_readable(self.file.as_fd()) {
             self.state = State::Waiting;
             return None;
@@ -172,14 +172,14 @@ impl Stdin {
     fn end(&mut self, registry: &Registry) {
         self.state = State::Ended;
         if self.kind != Kind::AlwaysReady {
-            // The descriptor stays open; the poll must not go on talking about it.
+            // The descriptor stays open, and the poll must not report it any more.
             let _ = registry.deregister(&mut SourceFd(&self.file.as_raw_fd()));
         }
     }
 }
 
-/// The largest cut at or before `limit` that splits no UTF-8 character. Bytes that are no UTF-8 are
-/// cut anywhere.
+/// The largest index up to `limit` that splits no UTF-8 character. Bytes that are not UTF-8 are split
+/// anywhere.
 fn cut_between_characters(bytes: &[u8], limit: usize) -> usize {
     let is_boundary = |at: &usize| bytes[*at] & 0b1100_0000 != 0b1000_0000;
     (limit - 3..=limit).rev().find(is_boundary).unwrap_or(limit)
