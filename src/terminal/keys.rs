@@ -242,8 +242,9 @@ impl Keys {
         }
     }
 
-    /// A byte of the answer to a query, which ends with ST (ECMA-48: `ESC \`, or one byte) or BEL. Enter
-    /// and Ctrl+C stand in no answer: what is typed is a key again.
+    /// A byte of the answer to a query, which ends with ST (ECMA-48: `ESC \`, or one byte) or BEL. Enter and
+    /// Ctrl+C end one that is stuck, and nothing else: a line must not be sent because a terminal reported
+    /// something.
     fn answer(
         &mut self,
         byte: u8,
@@ -259,7 +260,10 @@ impl Keys {
             b'\x07' => (),
             b'\\' if is_escaped => (),
             b'\x9c' if is_end => (),
-            b'\r' | b'\n' | b'\x03' => self.start(byte, each),
+            // Nothing stands behind the introducer: it was typed with Alt.
+            b'\r' | b'\n' | b'\x03' if last.is_none() => self.start(byte, each),
+            b'\r' => self.state = State::Return,
+            b'\n' | b'\x03' => (),
             _ if is_escaped => {
                 self.state = State::Escape;
                 if byte != b'\x1b' {
@@ -684,14 +688,15 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_ends_with_a_key_or_with_time() {
+    fn an_answer_ends_with_enter_or_with_time() {
         use Key::*;
         for introducer in [']', 'P', 'X', '^', '_'] {
             let begun = format!("\x1b{introducer}11;rgb:ff");
             check(begun.as_bytes(), &[]);
-            check(format!("{begun}\r").as_bytes(), &[Enter]);
-            check(format!("{begun}\na").as_bytes(), &[Enter, Char('a')]);
-            check(format!("{begun}\x03").as_bytes(), &[Ctrl('c')]);
+            check(format!("{begun}\r").as_bytes(), &[]);
+            check(format!("{begun}\r\na\r").as_bytes(), &[Char('a'), Enter]);
+            check(format!("{begun}\na").as_bytes(), &[Char('a')]);
+            check(format!("{begun}\x03").as_bytes(), &[]);
             check(format!("{begun}\x1b").as_bytes(), &[]);
             check(format!("{begun}\x1b\x1b[A").as_bytes(), &[Up]);
             check(format!("\x1b{introducer}").as_bytes(), &[Alt(introducer)]);

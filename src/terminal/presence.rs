@@ -286,12 +286,11 @@ fn subject(event: &Notice) -> Option<Who> {
     }
 }
 
-/// Whether two may be the same: of a plain peer only its name and its address are known.
+/// Whether the order of two events can matter to the reader: they are about one participant, or about two
+/// that are called alike, such as two runs of one person.
 fn is_same(one: &Who, other: &Who) -> bool {
-    match (one.id, other.id) {
-        (None, None) => one.name == other.name || one.address.is_some() && one.address == other.address,
-        (one, other) => one == other,
-    }
+    let is_one_place = one.id.is_none() && other.id.is_none() && one.address == other.address;
+    one.name == other.name || one.id.is_some() && one.id == other.id || one.address.is_some() && is_one_place
 }
 
 /// What a list leaves of its two rows: the time before it, the indent of the second row, what does not fit
@@ -514,6 +513,23 @@ mod tests {
             &["0 joined ~x ~y", "1 said ~y", "9000 wait"],
             &["0 ~x Joined", "1 ~y Joined", "1 ~y: hi"],
         );
+    }
+
+    #[test]
+    fn runs_that_are_called_alike_come_and_go_in_order() {
+        let run = |id: u128| Who { name: "bot".into(), id: Some(Word(id)), address: None };
+        let (mut presence, now, mut lines) = (Presence::default(), Instant::now(), Vec::new());
+        for id in 0..3 {
+            for event in [Notice::Joined { who: run(id) }, Notice::Left { who: run(id) }] {
+                let is_kept = presence.push(&event, now);
+                collect(&mut presence, 0, &mut lines);
+                lines.extend((!is_kept).then(|| format!("0 {}", shown(&event))));
+            }
+        }
+        presence.end();
+        collect(&mut presence, 0, &mut lines);
+        let (joined, left) = ("0 bot Joined", "0 bot Left");
+        assert_eq!(lines, [joined, left, joined, left, joined, left]);
     }
 
     #[test]
