@@ -158,11 +158,18 @@ fn a_pipeline_ends_with_its_reader() {
 
 #[test]
 fn output_that_cannot_be_written_is_a_failure_with_goodbye() {
-    let only_read = File::open("/dev/null").expect("the null device");
-    let (mut peer, mut stream) = start_with([Stdio::piped(), only_read.into(), Stdio::piped()]);
-    stream.write_all(b"one<MSGENCD>").expect("a peer that reads");
-    let last = check_goodbye(&mut peer, &mut stream, 1);
-    assert_eq!(last, "groupchat: cannot write standard output: bad file descriptor");
+    #[track_caller]
+    fn check(output: File, why: &str) {
+        let (mut peer, mut stream) = start_with([Stdio::piped(), output.into(), Stdio::piped()]);
+        stream.write_all(b"one<MSGENCD>").expect("a peer that reads");
+        let last = check_goodbye(&mut peer, &mut stream, 1);
+        assert_eq!(last, format!("groupchat: cannot write standard output: {why}"));
+    }
+    check(File::open("/dev/null").expect("the null device"), "bad file descriptor");
+    // The same error of a terminal would be its hang-up, and no failure.
+    if let Ok(memory) = File::options().write(true).open("/proc/self/mem") {
+        check(memory, "input/output error");
+    }
 }
 
 #[track_caller]

@@ -157,8 +157,15 @@ fn input_that_cannot_be_read_is_an_end_of_input_and_a_failure() {
     check(File::open(std::env::temp_dir()).expect("a directory").into(), Some("is a directory"));
     let only_written = File::options().write(true).open("/dev/null").expect("the null device");
     check(only_written.into(), Some("bad file descriptor"));
+    // The same error of a terminal would be its hang-up, and no failure.
+    if let Ok(memory) = File::open("/proc/self/mem") {
+        check(memory.into(), Some("input/output error"));
+    }
 }
 
+/// Before `main`, the runtime of Rust opens the null device for reading and writing in place of a closed
+/// standard stream. That cannot be told apart from the null device that other programs pass for output that
+/// nobody wants: Python (`DEVNULL`) and Node.js (`ignore`) also open it for both.
 #[test]
 fn closed_streams_are_no_trouble() {
     for closed in ["<&-", ">&-", "2>&-", ">&- 2>&-"] {

@@ -97,10 +97,11 @@ fn pipe_path(inherited: BorrowedFd<'_>) -> Option<PathBuf> {
     is_pipe.then(|| format!("/proc/self/fd/{}", inherited.as_raw_fd()).into())
 }
 
-/// Whether the error means that the terminal was hung up (`EIO`).
+/// Whether the error of a read or write means that the terminal was hung up. Elsewhere than at a terminal,
+/// `EIO` is the failure of a device or a file.
 #[must_use]
-pub fn is_hang_up(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::IO.raw_os_error())
+pub fn is_hang_up(error: &io::Error, is_terminal: bool) -> bool {
+    is_terminal && error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
 /// Whether reading would not block.

@@ -161,7 +161,7 @@ impl Output {
                     self.fill(reason(&error), now);
                 }
                 ErrorKind::BrokenPipe => self.close(None),
-                _ if descriptor::is_hang_up(&error) => self.close(None),
+                _ if descriptor::is_hang_up(&error, self.is_terminal) => self.close(None),
                 _ => self.close(Some(reason(&error))),
             },
         }

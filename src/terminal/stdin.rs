@@ -155,7 +155,7 @@ impl Stdin {
                 ErrorKind::WouldBlock => self.state = State::Waiting,
                 _ => {
                     self.end(registry);
-                    let is_end = descriptor::is_hang_up(&error);
+                    let is_end = descriptor::is_hang_up(&error, self.is_terminal);
                     return (!is_end).then(|| format!("cannot read standard input: {}", reason(&error)));
                 }
             },
