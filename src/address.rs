@@ -1,11 +1,11 @@
-//! How a peer's address is written, and where that is.
+//! Addresses of peers: parsing and resolving.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
 use crate::error::reason;
 use crate::protocol::Peer;
 
-/// A peer as it was written, before its name is looked up.
+/// A parsed peer address, whose host name is not resolved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerAddress {
     text: String,
@@ -20,11 +20,11 @@ enum Host {
     Name(String),
 }
 
-/// Reads how a peer is written: `HOST:PORT`, `[IPV6]:PORT`, or a bare `PORT` on this machine.
+/// Parses the address of a peer: `HOST:PORT`, `[IPV6]:PORT`, or a bare `PORT` on this machine.
 ///
 /// # Errors
 ///
-/// A sentence that tells how to write it.
+/// A sentence with the reason and the right form.
 pub fn parse(text: &str) -> Result<PeerAddress, String> {
     if let Some((host, port)) = text.split_once(char::is_whitespace)
         && parse_port(port.trim_start()).is_ok()
@@ -45,7 +45,7 @@ pub fn parse(text: &str) -> Result<PeerAddress, String> {
     Ok(PeerAddress { text: text.to_owned(), host, port })
 }
 
-/// Whether all of `text` is an address, and nothing in it can be meant as a port.
+/// Whether `text` is an IPv6 address without a port.
 fn is_ipv6_without_port(text: &str) -> bool {
     let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
     match text.strip_prefix('[') {
@@ -76,11 +76,11 @@ fn parse_host(host: &str, port: &str) -> Result<Host, String> {
     Ok(host.parse().map_or_else(|_| Host::Name(host.to_owned()), Host::Address))
 }
 
-/// Reads a port.
+/// Parses a port.
 ///
 /// # Errors
 ///
-/// A sentence that tells what a port is.
+/// A sentence with the valid range.
 pub fn parse_port(text: &str) -> Result<u16, String> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let port = text.parse().ok().filter(|_| is_number);
@@ -88,13 +88,13 @@ pub fn parse_port(text: &str) -> Result<u16, String> {
 }
 
 impl PeerAddress {
-    /// As it was written.
+    /// The address as it was written.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Where the peer is, if that needs no look-up.
+    /// The peer, if its host needs no look-up.
     #[must_use]
     pub fn known(&self) -> Option<Peer> {
         let addresses = match &self.host {
@@ -113,11 +113,11 @@ impl PeerAddress {
         Peer { name: self.text.as_str().into(), addresses }
     }
 
-    /// Looks up where the peer is, which may take as long as the system's resolver does.
+    /// Resolves the host, which blocks as long as the system's resolver does.
     ///
     /// # Errors
     ///
-    /// A sentence that tells why it is not known.
+    /// A sentence with the reason.
     pub fn resolve(&self) -> Result<Peer, String> {
         let Host::Name(name) = &self.host else {
             return Ok(self.known().expect("only a name needs to be looked up"));
@@ -141,7 +141,7 @@ impl PeerAddress {
     }
 }
 
-/// Systems take the address of nowhere for that of this machine; so it is called by its name.
+/// Replaces the unspecified address, which systems take for this machine, by the loopback address.
 fn this_machine(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -1,5 +1,5 @@
-//! From the command line to a [`Config`]. One that comes from here is valid: names are resolved, and
-//! every error is one sentence that names the argument.
+//! The command line: parses arguments into a valid [`Config`], with host names resolved. Every error is one
+//! sentence that names the argument.
 
 use std::env;
 use std::ffi::OsString;
@@ -26,14 +26,14 @@ use crate::terminal::clock::TimeFormat;
 use crate::terminal::{self, UiOptions};
 use crate::unicode;
 
-/// What the user wants to happen.
+/// What the command line asks the program to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
-    /// To chat.
+    /// Chat.
     Run(Box<Config>),
-    /// To know where this peer is: on standard output, an address a line.
+    /// Look up this peer, and print one address per line (see [`resolver`]).
     LookUp(PeerAddress),
-    /// To read this: the help, the version, completions for a shell or the manual.
+    /// Print this text: the help, the version, shell completions or the manual page.
     Text(String),
 }
 
@@ -126,10 +126,10 @@ struct Arguments {
     man: bool,
 }
 
-/// The variable that names the user where no option does.
+/// The environment variable with the user's name, which `--name` overrides.
 const NAME_VARIABLE: &str = "GROUPCHAT_NAME";
 
-/// What `--send` is given.
+/// A value of `--send`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outgoing {
     Line(String),
@@ -137,8 +137,8 @@ enum Outgoing {
     StandardInput,
 }
 
-/// Reads the command line, the program's own name first. Looks up names, which may take as long as
-/// the system's resolver does.
+/// Parses the command line, whose first item is the name of the program. It resolves host names, which blocks
+/// as long as the system's resolver does.
 ///
 /// # Errors
 ///
@@ -173,7 +173,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         let peer = argument.resolve().map_err(|why| {
             Error::Argument(format!("invalid value '{}' for '[PEER]...': {why}", argument.text()))
         })?;
-        // Named twice, if under two names, it would be told everything twice.
+        // A peer that is named twice, also under two names, is dialled only once.
         let is_known = |address: &SocketAddr| peers.iter().any(|known| known.addresses.contains(address));
         if !peer.addresses.iter().any(is_known) {
             peers.push(peer);
@@ -197,7 +197,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     let ui = UiOptions { has_colors, has_bell: !arguments.no_bell, time_format, is_json: json };
     let send = send.into_iter().map(|outgoing| match outgoing {
         Outgoing::Line(line) => Ok(line),
-        // Whatever it begins with.
+        // Standard input is never a command, whatever its first word is.
         Outgoing::StandardInput => terminal::read_message().map(|text| format!("/say {text}")),
     });
     let send = send.collect::<Result<_, _>>()?;
@@ -205,7 +205,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     Ok(Invocation::Run(config.into()))
 }
 
-/// What the options ask for that stand alone.
+/// The invocation of an option that stands alone, such as `--man`.
 fn standalone_output(matches: &ArgMatches) -> Option<Invocation> {
     let mut command = Arguments::command();
     command.build();
@@ -216,7 +216,7 @@ fn standalone_output(matches: &ArgMatches) -> Option<Invocation> {
     matches.get_flag("man").then(|| Invocation::Text(manual::page(&command)))
 }
 
-/// An error of the command line, as one sentence with its remedy.
+/// Words a clap error as one sentence with its remedy.
 fn explain(error: &clap::Error, command: &clap::Command) -> String {
     let context = |kind| error.get(kind).map_or(String::new(), ToString::to_string);
     let argument = context(ContextKind::InvalidArg);
@@ -248,10 +248,10 @@ fn explain(error: &clap::Error, command: &clap::Command) -> String {
     format!("{sentence} (see groupchat --help)")
 }
 
-/// What clap says, without the paragraphs behind the error, on one line.
+/// The text of a clap error on one line, without the paragraphs after it.
 fn without_paragraphs(error: &clap::Error) -> String {
     let mut text = error.render().to_string();
-    // From the end, since an argument that is quoted may hold anything.
+    // Searched from the end, since a quoted argument may contain anything.
     for paragraph in ["\n\nFor more information", "\n\nUsage:", "\n\n  tip:"] {
         text.truncate(text.rfind(paragraph).unwrap_or(text.len()));
     }

@@ -1,12 +1,11 @@
-//! What a text of the user is: a message, or a command. It executes nothing itself.
+//! The parser of lines: a line is a message or a command. It executes nothing itself.
 //!
-//! The rule holds for every text, wherever it comes from (typed, pasted, piped, `--send`), so that what
-//! is meant for one member or for the program is never sent to everybody:
+//! The rules hold for every text, whatever its source (typed, pasted, piped, `--send`), so that a private
+//! message or a command is never sent to everybody:
 //!
-//! - Blanks, line breaks and invisible characters before the first word do not matter.
-//! - A slash (or U+FF0F, into which input methods turn one), and behind it only letters or `?`: a
-//!   command.
-//! - The name of a command with anything else behind it (`/msg:`): refused.
+//! - Blanks, line breaks and invisible characters before the first word are skipped.
+//! - A slash (or U+FF0F, into which input methods turn one), followed only by letters or `?`: a command.
+//! - The name of a command followed by another character (`/msg:`): refused.
 //! - A slash and anything else that holds `/`, `*`, `.`, `^` or a digit (`/etc/hosts`): text, sent
 //!   unchanged; only on a single typed line, `//` loses one slash.
 //! - A slash and anything else: refused as an unknown command.
@@ -17,21 +16,21 @@ use std::fmt;
 use crate::limits::{COMMAND_CHARS_MAX, NAME_BYTES_MAX};
 use crate::unicode::{is_blank, is_blank_char, is_default_ignorable};
 
-/// What a text asks for. Arguments are as they were typed, without blanks around them.
+/// A parsed text. Arguments are as they were typed, without surrounding blanks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
     /// No command: the text is sent to everybody.
     Text(Cow<'a, str>),
     /// `/say`: send this text to everybody, whatever it begins with.
     Say(&'a str),
-    /// `/me`: tell everybody what the user does.
+    /// `/me`: send an action to everybody.
     Me(&'a str),
-    /// `/msg`: send a text to one member. The member's name and, behind a blank, the text; names may
-    /// hold blanks, so only the list of names tells where the name ends.
+    /// `/msg`: send a text to one member. The argument is the member's name, a blank and the text. Names may
+    /// contain blanks, so only the list of names shows where the name ends.
     Private(&'a str),
     /// `/reply`: send a text to the author of the last private message.
     Reply(&'a str),
-    /// `/who`: list everybody who is present, or all that is known of one.
+    /// `/who`: list all peers, or the details of one.
     Who(Option<&'a str>),
     /// `/name`: change the user's name.
     Name(&'a str),
@@ -41,18 +40,18 @@ pub enum Command<'a> {
     Disconnect(&'a str),
     /// `/ignore`: stop showing what somebody sends.
     Ignore(&'a str),
-    /// `/unignore`: show it again.
+    /// `/unignore`: undo `/ignore`.
     Unignore(&'a str),
     /// `/clear`: clear the screen.
     Clear,
     /// `/help`: list the commands.
     Help,
-    /// `/quit`: leave, after sending this text.
+    /// `/quit`: leave, after sending this text, if there is one.
     Quit(Option<&'a str>),
 }
 
 impl Command<'_> {
-    /// Whether what it does depends on who is in the group.
+    /// Whether the effect of the command depends on the members of the group.
     #[must_use]
     pub fn needs_group(&self) -> bool {
         match self {
@@ -71,16 +70,16 @@ impl Command<'_> {
     }
 }
 
-/// Where a text comes from.
+/// The source of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// It was typed at a terminal.
+    /// Typed at a terminal.
     Typed,
-    /// It was pasted, is an argument or comes from a pipe: it may be anything, such as a line of source code.
+    /// A paste, an argument or a pipe: the text may be anything, such as a line of source code.
     Verbatim,
 }
 
-/// Which command.
+/// The kind of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Private,
@@ -103,11 +102,11 @@ enum Kind {
 pub struct Entry {
     /// The name, with its slash.
     pub name: &'static str,
-    /// The arguments; those in brackets can be left out.
+    /// The arguments; those in brackets are optional.
     pub arguments: &'static str,
-    /// What it does.
+    /// The description.
     pub help: &'static str,
-    /// Other names that it is tried by, without a slash.
+    /// Other names, without a slash.
     pub aliases: &'static [&'static str],
     kind: Kind,
 }
@@ -146,13 +145,13 @@ const fn entry(
 }
 
 impl Entry {
-    /// How it is written: `/msg NAME TEXT`.
+    /// The usage: `/msg NAME TEXT`.
     #[must_use]
     pub fn usage(&self) -> String {
         format!("{} {}", self.name, self.arguments).trim_end().to_owned()
     }
 
-    /// All its names, without a slash.
+    /// All names, without a slash.
     fn names(&self) -> impl Iterator<Item = &'static str> {
         [&self.name[1..]].into_iter().chain(self.aliases.iter().copied())
     }
@@ -165,7 +164,7 @@ impl Entry {
         !self.takes_nothing() && !self.arguments.starts_with('[')
     }
 
-    /// Whether its argument is a message, which may have several lines.
+    /// Whether the argument is a message, which may have several lines.
     fn takes_lines(&self) -> bool {
         match self.kind {
             Kind::Private | Kind::Reply | Kind::Me | Kind::Say | Kind::Quit => true,
@@ -181,16 +180,16 @@ impl Entry {
     }
 }
 
-/// Why a text is neither sent nor obeyed.
+/// Why a text is neither sent nor executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// Arguments are missing, or superfluous.
     Usage(&'static Entry),
-    /// A name without a text, for a private message.
+    /// A private message without a text.
     NoText,
     /// Several lines, for a command that takes one.
     Lines(&'static Entry),
-    /// A command's name with something else than a blank behind it.
+    /// The name of a command followed by another character than a blank.
     NoBlank {
         /// The first word.
         word: String,
@@ -199,21 +198,21 @@ pub enum Refused {
     },
     /// A slash alone.
     Slash,
-    /// There is no such command.
+    /// The command is unknown.
     Unknown {
         /// The first word.
         word: String,
-        /// What may have been meant.
+        /// A suggestion.
         advice: Option<Advice>,
     },
 }
 
-/// What the author of an unknown command may have meant.
+/// A suggestion for an unknown command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Advice {
     /// This command, with its slash.
     Command(String),
-    /// Something that no command does.
+    /// A sentence, where no command does what is meant.
     Sentence(&'static str),
 }
 
@@ -251,11 +250,11 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Reads a text.
+/// Parses a text.
 ///
 /// # Errors
 ///
-/// Why it is neither a message nor a command that can be obeyed.
+/// Why the text is neither a message nor a valid command.
 pub fn read(text: &str, source: Source) -> Result<Command<'_>, Refused> {
     let begin = text.trim_start_matches(is_blank_char);
     let Some(rest) = begin.strip_prefix(['/', '\u{ff0f}']) else { return Ok(Command::Text(text.into())) };
@@ -295,7 +294,7 @@ fn command<'a>(entry: &'static Entry, behind: &'a str) -> Result<Command<'a>, Re
         return Err(Refused::Lines(entry));
     }
     let arguments = match behind.trim() {
-        // A text that cannot be seen is none; a name or an address of this kind is refused as such.
+        // An invisible text counts as missing; an invisible name or address is refused later, as such.
         blank if is_blank(blank) && (entry.takes_lines() || entry.takes_nothing()) => "",
         arguments => arguments,
     };
@@ -307,7 +306,7 @@ fn command<'a>(entry: &'static Entry, behind: &'a str) -> Result<Command<'a>, Re
         Kind::Private => Command::Private(arguments),
         Kind::Reply => Command::Reply(arguments),
         Kind::Me => Command::Me(arguments),
-        // Everything behind the blank: the text may be one that is indented.
+        // Everything after one blank, so that the text may be indented.
         Kind::Say => Command::Say(behind.strip_prefix(char::is_whitespace).unwrap_or(behind)),
         Kind::Who => Command::Who(optional(arguments)),
         Kind::Name => Command::Name(arguments),
@@ -321,44 +320,43 @@ fn command<'a>(entry: &'static Entry, behind: &'a str) -> Result<Command<'a>, Re
     })
 }
 
-/// An argument that can be left out.
+/// An optional argument.
 fn optional(argument: &str) -> Option<&str> {
     Some(argument).filter(|argument| !argument.is_empty())
 }
 
-/// Whether a line of a pipe is sent as it is, whoever is present.
+/// Whether a line of a pipe is a message, whatever the members' names.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
     matches!(read(text, Source::Verbatim), Ok(Command::Text(_))) && slashless(text).is_none()
 }
 
-/// A text that looks like a private message whose slash is missing or another character.
+/// A text that looks like a private message whose slash is missing or mistyped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slashless<'a> {
-    /// What stands behind the command: a name and a text.
+    /// The text after the command: a name and a text.
     pub words: &'a str,
-    /// Something stands in the place of the slash, so that it is meant as a command.
+    /// Another character stands in place of the slash, so that a command was certainly meant.
     pub is_marked: bool,
 }
 
-/// Reads a text that is no command as a private message without its slash: `msg bob hi`, `\msg bob hi`.
+/// Recognizes a private message without its slash: `msg bob hi`, `\msg bob hi`.
 #[must_use]
 pub fn slashless(text: &str) -> Option<Slashless<'_>> {
     let begin = text.trim_start_matches(is_blank_char);
     let bare = begin.strip_prefix(SLASH_LIKE).map(|bare| bare.trim_start_matches(is_blank_char));
     let (word, words) = bare.unwrap_or(begin).split_once(char::is_whitespace)?;
     let is_private = |kind| matches!(kind, Kind::Private) || bare.is_some() && matches!(kind, Kind::Reply);
-    // Most texts end here: no name of a command is so long.
+    // The fast path: no command has so long a name.
     let entry = find(&Some(word).filter(|word| word.len() < 32)?.to_lowercase())?;
     is_private(entry.kind).then(|| Slashless { words: words.trim(), is_marked: bare.is_some() })
 }
 
-/// What is beside the slash on a keyboard, what input methods make of it, and what looks like one.
+/// Characters next to the slash on a keyboard, its forms in input methods, and characters that look like it.
 const SLASH_LIKE: [char; 8] =
     ['\\', '\u{ff3c}', '\u{3001}', '\u{30fb}', '\u{2044}', '\u{2215}', '\u{29f8}', '\u{2571}'];
 
-/// Whether a line is only a word that leaves other programs, or asks them for help. Returns what does so
-/// here.
+/// A hint for a line that is only a word which leaves other programs, or shows their help.
 #[must_use]
 pub fn hint_for_word(text: &str) -> Option<&'static str> {
     match text.trim().to_lowercase().as_str() {
@@ -368,7 +366,7 @@ pub fn hint_for_word(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The ASCII character of which an input method made a wide one.
+/// The ASCII character of a fullwidth one, which input methods produce.
 fn halfwidth(char: char) -> char {
     match char {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(char as u32 - 0xfee0).unwrap_or(char),
@@ -383,7 +381,7 @@ fn shorten(word: &str) -> String {
     }
 }
 
-/// What `/help` replies, line by line.
+/// The lines of `/help`.
 pub fn help() -> impl Iterator<Item = String> {
     let width = COMMANDS.iter().map(|entry| entry.usage().len()).max().unwrap_or(0);
     let commands = COMMANDS.iter().map(move |entry| format!("{:width$}  {}", entry.usage(), entry.help));
@@ -391,7 +389,7 @@ pub fn help() -> impl Iterator<Item = String> {
     commands.chain([last.to_owned()])
 }
 
-/// What was meant by an unknown command, by meaning and then by spelling.
+/// A suggestion for an unknown command, by meaning first and then by spelling.
 fn advice(word: &str) -> Option<Advice> {
     if let Some((_, advice)) = MEANINGS.iter().find(|(words, _)| words.contains(&word)) {
         let is_command = advice.starts_with('/') && !advice.contains(' ');
@@ -410,8 +408,7 @@ fn advice(word: &str) -> Option<Advice> {
     Some(Advice::Command(format!("/{near}")))
 }
 
-/// Words that people try, as in IRC, Slack, Discord and games, and what does here what they mean: a
-/// command, or a sentence.
+/// Commands of IRC, Slack, Discord and games, each with its equivalent here: a command, or a sentence.
 const MEANINGS: [(&[&str], &str); 19] = [
     (
         &["join", "j", "room", "rooms", "channel", "channels", "create", "group"],
@@ -480,9 +477,9 @@ const MEANINGS: [(&[&str], &str); 19] = [
     ),
 ];
 
-/// The one of `known` that was probably meant, if one is near: with one letter wrong in three.
+/// The nearest of `known` by spelling, if at most one letter in three is wrong.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Comparing takes time in proportion to both lengths.
+    // A comparison takes time in proportion to both lengths.
     let known = known.filter(|known| known.len().max(name.len()) <= 4 * NAME_BYTES_MAX);
     let distance = |known: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase());
     let near = known.min_by_key(distance)?;

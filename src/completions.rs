@@ -1,11 +1,11 @@
-//! Scripts that let a shell complete the arguments.
+//! Shell completions for bash, zsh and fish.
 //!
-//! They complete options and the values that are known; files only where a file is wanted, and nothing
-//! where nothing can be known: ports, peers, names, texts.
+//! The scripts complete options and their fixed values, and file names only for options that take a file. They
+//! complete nothing for ports, peers, names and texts.
 
 use clap::{Arg, ArgAction, Command, ValueHint};
 
-/// A shell for which there is a script.
+/// A supported shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shell {
     /// GNU Bash, 3.2 or newer.
@@ -17,7 +17,7 @@ pub enum Shell {
 }
 
 impl Shell {
-    /// All, by name.
+    /// All shells, by name.
     pub const NAMES: [(&'static str, Self); 3] =
         [("bash", Self::Bash), ("zsh", Self::Zsh), ("fish", Self::Fish)];
 
@@ -33,25 +33,25 @@ impl Shell {
     }
 }
 
-/// An option as a shell has to know it.
+/// An option, as the scripts describe it.
 struct Completed {
     short: Option<char>,
     long: String,
-    /// On one line.
+    /// The help text, on one line.
     help: String,
     is_repeated: bool,
-    /// It stands alone on a command line.
+    /// The option stands alone on a command line.
     is_exclusive: bool,
     value: Value,
 }
 
-/// What is completed behind an option.
+/// The value of an option.
 enum Value {
-    /// It has no value.
+    /// The option has no value.
     None,
     Words(Vec<String>),
     File,
-    /// Its value cannot be known.
+    /// The value cannot be completed.
     Unknown(String),
 }
 
@@ -79,7 +79,7 @@ impl Completed {
         })
     }
 
-    /// Both its names with their hyphens, the short one first.
+    /// The names with their hyphens, the short one first.
     fn names(&self) -> Vec<String> {
         let short = self.short.map(|short| format!("-{short}"));
         short.into_iter().chain([format!("--{}", self.long)]).collect()
@@ -100,7 +100,7 @@ fn bash(options: &[Completed]) -> String {
         cases += &format!("        {}) {replies}; return ;;\n", option.names().join("|"));
     }
     let names: Vec<_> = options.iter().flat_map(Completed::names).collect();
-    // Bash takes "=" for a word of its own; file names are separated by line breaks.
+    // Bash splits off "=" as a word; file names are separated by line breaks.
     format!(
         "_groupchat() {{
     local IFS=$' \\n' cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} word
@@ -142,7 +142,7 @@ fn zsh(options: &[Completed]) -> String {
             Value::None => String::new(),
             Value::Words(words) => format!(":{}:({})", option.long, words.join(" ")),
             Value::File => ":file:_files".to_owned(),
-            // A blank: there is a value, and nothing to complete.
+            // A blank action: the option has a value, and nothing is completed.
             Value::Unknown(name) => format!(":{name}: "),
         };
         for name in names {
@@ -172,7 +172,7 @@ fi
     )
 }
 
-/// A text within brackets and single quotes.
+/// Escapes a text within brackets and single quotes.
 fn zsh_quoted(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('\'', "'\\''")
@@ -182,7 +182,7 @@ fn zsh_quoted(text: &str) -> String {
 }
 
 fn fish(options: &[Completed]) -> String {
-    // No files, unless an option says so.
+    // No file names, except for options with `-F`.
     let mut script = "complete -c groupchat -f\n".to_owned();
     for option in options {
         let short = option.short.map_or(String::new(), |short| format!(" -s {short}"));

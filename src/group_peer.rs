@@ -1,8 +1,8 @@
-//! `GroupPeer`: a [`Server`] and the group's clients. The only place that reads or writes a peer's
+//! `GroupPeer`: the listener and the connections of the group. The only place that reads or writes a peer's
 //! stream.
 //!
-//! What the poll says is only remembered here; accepting, reading and writing are steps of their own
-//! in the turn. Nobody is written to from inside a read.
+//! A poll event only updates the state of a stream; accepting, reading and writing are separate steps of a
+//! turn. A read never causes a write directly.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
@@ -27,33 +27,33 @@ use crate::protocol::roster::{Connecting, Disconnecting, NotFound, NotPrivate, P
 use crate::protocol::{Attempt, ClientId, Group, Label, MemberId, Notice, Peer, Setup, Who};
 use crate::server::{Server, canonical};
 
-/// One participant: it listens, and it talks to everybody it is connected with.
+/// This peer of the group: its listener, and its connections to the other peers.
 ///
-/// Invariant: `readable` holds exactly the clients whose stream is marked readable, each once.
+/// Invariant: `readable` holds exactly the connections whose stream is marked readable, each once.
 #[derive(Debug)]
 pub struct GroupPeer {
     server: Server,
     group: Group<Stream>,
     readable: VecDeque<ClientId>,
-    /// Somebody would have taken more, but for the budget of a turn.
+    /// The last flush stopped at the budget of a turn.
     has_more_to_write: bool,
-    /// Our address as the first who was connected knows it.
+    /// The local address of the first connection.
     own_ip: Option<IpAddr>,
     scratch: Box<[u8]>,
 }
 
-/// A peer's stream, and what an edge-triggered poll, which says it once, has said of it.
+/// A peer's stream, and its readiness, which an edge-triggered poll reports only once.
 #[derive(Debug)]
 struct Stream {
     tcp: TcpStream,
     is_readable: bool,
     is_writable: bool,
-    /// Writing failed, and why.
+    /// The error of a failed write.
     failure: Option<String>,
 }
 
 impl GroupPeer {
-    /// A participant that listens on `server`.
+    /// A peer that listens on `server`.
     #[must_use]
     pub fn new(server: Server, setup: Setup, now: Instant) -> Self {
         let group = Group::new(setup, now, fastrand::Rng::new(), secret());
@@ -61,12 +61,12 @@ impl GroupPeer {
         Self { server, group, readable: VecDeque::new(), has_more_to_write: false, own_ip: None, scratch }
     }
 
-    /// Somebody dialled.
+    /// Handles a poll event of the listener.
     pub fn handle_server_event(&mut self) {
         self.server.handle_event();
     }
 
-    /// Something happened to the client that was registered under `event`'s token.
+    /// Handles a poll event of the connection whose token `event` has.
     pub fn handle_client_event(&mut self, event: &Event, now: Instant) {
         let id = ClientId(event.token().0);
         if self.group.is_dialling(id) && !self.finish_dialling(id, now) {
@@ -81,11 +81,11 @@ impl GroupPeer {
         }
     }
 
-    /// Accepts, dials, and ends what has had its time.
+    /// Handles deadlines that have passed, and starts dials.
     pub fn handle_time(&mut self, now: Instant, registry: &Registry) {
         self.server.handle_time(now);
         self.group.handle_time(now);
-        // Where every attempt fails at once, the rest have to wait for the next turn.
+        // The number of attempts is bounded, since each may fail at once.
         for _ in 0..DIALS_MAX {
             let Some(attempt) = self.group.poll_dial(now) else { break };
             if let Err(error) = self.dial(attempt, now, registry) {
@@ -94,7 +94,7 @@ impl GroupPeer {
         }
     }
 
-    /// Accepts who is waiting, up to a turn's budget.
+    /// Accepts waiting connections, up to a turn's budget.
     pub fn accept(&mut self, now: Instant, registry: &Registry) {
         for _ in 0..ACCEPT_TURN {
             if !self.server.is_ready() {
@@ -114,13 +114,13 @@ impl GroupPeer {
         }
     }
 
-    /// How many clients have something to read.
+    /// The number of connections that are readable.
     #[must_use]
     pub fn readable_count(&self) -> usize {
         self.readable.len()
     }
 
-    /// Reads from the client that has waited longest, up to a turn's budget.
+    /// Reads from the connection that has waited longest, up to a turn's budget.
     pub fn read_next(&mut self, now: Instant) {
         let Some(id) = self.readable.pop_front() else { return };
         let mut budget = READ_TURN_BYTES;
@@ -143,14 +143,15 @@ impl GroupPeer {
                 Err(error) => return self.group.handle_failed(id, reason(&error), now),
             }
         }
-        // There may be more, and the poll will not say so again.
+        // There may be more bytes, which the poll will not report again.
         if let Some(stream) = self.group.stream_mut(id) {
             stream.is_readable = true;
             self.readable.push_back(id);
         }
     }
 
-    /// The same, but what is read is discarded, then and later.
+    /// Reads like [`read_next`](Self::read_next), and discards the bytes; from then on, all further bytes of
+    /// this connection are discarded.
     pub fn discard_next(&mut self, now: Instant) {
         if let Some(&id) = self.readable.front() {
             self.group.mute(id);
@@ -158,12 +159,12 @@ impl GroupPeer {
         self.read_next(now);
     }
 
-    /// Says `text` to everybody.
+    /// Sends `text` to everybody.
     pub fn broadcast(&mut self, text: &str, at: DateTime<FixedOffset>) {
         self.group.say(text, at);
     }
 
-    /// Says goodbye behind everything already said, and dials and accepts nobody any more.
+    /// Sends a goodbye after all messages, and stops dialling and accepting.
     pub fn leave(&mut self, now: Instant, at: DateTime<FixedOffset>) {
         self.server.stop();
         self.group.leave(now, at, self.own_address());
@@ -180,7 +181,7 @@ impl GroupPeer {
         self.group.disconnect(text, addresses, self.own_address(), at)
     }
 
-    /// Where others reach us, as far as is known.
+    /// The address at which others reach this peer, as far as is known.
     fn own_address(&self) -> SocketAddr {
         let mut address = canonical(self.server.address());
         if address.ip().is_unspecified() {
@@ -189,7 +190,7 @@ impl GroupPeer {
         address
     }
 
-    /// Writes to everybody what they have not taken.
+    /// Writes pending bytes to all connections, up to a turn's budget.
     pub fn flush(&mut self, now: Instant) {
         let readable = &mut self.readable;
         self.has_more_to_write = self.group.flush(now, |id, stream, bytes, probe| {
@@ -197,7 +198,7 @@ impl GroupPeer {
                 return 0;
             }
             write(stream, bytes).unwrap_or_else(|error| {
-                // What was said before is still there to be read, and then the end.
+                // Bytes that the peer sent before are still to be read; the error is reported after them.
                 stream.is_writable = false;
                 stream.failure = Some(reason(&error));
                 if !mem::replace(&mut stream.is_readable, true) {
@@ -207,7 +208,7 @@ impl GroupPeer {
             })
         });
         while let Some(stream) = self.group.poll_shutdown() {
-            // A connection that is gone already needs no shutdown.
+            // A connection that has failed needs no shutdown.
             let _ = stream.tcp.shutdown(Shutdown::Write);
         }
     }
@@ -223,43 +224,43 @@ impl GroupPeer {
         }
     }
 
-    /// The next thing to tell the user, until `None`.
+    /// The next event to show to the user, until `None`.
     pub fn poll_event(&mut self) -> Option<Notice> {
         let complaint = self.server.poll_complaint().map(Notice::CannotAccept);
         complaint.or_else(|| self.group.poll_output())
     }
 
-    /// Whether there is something to write that no event will tell of.
+    /// Whether there are bytes to write that no event will announce.
     #[must_use]
     pub fn has_more_to_write(&self) -> bool {
         self.has_more_to_write
     }
 
-    /// Whether there is somebody to accept or something to read that no event will tell of.
+    /// Whether there are connections to accept or bytes to read that no event will announce.
     #[must_use]
     pub fn has_more_to_read(&self) -> bool {
         self.server.is_ready() || !self.readable.is_empty()
     }
 
-    /// How far the user has gone, as a position in the log.
+    /// The end of the log, in bytes: the position after the last message of the user.
     #[must_use]
     pub fn log_end(&self) -> u64 {
         self.group.said()
     }
 
-    /// How far the user may go on talking, as a position in the log.
+    /// The end of the log up to which further messages may be sent now, in bytes.
     #[must_use]
     pub fn send_limit(&self, now: Instant) -> u64 {
         self.group.say_limit(now)
     }
 
-    /// Whether somebody may be reached in a moment, as far as that is waited for after `since`.
+    /// Whether further peers may soon be connected, for which the caller waits since `since`.
     #[must_use]
     pub fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
         self.group.is_reaching_out(now, since)
     }
 
-    /// The peers that the user named and that were never reached.
+    /// The named peers that were never reached.
     #[must_use]
     pub fn unreached(&self) -> Vec<Rc<str>> {
         self.group.unreached()
@@ -277,47 +278,47 @@ impl GroupPeer {
         self.group.has_private_pending()
     }
 
-    /// Those of whom it is not known that they have all that was sent to them alone.
+    /// The recipients of private messages that they have not confirmed.
     #[must_use]
     pub fn private_undelivered(&self) -> Vec<Who> {
         self.group.private_undelivered()
     }
 
-    /// Until when a silent peer is waited for.
+    /// When the wait ends for a handshake of a connection that has received nothing yet.
     #[must_use]
     pub fn handshake_wait_end(&self, now: Instant) -> Option<Instant> {
         self.group.silence_ends(now)
     }
 
-    /// Whether everything that leaving takes is done.
+    /// Whether all connections are finished after [`leave`](Self::leave).
     #[must_use]
     pub fn has_left(&self) -> bool {
         self.group.has_left()
     }
 
-    /// How many bytes of what others said were discarded.
+    /// The number of received bytes that were discarded.
     #[must_use]
     pub fn discarded_bytes(&self) -> usize {
         self.group.discarded_bytes()
     }
 
-    /// How many messages were said, when nobody took any of them.
+    /// The number of messages sent, if nobody has received any of them.
     #[must_use]
     pub fn unreceived_count(&self) -> Option<u64> {
         self.group.unheard()
     }
 
-    /// When something is to be done without an event.
+    /// When [`handle_time`](Self::handle_time) is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.server.deadline().into_iter().chain(self.group.deadline()).min()
     }
 
-    /// Says `text` to `who` alone, now or when it is back.
+    /// Sends a private message to `who`, now or once it is connected again.
     ///
     /// # Errors
     ///
-    /// Why it cannot be said; then nothing of it was.
+    /// Why the message cannot be sent; then no part of it was sent.
     pub fn send_private(
         &mut self,
         who: &Who,
@@ -327,12 +328,13 @@ impl GroupPeer {
         self.group.whisper(who, text, at)
     }
 
-    /// From now on, we are called `name`.
+    /// Changes the user's name.
     pub fn rename(&mut self, name: String) {
         self.group.rename(name);
     }
 
-    /// What the others call us: with a mark where somebody here has our name, or one that looks like it.
+    /// The user's name as the others see it: with a mark if a present peer has the same name, or one that looks
+    /// like it.
     #[must_use]
     pub fn own_label(&self) -> Label {
         self.group.own_label()
@@ -343,49 +345,49 @@ impl GroupPeer {
         self.group.connect(peer, now)
     }
 
-    /// Who we are.
+    /// The id of this peer.
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.group.id()
     }
 
-    /// The address that is listened on.
+    /// The address of the listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Everybody who takes part, or should, by name.
+    /// All peers, connected or not, ordered by name.
     #[must_use]
     pub fn roster(&self) -> Vec<Participant> {
         self.group.roster()
     }
 
-    /// Who is meant by the name with which `words` begin, and what stands behind it.
+    /// The peer whose name `words` begin with, and the text after the name.
     ///
     /// # Errors
     ///
-    /// Why nobody is meant.
+    /// No peer has this name, or several do.
     pub fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), NotFound> {
         self.group.find(words)
     }
 
-    /// Who is meant by `name`, behind which nothing stands.
+    /// The peer called `name`.
     ///
     /// # Errors
     ///
-    /// Why nobody is meant.
+    /// No peer has this name, or several do.
     pub fn find_named(&self, name: &str) -> Result<Who, NotFound> {
         self.group.find_named(name)
     }
 
-    /// Those who are not known to have all that was said.
+    /// The peers that are not known to have received all messages.
     #[must_use]
     pub fn recipients_behind(&self) -> Vec<Who> {
         self.group.still_owed()
     }
 
-    /// Begins to connect. Whether it worked, an event will tell.
+    /// Starts to connect. A poll event reports the result.
     fn dial(&mut self, attempt: Attempt, now: Instant, registry: &Registry) -> io::Result<()> {
         let tcp = TcpStream::connect(attempt.address)?;
         let local = tcp.local_addr()?;
@@ -397,15 +399,15 @@ impl GroupPeer {
         Ok(())
     }
 
-    /// Looks whether the answer is there and what it is. An event is only a hint: a stream that
-    /// polls writable may be neither connected nor failed.
+    /// Checks the result of a connect. Returns whether the stream is connected. An event is only a hint: a stream
+    /// that polls writable may be neither connected nor failed.
     fn finish_dialling(&mut self, id: ClientId, now: Instant) -> bool {
         let Some(stream) = self.group.stream_mut(id) else { return false };
         let error = match (stream.tcp.take_error(), stream.tcp.peer_addr(), stream.tcp.local_addr()) {
             (Ok(Some(error)) | Err(error), _, _) => error,
             (_, Err(error), _) if error.kind() == ErrorKind::NotConnected => return false,
             (_, Err(error), _) | (_, _, Err(error)) => error,
-            // The kernel chose the very port that nobody listens on, and it met itself.
+            // The kernel chose the target port as the local port, and the socket connected to itself.
             (_, Ok(peer), Ok(local)) if peer == local => ErrorKind::ConnectionRefused.into(),
             _ => {
                 self.group.handle_connected(id, now);
@@ -416,8 +418,7 @@ impl GroupPeer {
         false
     }
 
-    /// What every connection gets: the poll's attention, and options that notice when the other
-    /// machine is gone.
+    /// Registers a connection with the poll, and sets socket options that detect an unreachable peer.
     fn set_up(&mut self, id: ClientId, registry: &Registry) -> io::Result<()> {
         let Some(stream) = self.group.stream_mut(id) else { return Ok(()) };
         let local = stream.tcp.local_addr()?;
@@ -428,7 +429,7 @@ impl GroupPeer {
     }
 }
 
-/// A keyed hash whose keys the system drew at random: nobody else can tell what becomes of a number.
+/// A keyed hash with random keys, whose values nobody else can predict.
 fn secret() -> Box<dyn Fn(u128) -> u128> {
     let halves = [RandomState::new(), RandomState::new()];
     Box::new(move |number| {
@@ -441,7 +442,7 @@ fn write(stream: &mut Stream, bytes: &[u8]) -> io::Result<usize> {
     loop {
         return match stream.tcp.write(bytes) {
             Ok(count) => {
-                // Taking less means that there is no more room: the poll says when there is.
+                // A short write means that the buffer is full; the poll reports when it has room again.
                 stream.is_writable = count == bytes.len();
                 Ok(count)
             }
@@ -456,7 +457,7 @@ fn write(stream: &mut Stream, bytes: &[u8]) -> io::Result<usize> {
 }
 
 fn set_options(tcp: &TcpStream) -> io::Result<()> {
-    // A turn writes all there is at once; waiting for more would only add delay.
+    // A turn writes all pending bytes at once, so Nagle's algorithm would only add delay.
     tcp.set_nodelay(true)?;
     let socket = SockRef::from(tcp);
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);

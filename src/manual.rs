@@ -6,12 +6,12 @@ use crate::command::COMMANDS;
 
 /// The exit codes and what they mean.
 pub const EXIT_CODES: [(u8, &str); 3] = [
-    (0, "You left, or everything was done. Standard error tells who did not get what, if anybody."),
+    (0, "Success. Standard error lists undelivered messages, if there are any."),
     (
         1,
         "Something failed: the program could not run, nobody was reached, not everybody has what was sent \
          with --send, a command of a script failed, or the conversation could not be shown or recorded. \
-         Standard error tells what.",
+         Standard error shows the cause.",
     ),
     (
         2,
@@ -84,7 +84,7 @@ const SECURITY: [&str; 3] = [
      it from standard input instead.",
 ];
 
-/// The manual page of `program`.
+/// The manual page of `program`, in roff.
 #[must_use]
 pub fn page(program: &Command) -> String {
     let mut page = Page::default();
@@ -141,7 +141,7 @@ fn options(program: &Command) -> impl Iterator<Item = &Arg> {
     program.get_arguments().filter(|argument| argument.get_long().is_some() && !argument.is_hide_set())
 }
 
-/// How an option is written: its name, and its value if it has one.
+/// The roff form of an option: its name, and its value if it has one.
 fn written(option: &Arg) -> String {
     let long = escaped(option.get_long().unwrap_or_default());
     let value = match option.get_action() {
@@ -154,7 +154,7 @@ fn written(option: &Arg) -> String {
     }
 }
 
-/// Every way to start the program.
+/// Adds the synopsis: every form of the command line.
 fn synopsis(program: &Command, page: &mut Page) {
     let is_alone = |option: &Arg| {
         option.is_exclusive_set() || matches!(option.get_action(), ArgAction::Help | ArgAction::Version)
@@ -203,7 +203,7 @@ impl Page {
         }
     }
 
-    /// Adds what is explained, as roff, and its explanation as plain text.
+    /// Adds a tagged paragraph: a title in roff, and an explanation in plain text.
     fn item(&mut self, title: &str, text: &str) {
         self.line(".TP");
         self.line(title);
@@ -217,7 +217,7 @@ impl Page {
     }
 }
 
-/// Plain text as roff: nothing in it is a request or an escape, and hyphens can be copied.
+/// Escapes plain text for roff: it contains no requests or escapes, and its hyphens are ASCII.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }

@@ -1,17 +1,17 @@
-//! What the user may be called.
+//! Validation of the user's own name.
 
 use crate::limits::NAME_BYTES_MAX;
 use crate::look_alike::Looks;
 use crate::protocol::label::{Flaw, flaw};
 use crate::terminal::sanitize::is_clean;
 
-/// Whether a name can be the user's; then it is returned, without blanks around it.
+/// Validates the user's name, and returns it without surrounding blanks.
 ///
-/// What others call themselves is shown whatever it is, in quotes if need be.
+/// The names of others are not validated: they are shown in any case, in quotes if necessary.
 ///
 /// # Errors
 ///
-/// A sentence that tells why not, and what to do.
+/// A sentence with the reason and the remedy.
 pub fn parse(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.is_empty() {

@@ -1,7 +1,7 @@
-//! Looking up where a peer is while the chat goes on.
+//! The resolver: looks up host names without blocking the loop.
 //!
-//! The system's resolver makes its caller wait, for many seconds where no name server answers. So this
-//! very program is started once more to ask it, and its answer is read like any other stream.
+//! The system's resolver blocks its caller, for many seconds if no name server replies. So the program starts
+//! itself as a child process for each look-up, and reads the child's output like any other stream.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -18,16 +18,16 @@ use crate::error::reason;
 use crate::limits::{LOOKUP_REPLY_BYTES_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX};
 use crate::protocol::Peer;
 
-/// What the program is started with to look up the peer that follows. It is no option for users.
+/// The internal option of the child process; the peer to look up follows it.
 pub const OPTION: &str = "--look-up";
 
-/// What a look-up prints before it tells why nothing was found.
+/// The prefix with which the child prints an error.
 const FAILED: &str = "failed: ";
 
-/// Peers that are being looked up, one after the other.
+/// The queue of look-ups, which run one after the other.
 #[derive(Debug)]
 pub struct Resolver {
-    /// The program to start, and its arguments before the peer.
+    /// The program of the child, and its arguments before the peer.
     program: Vec<OsString>,
     token: Token,
     waiting: VecDeque<PeerAddress>,
@@ -35,12 +35,12 @@ pub struct Resolver {
     found: VecDeque<Result<Peer, NotFound>>,
 }
 
-/// A peer whose address could not be looked up.
+/// A failed look-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFound {
-    /// As the user wrote it.
+    /// The peer as the user wrote it.
     pub peer: String,
-    /// Why it is not known where it is.
+    /// The cause.
     pub why: String,
 }
 
@@ -54,18 +54,19 @@ struct Running {
 }
 
 impl Resolver {
-    /// None yet. Answers come under `token`, from `program`, or from this program itself.
+    /// An idle resolver. The child's output is registered under `token`. The child runs `program`, which is
+    /// this program itself by default.
     #[must_use]
     pub fn new(token: Token, program: Option<Vec<OsString>>) -> Self {
         let program = program.unwrap_or_else(|| vec![this_program(), OPTION.into()]);
         Self { program, token, waiting: VecDeque::new(), running: None, found: VecDeque::new() }
     }
 
-    /// Looks up a peer, behind those that wait already.
+    /// Queues a look-up.
     ///
     /// # Errors
     ///
-    /// A sentence, if too many wait.
+    /// A sentence, if [`LOOKUPS_MAX`] look-ups wait already.
     pub fn look_up(&mut self, peer: PeerAddress, now: Instant, registry: &Registry) -> Result<(), String> {
         if self.waiting.len() >= LOOKUPS_MAX {
             return Err(format!("{LOOKUPS_MAX} names are waiting to be looked up: try again later"));
@@ -75,7 +76,7 @@ impl Resolver {
         Ok(())
     }
 
-    /// The poll says that there is an answer.
+    /// Handles a poll event of the child's output.
     pub fn handle_event(&mut self, now: Instant, registry: &Registry) {
         let Some(mut running) = self.running.take() else { return };
         match running.read() {
@@ -86,7 +87,7 @@ impl Resolver {
         self.start_next(now, registry);
     }
 
-    /// Ends what has taken too long.
+    /// Ends a look-up whose deadline has passed.
     pub fn handle_time(&mut self, now: Instant, registry: &Registry) {
         if let Some(running) = self.running.take_if(|running| now >= running.until) {
             self.finish(running, Some(format!("no answer in {} s", LOOKUP_TIMEOUT.as_secs())));
@@ -94,19 +95,19 @@ impl Resolver {
         }
     }
 
-    /// Whether nothing is being looked up, and nothing found waits to be taken.
+    /// Whether no look-up runs and no result waits for [`poll_output`](Self::poll_output).
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.running.is_none() && self.found.is_empty()
     }
 
-    /// When [`handle_time`](Self::handle_time) has something to do.
+    /// When [`handle_time`](Self::handle_time) is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         Some(self.running.as_ref()?.until)
     }
 
-    /// The next peer that was found, or was not, until `None`.
+    /// The next result, until `None`.
     pub fn poll_output(&mut self) -> Option<Result<Peer, NotFound>> {
         self.found.pop_front()
     }
@@ -166,7 +167,7 @@ impl Drop for Resolver {
 }
 
 impl Running {
-    /// Reads what there is. Returns whether that was all.
+    /// Reads the available output. Returns whether it has ended.
     fn read(&mut self) -> io::Result<bool> {
         let mut buffer = [0; LOOKUP_REPLY_BYTES_MAX];
         loop {
@@ -184,7 +185,7 @@ impl Running {
     }
 }
 
-/// What the look-up itself prints: where a peer is, an address a line, or why that is not known.
+/// The output of the child process: one address per line, or the error.
 #[must_use]
 pub fn resolve_for_parent(peer: &PeerAddress) -> String {
     match peer.resolve() {
@@ -197,14 +198,14 @@ fn failure(peer: &PeerAddress, why: &str) -> NotFound {
     NotFound { peer: peer.text().to_owned(), why: why.to_owned() }
 }
 
-/// Ends a process. It does not wait for long: whoever is killed goes.
+/// Kills and reaps a child process. The wait is short, since the process was killed.
 fn kill(child: &mut Child) {
-    // It may have gone by itself.
+    // The process may have ended by itself.
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// As it was started, even if its file has been replaced since.
+/// The path of this program, also if its file was replaced since the start.
 fn this_program() -> OsString {
     if cfg!(target_os = "linux") {
         return "/proc/self/exe".into();

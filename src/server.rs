@@ -1,4 +1,4 @@
-//! The listening socket: the only place that accepts.
+//! The listener: the only place that accepts connections.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -14,34 +14,34 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::error::{Error, reason};
 use crate::limits::{ACCEPT_RETRY, BACKLOG};
 
-/// Listens, and takes connections while there are descriptors for them.
+/// The listening socket. It accepts connections while there are descriptors.
 ///
-/// One descriptor is kept in reserve. When all others are used up, it is given to one more
-/// connection, and accepting stops until the reserve can be opened again: who dials meanwhile waits
-/// in the kernel's queue and is accepted then. Without that, an edge-triggered poll would never
-/// mention those who were already waiting.
+/// One descriptor is kept in reserve. When all others are in use, the reserve is closed to accept one more
+/// connection, and accepting pauses until the reserve can be opened again; further connections wait in the
+/// kernel's queue. Without the reserve, an edge-triggered poll would never report connections that were
+/// already waiting.
 ///
-/// Invariant: the reserve is there unless the server is starved or stopped.
+/// Invariant: the reserve is open unless the server is starved or stopped.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     state: State,
     reserve: Option<File>,
-    /// Somebody has had to wait since the queue was last seen empty.
+    /// A connection has had to wait since the queue was last empty.
     is_crowded: bool,
     complaint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Everybody was accepted; the poll will say when somebody dials.
+    /// The queue is empty; the poll reports new connections.
     Idle,
-    /// Somebody may be waiting.
+    /// Connections may be waiting.
     Ready,
-    /// Out of descriptors, until then at least.
+    /// Out of descriptors; the next attempt is at `retry_at`.
     Starved { retry_at: Instant },
-    /// Nobody is accepted any more.
+    /// No connections are accepted any more.
     Stopped,
 }
 
@@ -59,7 +59,7 @@ impl Server {
             None => {
                 listen_on((Ipv6Addr::UNSPECIFIED, port).into(), false).or_else(|error| match error.kind() {
                     ErrorKind::AddrInUse | ErrorKind::PermissionDenied => Err(error),
-                    // There is no IPv6 here.
+                    // This system has no IPv6.
                     _ => listen_on((Ipv4Addr::UNSPECIFIED, port).into(), false),
                 })
             }
@@ -71,14 +71,14 @@ impl Server {
         Ok(Self { listener, address, state: State::Ready, reserve, is_crowded: false, complaint: None })
     }
 
-    /// The address it listens on, with the real port.
+    /// The address of the listening socket, with the actual port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address at which others reach it: that on which it listens, or the source address of the
-    /// default route where it listens on all. `None` where there is no such route.
+    /// The address at which others reach the listener: its own address, or the source address of the default
+    /// route if it listens on all addresses. `None` if there is no such route.
     #[must_use]
     pub fn reachable_ip(&self) -> Option<IpAddr> {
         match self.address.ip() {
@@ -92,36 +92,36 @@ impl Server {
         }
     }
 
-    /// Asks `registry` to say when somebody dials.
+    /// Registers the socket with the poll.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system call that failed.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.listener.register(registry, token, Interest::READABLE)
     }
 
-    /// The poll says that somebody dialled.
+    /// Handles a poll event of the socket.
     pub fn handle_event(&mut self) {
         if self.state == State::Idle {
             self.state = State::Ready;
         }
     }
 
-    /// Accepts nobody any more.
+    /// Stops accepting connections.
     pub fn stop(&mut self) {
         self.state = State::Stopped;
     }
 
-    /// Ends a starvation whose time is over, if there is a descriptor again.
+    /// Ends a starvation whose deadline has passed, if a descriptor is free again.
     pub fn handle_time(&mut self, now: Instant) {
         if self.deadline().is_some_and(|retry_at| now >= retry_at) {
             self.renew_reserve(State::Ready, now);
         }
     }
 
-    /// Takes the next connection, if it is [ready](Self::is_ready): `None` when nobody was waiting,
-    /// or who waited is gone already.
+    /// Accepts the next connection, if the server is [ready](Self::is_ready). `None` if none was waiting, or if
+    /// it failed before it was accepted.
     pub fn accept(&mut self, now: Instant) -> Option<(TcpStream, SocketAddr)> {
         let error = match self.listener.accept() {
             Ok(connection) => return Some(connection),
@@ -139,7 +139,7 @@ impl Server {
         None
     }
 
-    /// Whether somebody may be waiting who could be accepted at once.
+    /// Whether [`accept`](Self::accept) may return a connection.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.state == State::Ready
@@ -151,7 +151,7 @@ impl Server {
         if let State::Starved { retry_at } = self.state { Some(retry_at) } else { None }
     }
 
-    /// Why somebody has to wait, once until nobody does.
+    /// Why connections have to wait, reported once until the queue is empty again.
     pub fn poll_complaint(&mut self) -> Option<String> {
         self.complaint.take()
     }
@@ -163,7 +163,7 @@ impl Server {
                 self.renew_reserve(State::Ready, now);
                 Some(connection)
             }
-            // Nobody is waiting: being out of descriptors hurts nobody.
+            // The queue is empty, so no connection has to wait.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.is_crowded = false;
                 self.renew_reserve(State::Idle, now);
@@ -176,7 +176,7 @@ impl Server {
         }
     }
 
-    /// Opens the reserve and goes on in `state`, or starves.
+    /// Opens the reserve and enters `state`, or starves.
     fn renew_reserve(&mut self, state: State, now: Instant) {
         match open_reserve() {
             Ok(reserve) => {
@@ -195,7 +195,7 @@ impl Server {
     }
 }
 
-/// An address as people write it: IPv4 where it only came through an IPv6 socket.
+/// The canonical form of an address: an IPv4-mapped IPv6 address becomes IPv4.
 #[must_use]
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip() {
@@ -204,12 +204,12 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Addresses that no network has of its own (RFC 5737, RFC 3849), with the discard port.
+/// Documentation addresses, which no network uses (RFC 5737, RFC 3849), with the discard port.
 const SOMEWHERE_IPV4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)), 9);
 const SOMEWHERE_IPV6: SocketAddr =
     SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9);
 
-/// Our address as `address` would see it. Nothing is sent: to connect a UDP socket only makes the system
+/// The source address of packets to `address`. Nothing is sent: connecting a UDP socket only makes the system
 /// choose a route (udp(7)).
 fn source_ip(address: SocketAddr) -> Option<IpAddr> {
     let all: IpAddr =
@@ -225,7 +225,7 @@ fn listen_on(address: SocketAddr, only_this_family: bool) -> io::Result<TcpListe
     if address.is_ipv6() {
         socket.set_only_v6(only_this_family)?;
     }
-    // Not to be kept from a port by our own connections that the kernel still remembers.
+    // Connections of an earlier run in TIME_WAIT do not block the port.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -233,13 +233,13 @@ fn listen_on(address: SocketAddr, only_this_family: bool) -> io::Result<TcpListe
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Any open file will do: it is never read.
+/// Opens the reserve: any file, which is never read.
 fn open_reserve() -> io::Result<File> {
     File::open("/dev/null")
 }
 
-/// Errors that tell of the connection that was to be accepted, or of nothing. Linux reports what
-/// already went wrong on a connection as an error of accepting it (accept(2)).
+/// Whether an error concerns only the connection being accepted. Linux reports pending network errors of a new
+/// connection as errors of accept(2).
 fn is_of_the_connection(kind: ErrorKind) -> bool {
     matches!(
         kind,

@@ -531,7 +531,7 @@ impl Terminal {
 
     /// Shows an event of the group: on standard output or error, and in the log file.
     pub fn show_event(&mut self, event: &Notice, now: Instant) {
-        if self.ignored.is_theirs(event) {
+        if self.ignored.hides(event) {
             return;
         }
         self.speakers.handle_event(event);

@@ -118,7 +118,7 @@ fn empty_lines_are_not_sent() {
 
 #[test]
 fn who_talks_alone_is_told_so_once_and_again_after_somebody_came_and_went() {
-    let unheard = "no peer is connected: only who joins later may still read this";
+    let unheard = "no peer is connected: only peers that join later can read this";
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     for _ in 0..3 {
@@ -458,7 +458,7 @@ fn check_oneself(host: &str) {
     let peer = format!("{host}{}", port.number());
     let mut command = Command::new(PROGRAM);
     let mut alice = Peer::run(command.args(["-n", "alice", &port.number(), &peer]));
-    alice.notices.wait_for(&format!("{peer} is this peer itself: not connected"));
+    alice.notices.wait_for(&format!("not connected to {peer}: it is your own address"));
     alice.say("hello");
     alice.notices.wait_for("no peer is connected");
     alice.end_input();

@@ -584,7 +584,7 @@ fn who_has_not_what_is_sent_is_told() {
     // One that is stopped looks like a plain peer that is silent.
     alice.signal(Signal::STOP);
     let mut bot = Peer::start(&["-n", "bot", "--send", "two", "0", &address]);
-    bot.notices.wait_for(&format!("{address} has said nothing"));
+    bot.notices.wait_for(&format!("{address} has sent nothing"));
     alice.signal(Signal::CONT);
     alice.conversation.wait_for(": two");
     assert_eq!(bot.exit_code(), 1);

@@ -326,7 +326,7 @@ fn what_was_said_alone_is_the_past_of_who_comes() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     alice.say("is anybody here");
-    alice.notices.wait_for("no peer is connected: only who joins later may still read this");
+    alice.notices.wait_for("no peer is connected: only peers that join later can read this");
     let mut bob = Peer::named("bob", &[address]);
     bob.conversation.wait_for("alice: is anybody here");
     assert_eq!(bob.conversation.next_line().as_deref(), Some("--- the above was said before you came ---"));

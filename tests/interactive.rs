@@ -290,7 +290,7 @@ fn a_paste_of_several_lines_is_one_message() {
     window.press(&format!("\x15\x1b[200~{many}\x1b[201~y\r"));
     check_said(&mut stream, &many);
     window.press(&format!("\x1b[200~{}\x1b[201~", "x".repeat(70_000)));
-    window.wait_for("not taken: 70000 bytes were pasted");
+    window.wait_for("not pasted: the text has 70000 bytes");
     leave(window, stream);
 }
 

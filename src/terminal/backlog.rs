@@ -1,13 +1,13 @@
-//! The conversation on its way to a terminal that may be slower than it. What no longer fits is
-//! counted, the oldest first, so that nobody else has to wait.
+//! The backlog of the conversation in front of a terminal. It is bounded: when it is full, the oldest lines
+//! are skipped and counted, so that a slow terminal makes nobody wait.
 
 use std::collections::VecDeque;
 
 use crate::limits::BACKLOG_BYTES;
 
-/// Lines that are still to be shown.
+/// A queue of lines that are not shown yet, of at most [`BACKLOG_BYTES`].
 ///
-/// Invariant: `bytes` is what `entries` hold.
+/// Invariant: `bytes` is the size of `entries`.
 #[derive(Debug, Default)]
 pub struct Backlog {
     entries: VecDeque<Box<[u8]>>,
@@ -16,7 +16,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Adds whole lines that belong together, such as a message.
+    /// Adds one entry of whole lines, such as a message.
     pub fn push(&mut self, lines: &[u8]) {
         self.bytes += lines.len();
         self.entries.push_back(lines.into());
@@ -28,8 +28,8 @@ impl Backlog {
         }
     }
 
-    /// Takes about so many bytes of lines, the oldest first, and how many lines before them had to be
-    /// skipped.
+    /// Moves entries to `out`, the oldest first, until it has at least `bytes_max` bytes. Returns the number of
+    /// lines that were skipped before them.
     pub fn take(&mut self, bytes_max: usize, out: &mut Vec<u8>) -> u64 {
         let start = out.len();
         while out.len() - start < bytes_max
@@ -41,13 +41,13 @@ impl Backlog {
         std::mem::take(&mut self.skipped)
     }
 
-    /// Whether there is nothing to show.
+    /// Whether there is nothing to show, not even a count of skipped lines.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.skipped == 0
     }
 
-    /// How many bytes are still to be shown.
+    /// The size of the queue, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes

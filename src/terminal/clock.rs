@@ -1,4 +1,4 @@
-//! Times as the reader reads them: of the reader's time zone, and written as the reader asked for.
+//! Local times and time formats.
 
 use chrono::format::{Item, StrftimeItems};
 use chrono::{
@@ -8,7 +8,7 @@ use chrono::{
 use super::sanitize::is_clean;
 use crate::protocol::message::Timestamp;
 
-/// When something was said, in the reader's time zone. A time without an offset stays as it was written.
+/// Converts a time to the local time zone. A time without an offset is taken as local already.
 #[must_use]
 pub fn local(at: Timestamp) -> DateTime<FixedOffset> {
     match at {
@@ -17,24 +17,24 @@ pub fn local(at: Timestamp) -> DateTime<FixedOffset> {
     }
 }
 
-/// A local time with its offset. Of two times that a clock shows alike in autumn it is the first; one
-/// that it leaves out in spring has the offset from before.
+/// Adds the offset of a time zone to a local time. An ambiguous time (in autumn) is the earlier of the two; a
+/// time that does not exist (in spring) gets the offset from before the gap.
 fn of_zone<Zone: chrono::TimeZone>(zone: &Zone, at: NaiveDateTime) -> DateTime<FixedOffset> {
     use chrono::Offset as _;
-    // Which of two chrono takes for the earlier one depends on how the zone is described.
+    // Which of the two chrono calls the earlier one depends on how the zone is described.
     let times = zone.from_local_datetime(&at);
     let earliest = [times.clone().earliest(), times.latest()].into_iter().flatten().min();
     if let Some(at) = earliest {
         return at.fixed_offset();
     }
-    // No gap is longer than a day: some zones have gone over to the other side of the date line.
+    // No gap is longer than a day, which some zones skipped by crossing the date line.
     let day_before = at.checked_sub_days(Days::new(1)).unwrap_or(at);
     let offset = zone.offset_from_utc_datetime(&day_before).fix();
     offset.from_local_datetime(&at).single().unwrap_or_else(|| at.and_utc().fixed_offset())
 }
 
-/// A time as RFC 3339 has it. Second 60, which most readers of that refuse, is written as the last
-/// microsecond of second 59.
+/// Formats a time as RFC 3339. Second 60, which most parsers refuse, becomes the last microsecond of second
+/// 59.
 #[must_use]
 pub fn rfc3339(at: DateTime<FixedOffset>) -> String {
     const LAST_NANOSECOND: u32 = 999_999_999;
@@ -42,7 +42,7 @@ pub fn rfc3339(at: DateTime<FixedOffset>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
-/// How times are written: a format of strftime that works for every time.
+/// A strftime format that was checked to work for every time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeFormat {
     items: Vec<Item<'static>>,
@@ -51,11 +51,11 @@ pub struct TimeFormat {
 }
 
 impl TimeFormat {
-    /// Reads a format in chrono's terms of strftime.
+    /// Parses a format in chrono's strftime syntax.
     ///
     /// # Errors
     ///
-    /// A sentence that tells why times cannot be written so.
+    /// A sentence with the reason and an example.
     pub fn new(text: &str) -> Result<Self, String> {
         let Some(format) = Self::read(text) else {
             return Err(format!(
@@ -66,46 +66,45 @@ impl TimeFormat {
         for at in samples() {
             let written = format.written(at).unwrap_or_default();
             if written.trim().is_empty() {
-                return Err("times written so cannot be seen; write for example %H:%M".to_owned());
+                return Err("it shows nothing; write for example %H:%M".to_owned());
             }
             if !is_clean(&written) {
                 return Err("it holds a line break, a tab or another character that cannot be seen within a line; write blanks instead".to_owned());
             }
         }
         let differ = |one, other| format.written(one) != format.written(other);
-        // The name of a weekday comes again after seven days, and a month, a year or a week has more days
-        // than one.
+        // A weekday repeats after seven days; a month, year or week does not change after one.
         let has_date = differ(sample(0, 0), sample(1, 0)) && differ(sample(0, 0), sample(7, 0));
         let has_fraction = differ(sample(0, 0), sample(0, 1));
         Ok(Self { has_date, has_fraction, ..format })
     }
 
-    /// What strftime knows in full. A few parts that can be read cannot be written: `%#z`.
+    /// Parses a format that chrono can also write; some it only parses (`%#z`).
     fn read(text: &str) -> Option<Self> {
         let items = StrftimeItems::new(text).parse_to_owned().ok()?;
         let format = Self { items, has_date: false, has_fraction: false };
         format.written(sample(0, 0)).is_some().then_some(format)
     }
 
-    /// Whether it tells the day.
+    /// Whether the format includes the date.
     #[must_use]
     pub fn has_date(&self) -> bool {
         self.has_date
     }
 
-    /// Whether two times of one second may be written differently.
+    /// Whether the format includes fractions of a second.
     #[must_use]
     pub fn has_fraction(&self) -> bool {
         self.has_fraction
     }
 
-    /// Hours and minutes: where somebody reads along, the day is known.
+    /// Hours and minutes, for live output.
     #[must_use]
     pub fn clock() -> Self {
         Self::known("%H:%M", false)
     }
 
-    /// With the date: where every line stands for itself.
+    /// Date and time, for output that is read later.
     #[must_use]
     pub fn date_and_time() -> Self {
         Self::known("%Y-%m-%d %H:%M:%S", true)
@@ -117,27 +116,27 @@ impl TimeFormat {
 
     /// Appends a time.
     pub fn push(&self, at: DateTime<FixedOffset>, out: &mut Vec<u8>) {
-        // A format that was made fails for no time.
+        // A checked format works for every time.
         out.extend_from_slice(self.written(at).unwrap_or_default().as_bytes());
     }
 
     fn written(&self, at: DateTime<FixedOffset>) -> Option<String> {
         let mut text = String::new();
-        // What this displays as fails where `to_string` would panic.
+        // `write_to` returns an error where `to_string` would panic.
         at.format_with_items(self.items.iter()).write_to(&mut text).ok()?;
         Some(text)
     }
 }
 
-/// A time so many days and nanoseconds after one in the middle of a week, a month and a year.
+/// A time so many days and nanoseconds after a fixed one in the middle of a week, month and year.
 fn sample(days: u64, nanosecond: u32) -> DateTime<FixedOffset> {
     let day = NaiveDate::from_ymd_opt(2026, 7, 15).and_then(|day| day.checked_add_days(Days::new(days)));
     let time = day.and_then(|day| day.and_hms_nano_opt(10, 11, 12, nanosecond));
     time.unwrap_or_default().and_utc().fixed_offset()
 }
 
-/// Times of every kind: the first and the last years that can be meant, and the ones next to them, which
-/// another zone makes of them; midnight and noon; leap seconds; offsets of every form.
+/// Times of every kind, for checking a format: the years 0 and 9999 and their neighbours, into which a time
+/// zone may shift a time; midnight and noon; leap seconds; offsets of every form.
 fn samples() -> impl Iterator<Item = DateTime<FixedOffset>> {
     let years = [-1, 0, 1, 99, 1970, 2026, 9999, 10_000];
     let times = [(0, 0, 0, 0), (12, 30, 0, 500_000_000), (23, 59, 59, 1_999_999_999)];
@@ -153,9 +152,9 @@ fn samples() -> impl Iterator<Item = DateTime<FixedOffset>> {
     })
 }
 
-/// What in a format is not known: from the first sign of percent at which nothing that is known begins.
+/// The first unknown conversion in a format, from its percent sign on.
 fn unknown_part(text: &str) -> String {
-    /// The longest that is known is `%:::z`.
+    /// The longest known conversion is `%:::z`.
     const PART_CHARS_MAX: usize = 5;
     let mut rest = text;
     while let Some(at) = rest.find('%') {
@@ -164,7 +163,7 @@ fn unknown_part(text: &str) -> String {
         let Some(end) = ends.find(|&end| TimeFormat::read(&rest[..end]).is_some()) else { break };
         rest = &rest[end..];
     }
-    // Flags and digits, and the letter behind them.
+    // Flags and digits, and the letter after them.
     let flags =
         rest.chars().skip(1).take_while(|char| "-_0#:.".contains(*char) || char.is_ascii_digit()).count();
     match rest.chars().nth(flags + 1) {
@@ -253,7 +252,7 @@ mod tests {
         check("%_A", "strftime knows no %_A;");
         check("%\u{e9}", "strftime knows no %\u{e9};");
         for empty in ["", "  ", "%.f"] {
-            check(empty, "times written so cannot be seen; write");
+            check(empty, "it shows nothing; write");
         }
         for hidden in ["%H%n%M", "%H%t%M", "%H\u{202e}%M", "\x1b[31m%H", "%H\u{ad}"] {
             check(hidden, "it holds a line break");

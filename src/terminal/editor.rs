@@ -1,7 +1,7 @@
-//! The line editor: keys in, a line out. It draws nothing and knows no terminal.
+//! The line editor: keys go in, an [`Outcome`] for each comes out. It does not draw and does no I/O.
 //!
-//! It goes by grapheme clusters, so that what looks like one character is one. The keys are those of
-//! Emacs, as in every shell.
+//! The cursor moves by grapheme clusters, so that what looks like one character is one. The key bindings are
+//! those of Emacs and readline.
 
 mod history;
 mod menu;
@@ -19,63 +19,63 @@ use motion::{
 };
 use search::Search;
 
-/// What is to be done after a key.
+/// The result of a key: what the caller has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing but to draw the line.
+    /// Redraw the line.
     Nothing,
-    /// To take this line, said or obeyed. The editor has begun a new one.
+    /// Handle this submitted line. The editor is empty again.
     Submit(String),
-    /// To complete what is before the cursor.
+    /// Complete the text before the cursor.
     Complete,
-    /// To put who sent the last private message into the line, instead of a `/reply ` that was just typed.
+    /// Replace the `/reply ` that was just typed by the command with the recipient's name.
     ExpandReply,
-    /// To tell what leaves: Ctrl+C has cleared the line, or ended a search or a question.
+    /// Show a hint: Ctrl+C has cleared the line, or ended a search or a question.
     Cleared,
-    /// To leave.
+    /// Leave.
     Leave,
-    /// To leave at once, by Ctrl+C: what was typed behind it is meant for nobody.
+    /// Leave at once, by Ctrl+C: further input is discarded.
     Interrupt,
-    /// To stop for a while.
+    /// Suspend the program.
     Suspend,
-    /// To draw everything anew on an empty screen.
+    /// Clear the screen and redraw.
     Redraw,
-    /// To ring the bell: there was nothing to do.
+    /// Ring the bell: the key had no effect.
     Bell,
-    /// To tell why something was not taken.
+    /// Show why a paste was refused.
     Refused(String),
 }
 
-/// What the line is for.
+/// The mode of the editor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode<'a> {
-    /// To be typed.
+    /// The line is edited.
     Ordinary,
-    /// To show what was found among the lines typed before.
+    /// The history is searched; the line shows the match.
     Search {
-        /// What is searched for.
+        /// The search pattern.
         pattern: &'a str,
-        /// Whether it was found; if not, the line shows what was found before.
+        /// Whether the pattern was found; if not, the line shows the previous match.
         is_found: bool,
-        /// From older lines to newer ones.
+        /// Whether the search goes from older lines to newer ones.
         is_forward: bool,
     },
-    /// A long paste waits for a yes or no. The line is what was typed before.
+    /// A paste waits for confirmation. The line shows the draft without it.
     Confirm(&'a Pasted),
 }
 
-/// A paste that waits for a yes or no.
+/// A paste that waits for confirmation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pasted {
-    /// What was pasted; a line break at its end is not taken.
+    /// The pasted text; a line break at its end will not be inserted.
     pub text: String,
-    /// How many lines it has.
+    /// The number of lines.
     pub lines: usize,
-    /// How many characters it has.
+    /// The number of characters.
     pub characters: usize,
 }
 
-/// A line being edited.
+/// The state of the line editor.
 ///
 /// Invariant: `cursor` is between two grapheme clusters of `text`, which has at most
 /// [`LINE_BYTES_MAX`] bytes.
@@ -83,17 +83,18 @@ pub struct Pasted {
 pub struct Editor {
     text: String,
     cursor: usize,
-    /// What was before each step, the last one last.
+    /// Snapshots before each edit, the latest one last; at most [`UNDO_MAX`].
     undo: Vec<Snapshot>,
+    /// The text of the last kill, for Ctrl+Y.
     killed: String,
-    /// What the last key did, and what this one does.
+    /// The kind of the previous edit, and of the current one.
     last: EditKind,
     now: EditKind,
     history: History,
     search: Option<Search>,
     pasted: Option<Pasted>,
     menu: Option<Menu>,
-    /// The last key was Ctrl+X, which means something together with the next.
+    /// The last key was Ctrl+X, the prefix of Ctrl+X Ctrl+U.
     has_prefix: bool,
 }
 
@@ -103,7 +104,8 @@ struct Snapshot {
     cursor: usize,
 }
 
-/// What several keys in a row do together: one step to undo, one text to yank.
+/// The kind of an edit. Consecutive edits of one kind are undone together, and consecutive kills are yanked
+/// together; each `Other` is undone alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum EditKind {
     #[default]
@@ -114,13 +116,13 @@ enum EditKind {
 }
 
 impl Editor {
-    /// The line.
+    /// The text of the line; during a search, the match.
     #[must_use]
     pub fn text(&self) -> &str {
         self.found().unwrap_or(&self.text)
     }
 
-    /// Where in the line the cursor is, in bytes.
+    /// The position of the cursor in [`text`](Self::text), in bytes.
     #[must_use]
     pub fn cursor(&self) -> usize {
         match &self.search {
@@ -129,7 +131,7 @@ impl Editor {
         }
     }
 
-    /// What the line is for.
+    /// The mode of the editor.
     #[must_use]
     pub fn mode(&self) -> Mode<'_> {
         if let Some(pasted) = &self.pasted {
@@ -145,7 +147,7 @@ impl Editor {
         }
     }
 
-    /// Takes in a key.
+    /// Handles a key.
     pub fn press(&mut self, key: Key) -> Outcome {
         if let Some(pasted) = self.pasted.take() {
             return self.confirm(pasted, &key);
@@ -171,6 +173,7 @@ impl Editor {
         outcome
     }
 
+    /// Handles a key in ordinary mode.
     fn edit(&mut self, key: Key) -> Outcome {
         let (text, cursor) = (self.text.as_str(), self.cursor);
         match key {
@@ -185,7 +188,7 @@ impl Editor {
             Key::PasteTooLong(bytes) => {
                 let most = LINE_BYTES_MAX;
                 return Outcome::Refused(format!(
-                    "not taken: {bytes} bytes were pasted; one message has at most {most}"
+                    "not pasted: the text has {bytes} bytes; one message has at most {most}"
                 ));
             }
             Key::Enter => return self.submit(),
@@ -225,7 +228,7 @@ impl Editor {
         Outcome::Nothing
     }
 
-    /// Notes what is there before a key changes it, unless it only goes on with what the last one did.
+    /// Records a snapshot for undo, unless the edit continues one of the same kind.
     fn record_undo(&mut self, step: EditKind) {
         self.now = step;
         if step == EditKind::Other || step != self.last {
@@ -246,20 +249,20 @@ impl Editor {
         Outcome::Nothing
     }
 
-    /// Moves to `at`, or to the end of the cluster that is around it: what was typed may have joined
-    /// what is beside it.
+    /// Moves the cursor to `at`, or to the end of the cluster around it: inserted text may have joined its
+    /// neighbours to one cluster.
     fn move_to(&mut self, at: usize) {
         self.cursor = cluster_end(&self.text, at);
     }
 
     fn remove(&mut self, from: usize, to: usize, step: EditKind) -> Outcome {
         if from == to {
-            // What was killed before is not lost for it.
+            // An empty kill keeps the text of the last one.
             return Outcome::Bell;
         }
         let is_kill = step == EditKind::Kill;
         let continues_kill = is_kill && self.last == EditKind::Kill;
-        // Each is undone alone.
+        // Each kill is undone alone.
         self.last = if is_kill { EditKind::Other } else { self.last };
         self.record_undo(step);
         let removed: String = self.text.drain(from..to).collect();
@@ -274,8 +277,7 @@ impl Editor {
         Outcome::Nothing
     }
 
-    /// The character before the cursor changes places with the one behind it; at the end, with the one
-    /// before it.
+    /// Swaps the clusters before and after the cursor; at the end of the line, the last two.
     fn transpose(&mut self) -> Outcome {
         let middle = if self.cursor == self.text.len() {
             cluster_before(&self.text, self.cursor)
@@ -299,6 +301,7 @@ impl Editor {
         Outcome::Nothing
     }
 
+    /// Handles Ctrl+C.
     fn interrupt(&mut self) -> Outcome {
         if self.text.is_empty() {
             return Outcome::Interrupt;
@@ -309,6 +312,7 @@ impl Editor {
         Outcome::Cleared
     }
 
+    /// Submits the line and starts an empty one.
     fn submit(&mut self) -> Outcome {
         let line = mem::take(&mut self.text);
         self.cursor = 0;
@@ -318,8 +322,8 @@ impl Editor {
         Outcome::Submit(line)
     }
 
-    /// Puts a line back that was taken and refused, if nothing else has been typed since. Otherwise the
-    /// history has it.
+    /// Puts back a line that was submitted and refused, if the editor is empty. The history has it in any
+    /// case.
     pub fn restore(&mut self, line: String) {
         self.history.add_refused(&line);
         if self.text.is_empty() && self.pasted.is_none() {
@@ -327,8 +331,8 @@ impl Editor {
         }
     }
 
-    /// Puts `text` in the place of the whole line, as one step that can be undone. Ignored if it is longer
-    /// than a line may be.
+    /// Replaces the whole line, as one edit that can be undone. Does nothing if `text` is longer than
+    /// [`LINE_BYTES_MAX`].
     pub fn replace_text(&mut self, text: String) {
         if text.len() <= LINE_BYTES_MAX {
             self.last = EditKind::Other;
@@ -349,13 +353,13 @@ impl Editor {
         Outcome::Nothing
     }
 
-    /// Takes in what was pasted; asks first if it `must_confirm`, or long.
+    /// Inserts a paste, after a question if it is long or `must_confirm`.
     fn paste(&mut self, pasted: &str, must_confirm: bool) -> Outcome {
         let text = pasted.strip_suffix('\n').unwrap_or(pasted);
         if self.text.len() + text.len() > LINE_BYTES_MAX {
             let most = LINE_BYTES_MAX;
             return Outcome::Refused(format!(
-                "not taken: with what was pasted, the message has more than {most} bytes"
+                "not pasted: with this text, the message has more than {most} bytes"
             ));
         }
         let (lines, characters) = (count_lines(text), text.chars().count());
@@ -366,13 +370,14 @@ impl Editor {
         self.insert(text, EditKind::Other)
     }
 
+    /// Handles a key while a paste waits for confirmation.
     fn confirm(&mut self, pasted: Pasted, key: &Key) -> Outcome {
         match key {
             Key::Char('y' | 'Y') => {
                 let text = pasted.text.strip_suffix('\n').unwrap_or(&pasted.text);
                 return self.insert(text, EditKind::Other);
             }
-            // More of it: a slow terminal that marks none sends it in pieces.
+            // The rest of the paste: a slow terminal sends it in pieces.
             Key::Paste(more) | Key::UnmarkedPaste(more) => return self.paste(&(pasted.text + more), true),
             Key::Char('n' | 'N') | Key::Escape | Key::Ctrl('g' | 'd') => return Outcome::Nothing,
             Key::Ctrl('c') => return Outcome::Cleared,
@@ -381,19 +386,19 @@ impl Editor {
         Outcome::Bell
     }
 
-    /// What the search has found, while there is one.
+    /// The matching line, during a search.
     fn found(&self) -> Option<&str> {
         self.history.searched_line(self.search.as_ref()?.found()?)
     }
 
-    /// A key while searching; `None` where it is one for the line that was found.
+    /// Handles a key during a search. `None` if the key ends the search and is to be handled as usual.
     fn handle_search_key(&mut self, mut search: Search, key: &Key) -> Option<Outcome> {
         let is_found = match key {
             Key::Char(char) => search.push(*char, &self.history),
             Key::Backspace | Key::Ctrl('h') => search.pop(&self.history),
             Key::Ctrl('r') => search.older(&self.history),
             Key::Ctrl('s') => search.newer(&self.history),
-            // The draft is as it was.
+            // The draft is unchanged.
             Key::Escape | Key::Ctrl('g') => return Some(Outcome::Nothing),
             Key::Ctrl('c') => return Some(Outcome::Cleared),
             _ => {
@@ -413,7 +418,7 @@ impl Editor {
     }
 }
 
-/// Whether all of `text` is the command that answers the last private message, and the blank behind it.
+/// Whether `text` is `/reply ` or `/r `.
 fn is_reply_begun(text: &str) -> bool {
     let word = text.trim_start().strip_prefix(['/', '\u{ff0f}']).and_then(|rest| rest.strip_suffix(' '));
     word.is_some_and(|word| ["reply", "r"].iter().any(|name| word.eq_ignore_ascii_case(name)))

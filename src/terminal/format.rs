@@ -1,6 +1,6 @@
-//! Notices in words: what the user reads.
+//! The text form of events: the lines that the user reads.
 //!
-//! Everything that came from a peer, or quotes one, goes through [`push_sanitized`].
+//! Text from a peer, and every quotation of it, goes through [`push_sanitized`].
 
 use chrono::{DateTime, FixedOffset, Local, NaiveDate, Timelike as _, Utc};
 
@@ -13,24 +13,24 @@ use crate::limits::FORGET;
 use crate::protocol::message::Timestamp;
 use crate::protocol::{LostReason, Notice, Who};
 
-/// How events are put into words.
+/// Options of the text form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// Which codes set things apart.
+    /// The style codes to use.
     pub styling: Styling,
-    /// How times are written.
+    /// The format of times.
     pub time_format: TimeFormat,
-    /// Somebody reads along: who comes and goes is shown with its time, and, if times are written without
-    /// a date, a line tells when the day changes.
+    /// Whether a user reads along: joins and leaves then have a time, and a line shows each new day if the time
+    /// format has no date.
     pub is_live: bool,
-    /// The user's name is looked for in what others say.
+    /// Whether to highlight the user's name in messages of others.
     pub finds_mentions: bool,
-    /// Tabs in messages are blanks, up to the next stop.
+    /// Whether to replace tabs in messages by blanks.
     pub expands_tabs: bool,
 }
 
 impl Default for Format {
-    /// For lines that stand for themselves: without styles, and with the date in every time.
+    /// The format of a log file: without styles, and with the date in every time.
     fn default() -> Self {
         let time_format = TimeFormat::date_and_time();
         Self {
@@ -43,34 +43,34 @@ impl Default for Format {
     }
 }
 
-/// Puts events into words, and times into local time.
+/// Formats events as text, with times in the local time zone.
 #[derive(Debug)]
 pub struct Formatter {
     palette: Palette,
-    /// The name that others mention.
+    /// The user's name, for mentions.
     own_name: String,
     finds_mentions: bool,
     expands_tabs: bool,
     has_event_times: bool,
     time_format: TimeFormat,
-    /// The day of which the last line was, where its change is told.
+    /// The day of the last line; `None` where new days are not shown.
     day: Option<NaiveDate>,
-    /// The time that was put into words last, since many messages share one.
+    /// A cache of the last formatted time, since many messages share one.
     shown: ShownTime,
-    /// The second in which the day was looked up last, as a Unix time, and that day.
+    /// A cache of the reader's day: the second of the last lookup, as a Unix time, and the day.
     today: (i64, NaiveDate),
 }
 
-/// A time in words.
+/// A formatted time.
 #[derive(Debug)]
 struct ShownTime {
-    /// What of a time makes its words.
+    /// The time that was formatted.
     second: Second,
     date: NaiveDate,
     text: Vec<u8>,
 }
 
-/// A time without the parts of its second.
+/// A time, rounded down to a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Second {
     has_offset: bool,
@@ -88,26 +88,26 @@ impl Second {
     }
 }
 
-/// How old what is said is.
+/// Whether a message is live or past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Age {
-    /// It happens now: the day is the reader's.
+    /// It was received as it was sent: its day is that of the reader's clock.
     Live,
-    /// It was said before the reader came: the day is the sender's.
+    /// It was sent before the user joined: its day is that of the sender's clock.
     Past,
 }
 
-/// What a message begins with that tells what its sender does (as in XEP-0245).
+/// The prefix of an action message (as in XEP-0245).
 const ACTION: &str = "/me ";
 
-/// How a day is told, in chrono's terms of strftime: the line that tells of it, and what stands before the
-/// time of a message that is not of today.
+/// The formats of a day, in chrono's strftime syntax: the line for a new day, and the prefix of the time of a
+/// message from another day.
 const DAY_LINE: &str = "--- %A, %-d %B %Y ---";
 const DAY_PREFIX: &str = "%Y-%m-%d ";
 
 impl Formatter {
-    /// Learns the local time zone with the first time that it puts into words: reading the zone takes
-    /// a descriptor, and later there may be none.
+    /// A formatter. It formats `now` at once, which reads the local time zone: that takes a descriptor, and
+    /// later there may be none.
     #[must_use]
     pub fn new(look: Format, own_name: String, now: DateTime<Local>) -> Self {
         let Format { styling, time_format, is_live, finds_mentions, expands_tabs } = look;
@@ -129,19 +129,19 @@ impl Formatter {
         }
     }
 
-    /// What the user is called.
+    /// The user's name.
     #[must_use]
     pub fn own_name(&self) -> &str {
         &self.own_name
     }
 
-    /// What others mention from now on.
+    /// Changes the user's name.
     pub fn set_own_name(&mut self, name: String) {
         self.own_name = name;
     }
 
-    /// Appends `notice` to `out`: one line, or more for a message of several. Returns whether it
-    /// concerns the user in person: it was said to nobody else, or mentions the user's name.
+    /// Appends `event` to `out`: one line, or several for a message of several lines. Returns whether the bell
+    /// should ring: the message is live, and private or a mention.
     pub fn push(&mut self, event: &Notice, out: &mut Vec<u8>) -> bool {
         self.push_at(Utc::now(), event, out)
     }
@@ -164,8 +164,7 @@ impl Formatter {
         false
     }
 
-    /// Appends a sentence that tells what has just happened to somebody, as one line: with the time, where
-    /// somebody reads along.
+    /// Appends a sentence about a join or leave as one line, with the time if the format is live.
     pub fn push_event(&mut self, sentence: &str, out: &mut Vec<u8>) {
         self.push_event_at(Utc::now(), sentence, out);
     }
@@ -177,7 +176,7 @@ impl Formatter {
         self.push_report(sentence, out);
     }
 
-    /// Appends what the user said, to everybody or `to` one alone.
+    /// Appends the user's own message, to everybody or privately `to` one peer.
     pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str, out: &mut Vec<u8>) {
         let mark = to.map(|to| format!(" private to {to}"));
         self.push_start(at.to_utc(), Some(Timestamp::Zoned(at)), Age::Live, mark.as_deref(), out);
@@ -185,7 +184,7 @@ impl Formatter {
         self.push_text(text, to.is_some(), false, out);
     }
 
-    /// Appends `notice` as one line that stands for itself, if it belongs to the conversation.
+    /// Appends `event` as one line of a log file, if it belongs to the conversation.
     pub fn push_record(&mut self, event: &Notice, out: &mut Vec<u8>) {
         match event {
             Notice::Message { at, from, text, is_private, .. } => {
@@ -193,7 +192,7 @@ impl Formatter {
                 self.push_start(Utc::now(), *at, Age::Past, mark, out);
                 self.push_one_line(&from.name.speaker(), text, out);
             }
-            // Nobody had come, as far as the record tells.
+            // The log file has no join of this peer.
             Notice::NamedLost { .. } => (),
             _ if channel(event) == Channel::Stdout => {
                 self.push_start(Utc::now(), None, Age::Live, None, out);
@@ -204,7 +203,7 @@ impl Formatter {
         }
     }
 
-    /// Appends what the user said as one line that stands for itself.
+    /// Appends the user's own message as one line of a log file.
     pub fn push_own_record(
         &mut self,
         at: DateTime<FixedOffset>,
@@ -217,14 +216,14 @@ impl Formatter {
         self.push_one_line(&self.own_name, text, out);
     }
 
-    /// Who speaks and what it says, with line breaks made visible as all else.
+    /// Appends the sender and the text, with line breaks shown as control characters.
     fn push_one_line(&self, name: &str, text: &str, out: &mut Vec<u8>) {
         let text = self.push_speaker(name, Style::Own, text, out);
         push_sanitized(text.trim_end_matches(['\r', '\n']), out);
         out.push(b'\n');
     }
 
-    /// Appends a sentence that tells the user something, as one line.
+    /// Appends a diagnostic as one line.
     pub fn push_report(&self, sentence: &str, out: &mut Vec<u8>) {
         self.palette.begin(Style::Dim, out);
         push_sanitized(sentence, out);
@@ -232,8 +231,8 @@ impl Formatter {
         out.push(b'\n');
     }
 
-    /// The time by the sender's clock, or now, and how a message was said. Where the day is told, it is
-    /// told first if it is another one.
+    /// Appends the start of a line: the time (`at` by the sender's clock, or `now`) and a mark such as `private`.
+    /// If new days are shown and the day has changed, a line for the day comes first.
     fn push_start(
         &mut self,
         now: DateTime<Utc>,
@@ -270,7 +269,7 @@ impl Formatter {
         out.push(b' ');
     }
 
-    /// The reader's day at a time.
+    /// The local day at `now`.
     fn day_of(&mut self, now: DateTime<Utc>) -> NaiveDate {
         if self.today.0 != now.timestamp() {
             self.today = (now.timestamp(), now.with_timezone(&Local).date_naive());
@@ -278,7 +277,7 @@ impl Formatter {
         self.today.1
     }
 
-    /// Who speaks. Returns what is said, without what only says how it is meant.
+    /// Appends the sender. Returns the text without the prefix of an action.
     fn push_speaker<'a>(&self, name: &str, style: Style, text: &'a str, out: &mut Vec<u8>) -> &'a str {
         let action = text.strip_prefix(ACTION);
         if action.is_some() {
@@ -291,7 +290,7 @@ impl Formatter {
         action.unwrap_or(text)
     }
 
-    /// Appends what was said. Returns whether the user's name is in it.
+    /// Appends the text of a message. Returns whether it mentions the user.
     fn push_text(&self, text: &str, is_private: bool, marks_mentions: bool, out: &mut Vec<u8>) -> bool {
         let mut is_mentioned = false;
         let mut rest = Some(text.trim_end_matches(['\r', '\n']));
@@ -336,7 +335,7 @@ impl Formatter {
         self.palette.end(Style::PrivateText, out);
     }
 
-    /// Puts a time into words, if it is not the same as before.
+    /// Formats a time, unless it equals the cached one.
     fn set_time(&mut self, at: Timestamp) {
         let second = Second::of(at);
         if self.shown.second == second && !self.time_format.has_fraction() {
@@ -350,7 +349,7 @@ impl Formatter {
     }
 }
 
-/// Whether `notice` tells what has just happened to somebody, rather than of what is around it.
+/// Whether `event` is a join, leave or rename, which a live format shows with its time.
 fn has_time(event: &Notice) -> bool {
     match event {
         Notice::Joined { .. }
@@ -380,18 +379,18 @@ fn has_time(event: &Notice) -> bool {
     }
 }
 
-/// Where a event belongs.
+/// The output to which an event goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// What the group says: standard output.
+    /// Standard output: the conversation.
     Stdout,
-    /// Everything else: standard error.
+    /// Standard error: diagnostics.
     Stderr,
-    /// Nowhere, but where scripts read it.
+    /// Only JSON output.
     Scripts,
 }
 
-/// Where `notice` is to be shown.
+/// The output to which `event` goes.
 #[must_use]
 pub fn channel(event: &Notice) -> Channel {
     match event {
@@ -404,7 +403,7 @@ pub fn channel(event: &Notice) -> Channel {
         | Notice::Left { .. }
         | Notice::Lost { .. }
         | Notice::NamedLost { .. } => Channel::Stdout,
-        // The message or goodbye that comes next says so itself.
+        // The message or goodbye that follows shows the peer.
         Notice::Appeared { .. } | Notice::Identified { .. } => Channel::Scripts,
         Notice::Visited { .. }
         | Notice::MoreVisitors { .. }
@@ -422,7 +421,7 @@ pub fn channel(event: &Notice) -> Channel {
     }
 }
 
-/// What `notice` tells, on one line if names have none in them. Of a message, what was said.
+/// The sentence for `event`; for a message, its text. It is not sanitized.
 #[must_use]
 pub fn sentence(event: &Notice) -> String {
     match event {
@@ -436,36 +435,36 @@ pub fn sentence(event: &Notice) -> String {
         Notice::Left { who } => format!("{who} has left the chat..."),
         Notice::Lost { who, why } | Notice::NamedLost { who, why } => format!("{who} is lost: {why}"),
         Notice::Appeared { who } => format!("{who} sends its first message"),
-        Notice::Identified { before } => format!("{before} says that it is a member"),
+        Notice::Identified { before } => format!("{before} turned out to be a member"),
         Notice::Visited { address, why } => match why {
             LostReason::Closed { unfinished_bytes: 0 } => {
                 format!("{address} connected and closed without sending anything")
             }
             LostReason::Closed { unfinished_bytes } => {
-                format!("{address} connected, sent {unfinished_bytes} bytes that are no message, and closed")
+                format!("{address} connected, sent {unfinished_bytes} bytes without a message, and closed")
             }
             _ => format!("{address} is lost: {why}"),
         },
         Notice::MoreVisitors { host, count } => {
             let connections = if *count == 1 { "connection" } else { "connections" };
-            format!("{host}: {count} more {connections} that sent no message in the last minute")
+            format!("{host}: {count} more {connections} without a message in the last minute")
         }
         Notice::Accepted { address } => format!("{address} connected"),
         Notice::Connected { peer, address, missed } => {
             let place = if **peer == *address.to_string() { String::new() } else { format!(" at {address}") };
             let late = match missed {
                 0 => String::new(),
-                _ => format!("; too late for the first {missed} messages typed before"),
+                _ => format!("; it missed the first {missed} messages"),
             };
             format!("connected to {peer}{place}{late}")
         }
         Notice::Unreachable { peer, why } => format!("cannot reach {peer}: {why}; trying again"),
-        Notice::Oneself { peer } => format!("{peer} is this peer itself: not connected"),
+        Notice::Oneself { peer } => format!("not connected to {peer}: it is your own address"),
         Notice::Undelivered { who, count } => {
             format!("{who} did not get {count} of your messages, as far as is known")
         }
         Notice::Silent { who } => {
-            format!("{who} has said nothing: whether it has read your messages is not known")
+            format!("{who} has sent nothing: whether it has read your messages is not known")
         }
         Notice::Forgotten { who } => {
             format!("{who} was gone for {} minutes and is forgotten", FORGET.as_secs() / 60)
@@ -475,16 +474,16 @@ pub fn sentence(event: &Notice) -> String {
             format!("somebody here is called {name} too; the others see you as {own}; /name NEW changes it")
         }
         Notice::Impostor { address, who } => {
-            format!("{address} says that it is {who} and cannot show it: closed")
+            format!("{address} claimed to be {who} without proof: connection closed")
         }
         Notice::Unheard { is_kept: true } => {
-            "nobody is connected: this waits for those who are lost".to_owned()
+            "nobody is connected: the message waits for the members that are lost".to_owned()
         }
         Notice::Unheard { is_kept: false } => {
-            "no peer is connected: only who joins later may still read this".to_owned()
+            "no peer is connected: only peers that join later can read this".to_owned()
         }
         Notice::CannotAccept(why) => {
-            format!("cannot accept more connections: {why}; new ones wait for a free place")
+            format!("cannot accept more connections: {why}; new ones wait")
         }
     }
 }
@@ -615,7 +614,7 @@ mod tests {
         let expected = "[12:34] bob has joined\n[12:34] rob is now bob\n\
                         [12:34] bob is lost: fell more than 1024 KiB behind\n[12:34] bob is back\n\
                         [12:34] bob has left the chat...\n2 messages of bob are missing here\n\
-                        no peer is connected: only who joins later may still read this\n";
+                        no peer is connected: only peers that join later can read this\n";
         check_live(live("%H:%M"), &events, expected);
         check_live(Format::default(), &events[..2], "bob has joined\nrob is now bob\n");
     }
@@ -681,7 +680,7 @@ mod tests {
             Notice::Unreachable { peer: name(), why: "\r".into() },
             "cannot reach ^[]0;bob: ^M; trying again\n",
         );
-        check(Notice::Oneself { peer: name() }, "^[]0;bob is this peer itself: not connected\n");
+        check(Notice::Oneself { peer: name() }, "not connected to ^[]0;bob: it is your own address\n");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Those of whom the user does not want to hear.
+//! The ignore list: peers whose messages and events are hidden.
 
 use std::net::IpAddr;
 
@@ -6,16 +6,16 @@ use crate::protocol::recipient::{self, Candidate, Extent};
 use crate::protocol::roster::NotFound;
 use crate::protocol::{Notice, Who};
 
-/// A list of them, as long as the user makes it. A member is known by its id, whatever it is called. A
-/// plain peer is known by its connection, whatever it is called there, and after that by its host and what
-/// its name looks like.
+/// The list of ignored peers; only the user adds to it. A member is identified by its id. A plain peer is
+/// identified by its connection, whatever its name there, and on later connections by its host and the skeleton
+/// of its name.
 #[derive(Debug, Default)]
 pub struct IgnoreList {
     all: Vec<Who>,
 }
 
 impl IgnoreList {
-    /// Adds somebody. Returns whether it was not there.
+    /// Adds a peer. Returns whether it was not on the list.
     pub fn add(&mut self, who: Who) -> bool {
         let is_new = !self.holds(&who);
         if is_new {
@@ -24,11 +24,11 @@ impl IgnoreList {
         is_new
     }
 
-    /// Removes who is called `name`, as it was called when it was added, and returns it.
+    /// Removes the peer that was called `name` when it was added, and returns it.
     ///
     /// # Errors
     ///
-    /// Why nobody is meant.
+    /// No ignored peer has this name, or several do.
     pub fn remove_named(&mut self, name: &str) -> Result<Who, NotFound> {
         let all: Vec<_> = self.all.iter().map(|who| Candidate { who: who.clone(), is_here: true }).collect();
         let (who, _) = recipient::find(name, &all, Extent::Whole)?;
@@ -36,23 +36,23 @@ impl IgnoreList {
         Ok(who)
     }
 
-    /// Removes somebody, whatever it was called when it was added. Returns whether it was there.
+    /// Removes a peer, whatever its name was when it was added. Returns whether it was on the list.
     pub fn remove(&mut self, who: &Who) -> bool {
         let count = self.all.len();
         self.all.retain(|ignored| !is_same(ignored, who));
         self.all.len() < count
     }
 
-    /// Whether somebody is on it.
+    /// Whether a peer is on the list.
     #[must_use]
     pub fn holds(&self, who: &Who) -> bool {
         self.all.iter().any(|ignored| is_same(ignored, who))
     }
 
-    /// Whether it tells of what one of them has said or done. What became of the user's own messages is
-    /// told in any case.
+    /// Whether an event is hidden: it is about a message or an action of an ignored peer. Events about the
+    /// user's own messages are always shown.
     #[must_use]
-    pub fn is_theirs(&self, event: &Notice) -> bool {
+    pub fn hides(&self, event: &Notice) -> bool {
         match event {
             Notice::Message { from: who, .. }
             | Notice::Joined { who }
@@ -81,7 +81,7 @@ impl IgnoreList {
         }
     }
 
-    /// How to write the name of each, as it was when it was added.
+    /// The name of each peer as it was when it was added, in the form that a command accepts.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.all.iter().map(|who| who.name.to_string()).collect()
@@ -153,10 +153,10 @@ mod tests {
             Notice::Left { who: who() },
             Notice::Forgotten { who: who() },
         ] {
-            assert!(ignored.is_theirs(&event), "{event:?}");
+            assert!(ignored.hides(&event), "{event:?}");
         }
-        assert!(!ignored.is_theirs(&Notice::Undelivered { who: who(), count: 1 }));
-        assert!(!ignored.is_theirs(&Notice::Left { who: member("bob", 2) }));
+        assert!(!ignored.hides(&Notice::Undelivered { who: who(), count: 1 }));
+        assert!(!ignored.hides(&Notice::Left { who: member("bob", 2) }));
     }
 
     #[test]

@@ -1,21 +1,21 @@
-//! Standard output for scripts: one JSON object a line, and nothing else.
+//! The JSON output: one object per line on standard output, and nothing else.
 //!
-//! | `event` | what happened | fields, beside `time` |
+//! | `event` | meaning | fields beside `time` |
 //! | --- | --- | --- |
-//! | `listening` | the chat has begun | `name`, `id`, `address` |
-//! | `message` | somebody said something | who, `text`, `private`, `past` |
-//! | `joined` | a member has come; a plain peer sends its first message, or its goodbye | who |
-//! | `back` | a member that was lost has come back | who |
-//! | `left` | a member or plain peer said goodbye; a plain peer turned out to be a member | who |
-//! | `lost` | somebody that has `joined` is gone without a goodbye | who, `why` |
-//! | `renamed` | a member has another name | who, `before` |
-//! | `missed` | messages of a member will never come | who, `count` |
-//! | `member` | the answer to `/who`, one for each | who, `standing`, and what [`MemberRecord`] says |
-//! | `notice` | what is else told on standard error | `text` |
+//! | `listening` | the program listens | `name`, `id`, `address` |
+//! | `message` | a peer sent a message | peer, `text`, `private`, `past` |
+//! | `joined` | a member joined; a plain peer sends its first message, or its goodbye | peer |
+//! | `back` | a lost member is connected again | peer |
+//! | `left` | a member or plain peer sent its goodbye; a plain peer turned out to be a member | peer |
+//! | `lost` | the connection of a peer that had `joined` ended without a goodbye | peer, `why` |
+//! | `renamed` | a member changed its name | peer, `before` |
+//! | `missed` | messages of a member will never arrive | peer, `count` |
+//! | `member` | the reply to `/who`, one per peer | peer, and the fields of [`MemberRecord`] |
+//! | `notice` | a diagnostic, which goes to standard error in the other output modes | `text` |
 //!
-//! Who is `name`, as it is shown here; `id`, if it introduced itself; and `address`, if one is known.
-//! Fields that have no value are left out. `time` is when it was said, by the sender's clock, or when it
-//! happened, by ours, always as RFC 3339 has it. Texts are as they were sent: nothing is made safe to show.
+//! The fields of a peer are `name`, as it is shown here; `id`, for a member; and `address`, if one is known.
+//! Fields without a value are omitted. `time` is the time of a message by its sender's clock, or the time of
+//! another event by the local clock, as RFC 3339. Texts are exactly as they were sent: they are not sanitized.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -68,17 +68,17 @@ pub struct MemberRecord {
     /// Who dialled: `us` or `them`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dialled_by: Option<&'static str>,
-    /// For how many seconds it has been so.
+    /// The seconds since `standing` last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
-    /// How many of our messages it does not have, as far as is known.
+    /// The number of own messages that it has not acknowledged.
     pub behind: u64,
-    /// In how many seconds it is dialled again; 0 while it is.
+    /// The seconds until it is dialled again; 0 while it is being dialled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_seconds: Option<u64>,
 }
 
-/// Appends a event, if scripts are told of it.
+/// Appends an event, if it has a JSON form.
 pub fn push(event: &Notice, out: &mut Vec<u8>) {
     let (event, who, details) = match event {
         Notice::Message { at, from, text, is_past, is_private } => {
@@ -91,25 +91,38 @@ pub fn push(event: &Notice, out: &mut Vec<u8>) {
         Notice::Lost { who, why } => ("lost", who, Details::Lost { why: why.to_string() }),
         Notice::Renamed { who, before } => ("renamed", who, Details::Renamed { before }),
         Notice::Missed { who, count } => ("missed", who, Details::Missed { count: *count }),
-        // Each message says so itself.
+        // Each message has the field `past`.
         Notice::Present => return,
-        _ => return push_report(&sentence(event), out),
+        Notice::NamedLost { .. }
+        | Notice::Visited { .. }
+        | Notice::MoreVisitors { .. }
+        | Notice::Accepted { .. }
+        | Notice::Connected { .. }
+        | Notice::Unreachable { .. }
+        | Notice::Oneself { .. }
+        | Notice::Undelivered { .. }
+        | Notice::Silent { .. }
+        | Notice::Forgotten { .. }
+        | Notice::NameTaken { .. }
+        | Notice::Impostor { .. }
+        | Notice::Unheard { .. }
+        | Notice::CannotAccept(_) => return push_report(&sentence(event), out),
     };
     push_line(event, now(), Some(who), details, out);
 }
 
-/// Appends what is told on standard error otherwise.
+/// Appends a diagnostic.
 pub fn push_report(sentence: &str, out: &mut Vec<u8>) {
     push_line("notice", now(), None, Details::Notice { text: sentence.into() }, out);
 }
 
-/// Appends that the chat has begun.
+/// Appends the `listening` event.
 pub fn push_listening(name: &str, id: MemberId, address: SocketAddr, out: &mut Vec<u8>) {
     let who = Who { name: name.into(), id: Some(id), address: Some(address) };
     push_line("listening", now(), Some(&who), Details::Nothing {}, out);
 }
 
-/// Appends what is known of somebody.
+/// Appends the record of one peer.
 pub fn push_member(who: &Who, member: &MemberRecord, out: &mut Vec<u8>) {
     push_line("member", now(), Some(who), Details::Member(member), out);
 }
@@ -120,7 +133,7 @@ fn push_line(event: &str, time: String, who: Option<&Who>, details: Details<'_>,
         id: who.id.map(|id| id.to_string()),
         address: who.address,
     });
-    // A vector takes everything, and the keys are strings.
+    // Writing to a vector does not fail, and all keys are strings.
     let _ = serde_json::to_writer(&mut *out, &Line { event, time, who, details });
     out.push(b'\n');
 }
@@ -129,7 +142,7 @@ fn now() -> String {
     rfc3339(Local::now().fixed_offset())
 }
 
-/// As its sender wrote it; a time without an offset is local.
+/// The time of a message as its sender wrote it; a time without an offset is local.
 fn written(at: Option<Timestamp>) -> String {
     match at {
         Some(Timestamp::Zoned(at)) => rfc3339(at),

@@ -1,27 +1,27 @@
-//! Keys out of the bytes that a terminal sends. The parser reads nothing, has no clock, and does not know
+//! The key parser: bytes of a terminal go in, keys come out. It does no I/O, has no clock, and does not know
 //! what keys do.
 //!
 //! A terminal sends a key as a character, a control character, or a sequence that begins with ESC
 //! (ECMA-48; "PC-style function keys" in xterm's ctlseqs; rxvt; `CSI u` as in xterm's formatOtherKeys and
 //! kitty's keyboard protocol). It sends other things the same way: answers to queries of programs that
-//! have ended, reports of the mouse and of the focus. What is no key is passed over whole, and never taken
-//! for text. ESC alone, and the beginning of a sequence that does not go on, end when
-//! [`SEQUENCE_TIMEOUT`](crate::limits::SEQUENCE_TIMEOUT) has passed without another byte; so nothing that
-//! is typed can get stuck, but behind a paste whose end is never marked.
+//! have ended, reports of the mouse and of the focus. Such sequences are skipped whole and never become text.
+//! A lone ESC, and an incomplete sequence, end when
+//! [`SEQUENCE_TIMEOUT`](crate::limits::SEQUENCE_TIMEOUT) has passed without another byte. So typed input
+//! cannot get stuck, except after a paste whose end is never marked.
 
 use std::mem;
 use std::str;
 
 use crate::limits::{LINE_BYTES_MAX, SEQUENCE_BYTES_MAX};
 
-/// One key, as far as it means something here.
+/// A key that the editor knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
     /// A character to be typed. Not a control character.
     Char(char),
-    /// With Ctrl: a small letter, or one of `\ ] ^ _`.
+    /// A key with Ctrl: a small letter, or one of `\ ] ^ _`.
     Ctrl(char),
-    /// With Alt, or behind ESC: the character as it is.
+    /// A character with Alt, or after ESC.
     Alt(char),
     /// Return, or Ctrl+J.
     Enter,
@@ -33,37 +33,37 @@ pub enum Key {
     Tab,
     /// Tab with Shift.
     BackTab,
-    /// The character before the cursor is to go.
+    /// Backspace: deletes the character before the cursor.
     Backspace,
-    /// The word before the cursor is to go: Backspace with Alt.
+    /// Backspace with Alt: deletes the word before the cursor.
     WordBackspace,
-    /// The character behind the cursor is to go.
+    /// Delete: deletes the character after the cursor.
     Delete,
-    /// One character back.
+    /// Left.
     Left,
-    /// One character on.
+    /// Right.
     Right,
-    /// One word back: Left with Ctrl or Alt.
+    /// Left with Ctrl or Alt: one word back.
     WordLeft,
-    /// One word on: Right with Ctrl or Alt.
+    /// Right with Ctrl or Alt: one word forward.
     WordRight,
     /// Up.
     Up,
     /// Down.
     Down,
-    /// To the start.
+    /// Home.
     Home,
-    /// To the end.
+    /// End.
     End,
-    /// What was pasted, with line feeds for all line breaks; at most [`LINE_BYTES_MAX`] bytes.
+    /// A paste, with all line breaks as line feeds; at most [`LINE_BYTES_MAX`] bytes.
     Paste(String),
     /// Several lines that arrived at once and were not marked as a paste, in the same form.
     UnmarkedPaste(String),
-    /// More was pasted than that: so many bytes, which are gone.
+    /// A paste of this many bytes, more than [`LINE_BYTES_MAX`], which was discarded.
     PasteTooLong(usize),
 }
 
-/// Bytes on their way to become keys.
+/// The key parser.
 #[derive(Debug, Default)]
 pub struct Keys {
     state: State,
@@ -71,52 +71,51 @@ pub struct Keys {
 
 #[derive(Debug, Default)]
 enum State {
-    /// A key begins.
+    /// Between keys.
     #[default]
     Start,
-    /// A carriage return was sent: a line feed behind it belongs to it.
+    /// After a carriage return, to which a line feed would belong.
     Return,
-    /// A character has begun that takes several bytes.
+    /// Within a character of several bytes.
     Character(Vec<u8>),
-    /// ESC was sent.
+    /// After ESC.
     Escape,
-    /// A control sequence (CSI) has begun, and this stands in it; one byte more than
-    /// [`SEQUENCE_BYTES_MAX`] if it is longer.
+    /// Within a control sequence (CSI), with its bytes so far: at most one more than [`SEQUENCE_BYTES_MAX`].
     Control(Vec<u8>),
-    /// A key of the keypad (SS3) has begun, and this stands before its last byte.
+    /// Within a key of the keypad (SS3), with its bytes so far.
     Keypad(Vec<u8>),
-    /// So many characters are passed over: what stands behind a report of the mouse.
+    /// Skipping the characters after a report of the mouse.
     Skip {
-        /// How many are left.
+        /// The number of characters left.
         count: usize,
         /// The last byte may be the first of two.
         is_lead: bool,
     },
-    /// A string (OSC, DCS, APC, PM, SOS), which answers a query.
+    /// Within a control string (OSC, DCS, APC, PM, SOS), the reply to a query.
     Answer {
-        /// What begins it behind ESC.
+        /// The byte after ESC.
         introducer: char,
-        /// Its last byte so far.
+        /// The last byte so far.
         last: Option<u8>,
-        /// How many bytes its last character still has.
+        /// The bytes that its last character still lacks.
         rest: usize,
     },
-    /// Something is being pasted: so many bytes, of which these are kept.
+    /// Within a paste: the number of bytes so far, and those that are kept.
     Paste { bytes: usize, kept: Vec<u8> },
 }
 
-/// What ends a paste. The sequence that begins one has 200 (xterm's bracketed paste).
+/// The end of a bracketed paste; its start has 200 instead (xterm).
 const PASTE_END: &[u8] = b"\x1b[201~";
 
 impl Keys {
-    /// Takes in bytes, cut anywhere, and hands out each key that is complete.
+    /// Handles bytes, split anywhere, and passes on each complete key.
     pub fn receive(&mut self, bytes: &[u8], mut each: impl FnMut(Key)) {
         for byte in bytes {
             self.push(*byte, &mut each);
         }
     }
 
-    /// Whether a sequence has begun that ends if nothing comes behind it in time.
+    /// Whether a sequence is incomplete, so that [`expire`](Self::expire) would end it.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         match self.state {
@@ -129,14 +128,15 @@ impl Keys {
         }
     }
 
-    /// No byte has come for [`SEQUENCE_TIMEOUT`](crate::limits::SEQUENCE_TIMEOUT): what has begun is over.
+    /// Ends an incomplete sequence, since no byte has arrived for
+    /// [`SEQUENCE_TIMEOUT`](crate::limits::SEQUENCE_TIMEOUT).
     pub fn expire(&mut self, mut each: impl FnMut(Key)) {
         if !self.is_unfinished() {
             return;
         }
         match mem::take(&mut self.state) {
             State::Escape => each(Key::Escape),
-            // Nothing stands behind what would begin a sequence: it was typed with Alt.
+            // The start of a sequence with nothing after it was typed with Alt.
             State::Control(inside) if inside.is_empty() => each(Key::Alt('[')),
             State::Keypad(inside) if inside.is_empty() => each(Key::Alt('O')),
             State::Answer { introducer, last: None, .. } => each(Key::Alt(introducer)),
@@ -155,7 +155,7 @@ impl Keys {
                 each(Key::Escape);
                 State::Escape
             }
-            // It begins a sequence, whatever was before.
+            // ESC starts a sequence in any state.
             _ if byte == b'\x1b' => State::Escape,
             State::Return if byte == b'\n' => State::Start,
             State::Start | State::Return => return self.start(byte, each),
@@ -200,7 +200,7 @@ impl Keys {
                 }
                 b' '..=b'?' => State::Control(inside),
                 b'@'..=b'~' => control(&inside, byte, each),
-                // No sequence goes on so.
+                // No sequence continues like this.
                 _ => return self.start(byte, each),
             },
         };
@@ -221,12 +221,12 @@ impl Keys {
         }
     }
 
-    /// A byte of a character that takes several.
+    /// Handles a byte of a multi-byte character.
     fn character(&mut self, byte: u8, mut begun: Vec<u8>, each: &mut impl FnMut(Key)) {
         let is_new = begun.is_empty();
         begun.push(byte);
         match str::from_utf8(&begun) {
-            // C1 control characters may come as characters of two bytes.
+            // C1 control characters may arrive as characters of two bytes.
             Ok(text) if text.chars().all(char::is_control) => {
                 self.state = introduced(byte ^ 0xc0).unwrap_or_default();
             }
@@ -235,16 +235,16 @@ impl Keys {
             Err(_) => {
                 each(Key::Char(char::REPLACEMENT_CHARACTER));
                 if !is_new {
-                    // It belongs to something else.
+                    // The byte starts something else.
                     self.push(byte, each);
                 }
             }
         }
     }
 
-    /// A byte of the answer to a query, which ends with ST (ECMA-48: `ESC \`, or one byte) or BEL. Enter and
-    /// Ctrl+C end one that is stuck, and nothing else: a line must not be sent because a terminal reported
-    /// something.
+    /// Handles a byte of the reply to a query, which ends with ST (ECMA-48: `ESC \`, or one byte) or BEL. Enter
+    /// and Ctrl+C end an unfinished reply and have no other effect: a report of the terminal must not submit a
+    /// line.
     fn answer(
         &mut self,
         byte: u8,
@@ -296,14 +296,14 @@ impl Keys {
             });
         }
         if kept.len() > LINE_BYTES_MAX + PASTE_END.len() {
-            // From now on, only its end counts.
+            // The rest is only searched for the end.
             kept.drain(..kept.len() - PASTE_END.len());
         }
         self.state = State::Paste { bytes, kept };
     }
 }
 
-/// What a byte begins behind ESC (ECMA-48, 5.3).
+/// The state that a byte after ESC starts (ECMA-48, 5.3).
 fn introduced(byte: u8) -> Option<State> {
     match byte {
         b'[' => Some(State::Control(Vec::new())),
@@ -332,7 +332,7 @@ fn control_key(byte: u8) -> Option<Key> {
     })
 }
 
-/// A control sequence is complete. Returns what comes next.
+/// Handles a complete control sequence. Returns the next state.
 fn control(inside: &[u8], last: u8, each: &mut impl FnMut(Key)) -> State {
     match (inside, last) {
         (b"200", b'~') => return State::Paste { bytes: 0, kept: Vec::new() },
@@ -340,7 +340,7 @@ fn control(inside: &[u8], last: u8, each: &mut impl FnMut(Key)) -> State {
         (b"", b'M') => return skip(3),
         (b"", b'T') => return skip(6),
         (b"", b't') => return skip(2),
-        // Linux's console sends five function keys with a letter behind.
+        // Linux's console sends five function keys with a further letter.
         (b"", b'[') => return skip(1),
         _ => (),
     }
@@ -364,7 +364,7 @@ fn control(inside: &[u8], last: u8, each: &mut impl FnMut(Key)) -> State {
     State::Start
 }
 
-/// A key of the keypad, or another that is sent like one, is complete.
+/// The key of a complete SS3 sequence: a key of the keypad, or another that is sent like one.
 fn keypad(inside: &[u8], last: u8) -> Option<Key> {
     let parameters = Parameters::read(inside)?;
     // Konsole and old versions of xterm put the modifiers there, with or without a 1 before.
@@ -380,24 +380,24 @@ fn keypad(inside: &[u8], last: u8) -> Option<Key> {
     }
 }
 
-/// Modifiers of a key: one less than what stands in a sequence.
+/// Modifiers of a key, as bits of the number in a sequence minus one.
 const SHIFT: u32 = 1;
 const ALT: u32 = 2;
 const CTRL: u32 = 4;
 const META: u32 = 32;
 const CAPS_LOCK: u32 = 64;
-/// Super and Hyper: nothing here is done with these.
+/// Super and Hyper; keys with these are ignored.
 const OTHER_MODIFIERS: u32 = 8 | 16;
 
-/// What a key does in kitty's protocol, besides being pressed and repeated.
+/// The event type of a released key in kitty's protocol.
 const KEY_RELEASED: u32 = 3;
 
-/// The numbers of a control sequence: parameters, and in each the subparameters.
+/// The parameters of a control sequence, each with its subparameters.
 #[derive(Debug, Default)]
 struct Parameters(Vec<Vec<Option<u32>>>);
 
 impl Parameters {
-    /// `None` where anything else stands in it.
+    /// Parses parameters; `None` if there are other characters.
     fn read(inside: &[u8]) -> Option<Self> {
         let is_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b':' | b';');
         if inside.len() > SEQUENCE_BYTES_MAX || !inside.iter().all(is_number) {
@@ -417,7 +417,7 @@ impl Parameters {
     }
 }
 
-/// The key that ends in `last` behind this number.
+/// The key of a sequence with this first number and this last byte.
 fn sequence_key(last: u8, first: u32, modifiers: u32) -> Option<Key> {
     let is_word = modifiers & (ALT | CTRL) != 0;
     Some(match (last, first) {
@@ -436,7 +436,7 @@ fn sequence_key(last: u8, first: u32, modifiers: u32) -> Option<Key> {
     })
 }
 
-/// A key that is sent as the number of its character, in Unicode or in kitty's private use of it.
+/// Handles a key that is sent as a code point, from Unicode or from kitty's private use area.
 fn coded_key(code: u32, modifiers: u32, parameters: &Parameters, each: &mut impl FnMut(Key)) {
     let [has_shift, has_alt, has_ctrl] = [SHIFT, ALT | META, CTRL].map(|bit| modifiers & bit != 0);
     if modifiers & OTHER_MODIFIERS != 0 {
@@ -450,7 +450,7 @@ fn coded_key(code: u32, modifiers: u32, parameters: &Parameters, each: &mut impl
         27 => Some(Key::Escape),
         8 | 127 if has_alt || has_ctrl => Some(Key::WordBackspace),
         8 | 127 => Some(Key::Backspace),
-        // The keypad: digits, signs, and what else stands on its keys.
+        // The keypad: digits, signs, and its other keys.
         57399..=57408 => char::from_digit(code - 57399, 10).map(Key::Char),
         57409 => Some(Key::Char('.')),
         57410 => Some(Key::Char('/')),
@@ -466,10 +466,10 @@ fn coded_key(code: u32, modifiers: u32, parameters: &Parameters, each: &mut impl
         57423 => Some(Key::Home),
         57424 => Some(Key::End),
         57426 => Some(Key::Delete),
-        // Others that are no characters.
+        // Other keys that are no characters.
         57344..=63743 => None,
         _ if has_ctrl => {
-            // With another alphabet, the key where the letter is on a Latin keyboard.
+            // On a keyboard with another alphabet, the key at the place of the Latin letter.
             let latin = if code < 128 { Some(code) } else { parameters.get(0, 2) };
             latin.and_then(|latin| u8::try_from(latin).ok()).and_then(with_ctrl).and_then(control_key)
         }
@@ -490,7 +490,7 @@ fn coded_key(code: u32, modifiers: u32, parameters: &Parameters, each: &mut impl
     key.into_iter().for_each(each);
 }
 
-/// The control character that a key is with Ctrl, as terminals always have sent it.
+/// The control character of a key with Ctrl, as in legacy terminals.
 fn with_ctrl(byte: u8) -> Option<u8> {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'['..=b'_' => Some(byte & 0x1f),

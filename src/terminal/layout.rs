@@ -1,7 +1,7 @@
-//! How the prompt and the typed line are broken into rows. It draws nothing.
+//! The layout of the prompt and the typed line in rows. It draws nothing.
 //!
-//! The cost of a draw does not depend on the length of the line: where its rows begin is kept, found out
-//! no further than what is to be seen, and forgotten no further than what was changed.
+//! The cost of an update does not depend on the length of the line: the starts of rows are cached, computed
+//! only as far as they are visible, and invalidated only from the change on.
 
 use std::mem;
 
@@ -21,58 +21,57 @@ pub struct Size {
 }
 
 impl Size {
-    /// The size that a terminal says it has: one that does not know says 0.
+    /// The size that a terminal reports. One that does not know its size reports 0, which becomes a default.
     #[must_use]
     pub fn new(columns: usize, rows: usize) -> Self {
         Self { columns: if columns == 0 { 80 } else { columns }, rows: if rows == 0 { 24 } else { rows } }
     }
 }
 
-/// What is to be seen at the bottom.
+/// The content to show at the bottom of the screen.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
-    /// Before the text; safe to show. It may hold line breaks.
+    /// The prompt, which is sanitized and may contain line breaks.
     pub prompt: &'a str,
-    /// What turns the prompt's style on, and off again; both may be empty.
+    /// The codes that turn the prompt's style on and off; both may be empty.
     pub style: (&'a str, &'a str),
-    /// What is typed: it may hold line breaks, and whatever was pasted.
+    /// The text, which may contain line breaks and unsanitized pasted text.
     pub text: &'a str,
-    /// Where in the text the cursor is, in bytes, between two grapheme clusters.
+    /// The cursor's position in the text, in bytes, between two grapheme clusters.
     pub cursor: usize,
 }
 
-/// One row: never wider than the terminal, whatever the terminal thinks of emoji.
+/// One row, at most as wide as the terminal, even if that shows emoji at their greatest width.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
-    /// What to write, with the codes of styles in it.
+    /// The text to write, with style codes.
     pub text: String,
-    /// How many cells it takes at most.
+    /// The width in cells, at most.
     pub columns: usize,
 }
 
-/// Where the cursor is.
+/// A position in a layout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// In which row.
+    /// The row.
     pub row: usize,
-    /// Behind so many bytes of the row's text.
+    /// The position in the row's text, in bytes.
     pub bytes: usize,
-    /// Behind so many cells, at most.
+    /// The column, at most.
     pub columns: usize,
 }
 
-/// The rows that show a line, and where in them the cursor is.
+/// The rows that show a line, and the position of the cursor in them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// From top to bottom; never empty, but for one that was never made.
+    /// The rows from top to bottom; empty only in a default layout.
     pub rows: Vec<Row>,
-    /// Where the cursor is.
+    /// The position of the cursor.
     pub cursor: Place,
 }
 
 impl Layout {
-    /// Breaks a line into rows. Of more than `rows_max`, those are taken that show the cursor and the
-    /// most of what is behind it.
+    /// Breaks a line into rows. If there are more than `rows_max`, only those around the cursor are kept.
     #[must_use]
     pub fn new(line: &Line<'_>, columns: usize, rows_max: usize) -> Self {
         let mut draft = Draft::default();
@@ -87,7 +86,7 @@ impl Layout {
     }
 }
 
-/// A line and its layout, which is changed with it.
+/// A line and its layout, which is updated incrementally.
 ///
 /// Invariant: `starts` says where in `text` its rows begin, from the first one on: the first row is the
 /// last one of the prompt. They are all there if `is_complete`.
@@ -105,13 +104,13 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// What is to be seen of the line.
+    /// The current layout.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Takes over a line and a size. Returns the layout from before if there is another now.
+    /// Updates the line and the size. Returns the previous layout if the layout has changed.
     pub fn update(&mut self, line: &Line<'_>, columns: usize, rows_max: usize) -> Option<Layout> {
         let (columns, rows_max) = (columns.max(1), rows_max.max(1));
         let prompt = [line.style.0, line.prompt, line.style.1].concat();
@@ -140,14 +139,14 @@ impl Draft {
         let unchanged = common_prefix(&self.text, text);
         self.text.truncate(unchanged);
         self.text.push_str(&text[unchanged..]);
-        // The cluster before the change may go on in it, and the row before that cluster may now have
-        // room for it, or none.
+        // The cluster before the change may extend into it, and may then fit into the row before, or no
+        // longer.
         let before = self.starts.partition_point(|start| *start < unchanged);
         self.starts.truncate(before.saturating_sub(1).max(1));
         self.is_complete = false;
     }
 
-    /// Looks for where rows begin, up to the last row that may be seen.
+    /// Computes the starts of rows, up to the last row that may be visible.
     fn find_starts(&mut self) {
         while !self.is_complete {
             let last = self.starts.len() - 1;
@@ -161,12 +160,12 @@ impl Draft {
         }
     }
 
-    /// In which row of the text the cursor is.
+    /// The row of the text that contains the cursor.
     fn cursor_row(&self) -> usize {
         self.starts.partition_point(|start| *start <= self.cursor).saturating_sub(1)
     }
 
-    /// Where the row behind this one begins, if there is one.
+    /// The start of the next row, if there is one.
     fn row_end(&self, row: usize) -> Option<usize> {
         let start = self.starts[row];
         let mut columns = if row == 0 { self.last_prompt_row().columns } else { 0 };
@@ -186,7 +185,7 @@ impl Draft {
         self.prompt_rows.last().expect("a prompt has a row, even an empty one")
     }
 
-    /// A row of the text, whose end is known, and where in it the cursor would be.
+    /// A row of the text whose end is known, and the position that the cursor would have in it.
     fn row(&self, row: usize) -> (Row, Place) {
         let mut shown = if row == 0 { self.last_prompt_row().clone() } else { Row::default() };
         let start = self.starts[row];
@@ -205,11 +204,11 @@ impl Draft {
         (shown, place)
     }
 
-    /// The rows that are to be seen.
+    /// The visible rows.
     fn window(&self) -> Layout {
         let prompt_only = self.prompt_rows.len() - 1;
         let known = if self.is_complete { self.starts.len() } else { self.starts.len() - 1 };
-        // The terminal leaves its cursor on a full row; what is typed next belongs on another.
+        // After a full row, the cursor belongs at the start of a new one.
         let is_one_more = self.cursor >= self.text.len() && self.row(known - 1).0.columns == self.columns;
         let cursor_row = prompt_only + if is_one_more { known } else { self.cursor_row() };
         let count = prompt_only + known + usize::from(is_one_more);
@@ -231,13 +230,13 @@ impl Draft {
     }
 }
 
-/// The rows of the prompt; the text goes on in the last one.
+/// The rows of the prompt; the text continues in the last one.
 fn prompt_rows(line: &Line<'_>, columns_max: usize) -> Vec<Row> {
     let (mut rows, mut row) = (Vec::new(), Row { text: line.style.0.to_owned(), columns: 0 });
     for (_, cluster) in clusters(line.prompt) {
         let is_break = cluster == "\n";
         if is_break || row.columns + columns_shown(cluster, columns_max) > columns_max {
-            // Each row is written alone.
+            // Each row can be written alone, so it has its own style codes.
             row.text.push_str(line.style.1);
             rows.push(mem::replace(&mut row, Row { text: line.style.0.to_owned(), columns: 0 }));
         }
@@ -250,7 +249,7 @@ fn prompt_rows(line: &Line<'_>, columns_max: usize) -> Vec<Row> {
     rows
 }
 
-/// How many bytes both begin with, in whole characters.
+/// The length of the common prefix in bytes, in whole characters.
 fn common_prefix(one: &str, other: &str) -> usize {
     const BLOCK: usize = 256;
     let blocks = one.as_bytes().chunks(BLOCK).zip(other.as_bytes().chunks(BLOCK));
@@ -261,30 +260,30 @@ fn common_prefix(one: &str, other: &str) -> usize {
     (0..=at).rev().find(|at| other.is_char_boundary(*at)).unwrap_or(0)
 }
 
-/// The grapheme clusters of a text, and where they begin: fast where they are ASCII.
+/// The grapheme clusters of a text with their positions; fast for ASCII.
 pub fn clusters(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let (start, bytes) = (at, text.as_bytes());
         let first = *bytes.get(start)?;
-        // Only a line feed goes with an ASCII character before it, and only with one.
+        // CR LF is the only cluster of two ASCII characters.
         let is_alone = first.is_ascii() && first != b'\r' && bytes.get(start + 1).is_none_or(u8::is_ascii);
         at += if is_alone { 1 } else { text[start..].graphemes(true).next()?.len() };
         Some((start, &text[start..at]))
     })
 }
 
-/// Whether a cluster is shown as it is, in one cell.
+/// Whether a cluster is shown unchanged, in one cell.
 fn is_plain(cluster: &str) -> bool {
     matches!(cluster.as_bytes(), [b' '..=b'~'])
 }
 
-/// How many cells a grapheme cluster takes at most, as it is shown.
+/// The greatest width of a shown grapheme cluster, in cells.
 fn columns_shown(cluster: &str, columns_max: usize) -> usize {
     if is_plain(cluster) { 1 } else { shown(cluster, columns_max).1 }
 }
 
-/// Appends a grapheme cluster as it is shown. Returns how many cells that takes at most.
+/// Appends the shown form of a grapheme cluster. Returns its greatest width, in cells.
 fn push_shown(cluster: &str, columns_max: usize, out: &mut String) -> usize {
     if is_plain(cluster) {
         out.push_str(cluster);
@@ -295,8 +294,8 @@ fn push_shown(cluster: &str, columns_max: usize, out: &mut String) -> usize {
     columns
 }
 
-/// How a grapheme cluster is shown, and how many cells that takes at most. One that is wider than the
-/// terminal is shown as a sign.
+/// The shown form of a grapheme cluster, and its greatest width in cells. A replacement character is shown for
+/// one that is wider than the terminal.
 fn shown(cluster: &str, columns_max: usize) -> (String, usize) {
     let mut bytes = Vec::new();
     push_sanitized(cluster, &mut bytes);
@@ -305,8 +304,8 @@ fn shown(cluster: &str, columns_max: usize) -> (String, usize) {
     if columns > columns_max { ("\u{fffd}".to_owned(), 1) } else { (text, columns) }
 }
 
-/// How many cells a text takes at most: terminals disagree about joined emoji and selectors, of which
-/// some show one picture for all, others one for each, and about characters that go with the one before.
+/// The greatest width of a text, in cells. Terminals disagree about joined emoji and selectors (some show one
+/// picture, others several), and about combining characters.
 #[must_use]
 pub fn columns_at_most(text: &str) -> usize {
     let one_by_one = |cluster: &str| {
@@ -324,10 +323,10 @@ pub fn is_zero_width(char: char) -> bool {
         || matches!(char.general_category(), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
 }
 
-/// Turns the character before it into an emoji, which takes two cells.
+/// The selector that shows the character before it as an emoji, which takes two cells.
 const EMOJI_SELECTOR: char = '\u{fe0f}';
 
-/// Where each character is, in bytes, and how many cells it takes in a terminal that joins none.
+/// The position of each character, in bytes, and its width in a terminal that joins none.
 pub fn columns_each(text: &str) -> impl Iterator<Item = (usize, usize)> {
     text.char_indices().map(|(at, char)| {
         let is_widened = text[at + char.len_utf8()..].starts_with(EMOJI_SELECTOR);
@@ -335,7 +334,7 @@ pub fn columns_each(text: &str) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// The front of `text` that takes at most so many cells.
+/// The longest prefix of `text` that takes at most so many cells.
 #[must_use]
 pub fn cut_to_columns(text: &str, columns_max: usize) -> &str {
     let mut columns = 0;

@@ -204,7 +204,7 @@ impl LineUi {
                     self.cleared_at = Some(at);
                     return Some(UserAction::Hint(CLEARED.into()));
                 }
-                // Who pending_keys it twice may have meant the line both times.
+                // The second key of a double press may have been meant to clear the line, too.
                 Outcome::Interrupt
                     if self.cleared_at.is_some_and(|cleared| at < cleared + INTERRUPT_GRACE) =>
                 {

@@ -1,7 +1,7 @@
-//! The record of the conversation in a file: lines appended, whatever becomes of the file.
+//! The log file of the conversation (`--log`): appended lines.
 //!
-//! It may be moved away, and is begun anew then. A disk that is full is told once, and stops nobody. The past
-//! that a newcomer is shown is added only where it does not stand there already.
+//! If the file is moved away, a new one is created. A full disk is reported once and makes nobody wait. Past
+//! messages, which a newcomer receives, are added only if the file does not contain them yet.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -24,42 +24,43 @@ use crate::protocol::{Notice, Who};
 pub struct LogFile {
     path: PathBuf,
     file: File,
-    /// The last lines that it held when it was opened.
+    /// The last lines of the file when it was opened, at most [`LOGFILE_COMPARED_BYTES`].
     last_lines: Lines,
-    /// Lines that are still to be written.
+    /// Lines that are not written yet.
     queue: Vec<u8>,
-    /// Whether the file ends within a line.
+    /// Whether the last write ended within a line.
     is_in_line: bool,
-    /// Lines that were given up since it failed.
+    /// Lines that were dropped since writing failed.
     lost: u64,
-    /// Lines that were given up before.
+    /// Lines that were dropped during earlier failures.
     missing: u64,
-    /// It failed, and is tried again then.
+    /// After a failure: when to try again.
     retry_at: Option<Instant>,
 }
 
 impl LogFile {
-    /// Opens a file, or begins one that only its owner may read.
+    /// Opens a file, or creates one that only its owner may read.
     ///
     /// # Errors
     ///
-    /// What the system says; and that it is no file, since others could make us wait.
+    /// The error of the system call that failed; a pipe or socket is refused, since its reader could make the
+    /// program wait.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = open(path)?;
         let tail = read_tail(path).unwrap_or_default();
-        // A line that was cut off there, as by a crash, stays a line of its own.
+        // An incomplete last line, as after a crash, stays a line of its own.
         let queue = if tail.is_empty() || tail.ends_with(b"\n") { Vec::new() } else { vec![b'\n'] };
         let (path, last_lines) = (path.to_owned(), Lines::new(&tail));
         Ok(Self { path, file, last_lines, queue, is_in_line: false, lost: 0, missing: 0, retry_at: None })
     }
 
-    /// Where to append whole lines.
+    /// The queue, to append whole lines to.
     pub fn queue(&mut self) -> &mut Vec<u8> {
         &mut self.queue
     }
 
-    /// Whether `line` was among the last lines that the file held when it was opened. Each is found once,
-    /// so that of equal lines the first is compared with the first, and the second with the second.
+    /// Whether `line` was among the last lines of the file when it was opened. Each line is found once, so that
+    /// the n-th of equal lines is compared with the n-th in the file.
     pub fn find_once(&mut self, line: &[u8]) -> bool {
         if self.last_lines.is_empty() {
             return false;
@@ -70,7 +71,7 @@ impl LogFile {
         self.last_lines.take(line)
     }
 
-    /// What was never written: a sentence, if there is anything to say.
+    /// The error message for the exit, if lines were never written.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let lines = self.missing + self.lost + memchr::memchr_iter(b'\n', &self.queue).count() as u64;
@@ -78,14 +79,14 @@ impl LogFile {
         (lines > 0).then(|| format!("cannot record to {path}: {lines} lines are missing there"))
     }
 
-    /// When it is tried again, if it failed and something waits.
+    /// When [`flush`](Self::flush) tries again after a failure.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.retry_at.filter(|_| !self.queue.is_empty())
     }
 
-    /// Writes what was queued. Returns what the user should know: that it does not work any more, or
-    /// works again. While it does not, lines are kept within [`LOGFILE_QUEUE_BYTES`].
+    /// Writes the queue. Returns a diagnostic when writing starts to fail, or works again. Meanwhile, at most
+    /// [`LOGFILE_QUEUE_BYTES`] of lines are kept.
     pub fn flush(&mut self, now: Instant) -> Option<String> {
         if self.queue.is_empty() || self.retry_at.is_some_and(|at| now < at) {
             self.forget_surplus();
@@ -130,7 +131,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Whether what the path leads to is not the file that is open.
+    /// Whether the path no longer leads to the open file.
     fn is_gone(&self) -> bool {
         match (std::fs::metadata(&self.path), self.file.metadata()) {
             (Ok(there), Ok(open)) => (there.dev(), there.ino()) != (open.dev(), open.ino()),
@@ -139,7 +140,7 @@ impl LogFile {
         }
     }
 
-    /// Gives up the oldest lines that are too many, but for one that was begun.
+    /// Drops the oldest lines beyond [`LOGFILE_QUEUE_BYTES`], except one that is partly written.
     fn forget_surplus(&mut self) {
         let first =
             if self.is_in_line { memchr::memchr(b'\n', &self.queue).map_or(0, |at| at + 1) } else { 0 };
@@ -158,16 +159,15 @@ fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
     let kind = file.metadata()?.file_type();
-    // A device, like the one that is always full, is as good as a file; but a pipe has a reader who may
-    // be slow.
+    // A character device, such as `/dev/full`, never blocks; a pipe has a reader that may be slow.
     if kind.is_file() || std::os::unix::fs::FileTypeExt::is_char_device(&kind) {
         Ok(file)
     } else {
-        Err(io::Error::other("it is no file"))
+        Err(io::Error::other("not a regular file"))
     }
 }
 
-/// The end of the file at `path`, from the start of a line on: at most [`LOGFILE_COMPARED_BYTES`].
+/// The last lines of the file at `path`: at most [`LOGFILE_COMPARED_BYTES`], from the start of a line on.
 fn read_tail(path: &Path) -> io::Result<Vec<u8>> {
     let mut tail = Vec::new();
     if !std::fs::metadata(path)?.is_file() {
@@ -175,7 +175,7 @@ fn read_tail(path: &Path) -> io::Result<Vec<u8>> {
     }
     let mut file = File::open(path)?;
     let length = file.seek(SeekFrom::End(0))?;
-    // What stands before it tells whether it is the start of a line.
+    // One byte more shows whether the rest starts at the start of a line.
     let start = length.saturating_sub(LOGFILE_COMPARED_BYTES as u64 + 1);
     file.seek(SeekFrom::Start(start))?;
     file.take(LOGFILE_COMPARED_BYTES as u64 + 1).read_to_end(&mut tail)?;
@@ -186,11 +186,11 @@ fn read_tail(path: &Path) -> io::Result<Vec<u8>> {
     Ok(tail)
 }
 
-/// How often each of some lines stands somewhere. Members may be met, and show their past, at any time, so
-/// it is kept; a line costs some 16 bytes.
+/// A multiset of lines. It is kept for the whole run, since members may send past messages at any time; a line
+/// costs some 16 bytes.
 #[derive(Debug, Default)]
 struct Lines {
-    /// By a hash of the line, whose keys the system drew at random.
+    /// The count of each line, by a randomly keyed hash of it.
     counts: HashMap<u64, u32>,
     hasher: RandomState,
 }
@@ -208,7 +208,7 @@ impl Lines {
         self.counts.is_empty()
     }
 
-    /// Takes one of the lines that are equal to `line`. Returns whether there was one.
+    /// Removes one line that is equal to `line`. Returns whether there was one.
     fn take(&mut self, line: &[u8]) -> bool {
         let key = self.hasher.hash_one(line);
         let Some(count) = self.counts.get_mut(&key) else { return false };
@@ -220,23 +220,23 @@ impl Lines {
     }
 }
 
-/// A record, and how it is worded.
+/// The log of the conversation: a file and the formatter of its lines.
 #[derive(Debug)]
 pub struct ConversationLog {
     record: LogFile,
     formatter: Formatter,
-    /// Some of the past was added, so that a line is to stand below it.
+    /// Past messages were added, so that a separating line follows them.
     has_new_past: bool,
 }
 
 impl ConversationLog {
-    /// Records to `record` what is said to and by who is called `own_name`.
+    /// A log in the file `record`, for the user called `own_name`.
     #[must_use]
     pub fn new(record: LogFile, own_name: String, now: DateTime<Local>) -> Self {
         Self { record, formatter: Formatter::new(Format::default(), own_name, now), has_new_past: false }
     }
 
-    /// Adds a event, if it belongs to the conversation; a past message only if it does not stand there
+    /// Adds an event, if it belongs to the conversation; a past message only if the file does not contain it
     /// yet.
     pub fn push(&mut self, event: &Notice) {
         match event {
@@ -253,28 +253,28 @@ impl ConversationLog {
         }
     }
 
-    /// Adds what the user said, to everybody or `to` one alone.
+    /// Adds the user's own message, to everybody or privately `to` one peer.
     pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
         self.formatter.push_own_record(at, to, text, self.record.queue());
     }
 
-    /// The user has another name.
+    /// Changes the user's name.
     pub fn set_own_name(&mut self, name: String) {
         self.formatter.set_own_name(name);
     }
 
-    /// Writes what was added. Returns what the user should know.
+    /// Writes the queue. Returns a diagnostic; see [`LogFile::flush`].
     pub fn flush(&mut self, now: Instant) -> Option<String> {
         self.record.flush(now)
     }
 
-    /// What was never recorded, at the end: a sentence, if there is anything to say.
+    /// The error message for the exit, if lines were never written.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.record.failure()
     }
 
-    /// When a file that could not be written is tried again.
+    /// When [`flush`](Self::flush) tries again after a failure.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.record.deadline()
@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(LogFile::open(&place.0).expect_err("a folder").kind(), ErrorKind::IsADirectory);
         let (read, write) = io::pipe().expect("a pipe");
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&write));
-        assert_eq!(LogFile::open(Path::new(&path)).expect_err("a pipe").to_string(), "it is no file");
+        assert_eq!(LogFile::open(Path::new(&path)).expect_err("a pipe").to_string(), "not a regular file");
         drop(read);
     }
 }

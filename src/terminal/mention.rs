@@ -1,4 +1,4 @@
-//! Finding the user's name in what others say, in every script.
+//! Mentions: finds the user's name in messages of others, in every script.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 
 use crate::unicode::{is_default_ignorable, is_hangul, is_written_without_blanks};
 
-/// The places in `text`, in bytes and in order, where `name` is mentioned, in any case.
+/// The ranges of `text`, in bytes and in order, that mention `name`, in any case.
 ///
-/// Where blanks separate words, the name stands as a word of its own, with the suffixes that a language
-/// puts on names: particles of Korean, and what is behind an apostrophe (`bob's`, `Ali'nin`). In scripts
-/// without blanks a name of two characters or more counts anywhere; a name of one character behind `@`,
-/// or where no letter is next to it. Inside a URL or an e-mail address nobody is mentioned.
+/// In scripts that separate words by blanks, a mention is a whole word, possibly with a suffix of the language:
+/// Korean particles, or a suffix after an apostrophe (`bob's`, `Ali'nin`). In scripts without blanks, a name of
+/// two or more characters matches anywhere; a name of one character only after `@`, or without a letter next
+/// to it. A URL or an e-mail address contains no mention.
 pub fn find_all<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Range<usize>> + use<'a> {
     Mentions { text, name, from: 0, is_one_character: name.graphemes(true).count() == 1, run: Run::default() }
 }
@@ -20,10 +20,10 @@ pub fn find_all<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Range<
 struct Mentions<'a> {
     text: &'a str,
     name: &'a str,
-    /// Where the search goes on.
+    /// The position where the search continues.
     from: usize,
     is_one_character: bool,
-    /// The run that was looked at last: a text without blanks is one long run, and is looked at once.
+    /// A cache of the last run: a text without blanks is one long run, which is scanned only once.
     run: Run,
 }
 
@@ -33,7 +33,7 @@ impl Iterator for Mentions<'_> {
     fn next(&mut self) -> Option<Range<usize>> {
         let first = self.name.chars().next()?;
         for (offset, char) in self.text[self.from..].char_indices() {
-            // Most characters are others, and most are ASCII.
+            // The fast path: most characters do not start the name, and most are ASCII.
             if first.is_ascii() && char.is_ascii() && !first.eq_ignore_ascii_case(&char) {
                 continue;
             }
@@ -103,7 +103,7 @@ fn is_apart(left: Option<char>, right: Option<char>) -> bool {
         || !is_of_word(right)
         || is_written_without_blanks(left)
         || is_written_without_blanks(right)
-        // A particle behind a name in another script.
+        // A Korean particle may follow a name in another script.
         || are_letters && is_hangul(left) != is_hangul(right)
 }
 
@@ -111,18 +111,18 @@ fn is_of_word(char: char) -> bool {
     char.is_alphanumeric() || char == '_'
 }
 
-/// Whether this belongs to the character before it, or is not seen.
+/// Whether a character attaches to the one before it, or is invisible.
 fn is_attached(char: char) -> bool {
     is_default_ignorable(char) || char.general_category_group() == GeneralCategoryGroup::Mark
 }
 
-/// The last character, without what is attached to it.
+/// The last base character.
 fn last_base(text: &str) -> Option<char> {
     text.chars().rev().find(|&char| !is_attached(char))
 }
 
-/// Whether `text`, which ends with an apostrophe, ends with a blank before it, or with an article or a
-/// preposition that loses its vowel (`l'Ali`, `dell'Anna`): the rest of `O'Brien` is no name.
+/// Whether a name may follow `text`, which ends with an apostrophe: before it is a blank, or an elided article
+/// or preposition (`l'Ali`, `dell'Anna`), but not the `O` of `O'Brien`.
 fn may_precede_apostrophe(text: &str) -> bool {
     const ELIDED: [&str; 14] =
         ["all", "c", "d", "dall", "dell", "j", "l", "m", "n", "nell", "qu", "s", "sull", "t"];
@@ -132,8 +132,8 @@ fn may_precede_apostrophe(text: &str) -> bool {
     word.is_empty() || ELIDED.contains(&word)
 }
 
-/// Whether `behind`, which begins with an apostrophe, begins with a suffix: a few small letters, or
-/// capitals behind a name in capitals; not the rest of `can't` or `O'Brien`.
+/// Whether `behind`, which starts with an apostrophe, starts with a suffix: a few small letters, or capitals
+/// after a name in capitals, but not the rest of `can't` or `O'Brien`.
 fn is_apostrophe_suffix(name: &str, behind: &str) -> bool {
     const SUFFIX_CHARS_MAX: usize = 6;
     let suffix = behind.trim_start_matches([APOSTROPHE, TYPOGRAPHIC_APOSTROPHE]);
@@ -148,15 +148,14 @@ fn is_apostrophe_suffix(name: &str, behind: &str) -> bool {
     count <= SUFFIX_CHARS_MAX && !is_negation && (!has_capitals || is_in_capitals)
 }
 
-/// Whether the word of Hangul at the start of `behind` is nothing but particles and titles, as stand
-/// behind names.
+/// Whether the Hangul word at the start of `behind` consists only of particles and titles that follow names.
 fn are_particles(behind: &str) -> bool {
     let end = behind.find(|char| !is_hangul(char)).unwrap_or(behind.len());
     let is_at_end = !behind[end..].chars().next().is_some_and(is_of_word);
     is_at_end && are_particles_up_to(&behind[..end], PARTICLES_MAX)
 }
 
-/// Particles behind one name: a title, a particle of direction, a topic.
+/// The greatest number of particles after one name: a title, a particle of direction, a topic marker.
 const PARTICLES_MAX: usize = 3;
 
 fn are_particles_up_to(word: &str, count: usize) -> bool {
@@ -165,7 +164,7 @@ fn are_particles_up_to(word: &str, count: usize) -> bool {
     word.is_empty() || count > 0 && PARTICLES.iter().any(|particle| is_rest(particle))
 }
 
-/// Particles, forms of the copula and titles that are common behind names.
+/// Common particles, forms of the copula and titles after names.
 const PARTICLES: [&str; 78] = [
     "이",
     "가",
@@ -247,16 +246,16 @@ const PARTICLES: [&str; 78] = [
     "쌤",
 ];
 
-/// A run of characters as a URL may hold them, and where the addresses are in it.
+/// A run of URL characters, and the ranges of the addresses in it.
 #[derive(Debug, Default)]
 struct Run {
     end: usize,
-    /// In order, both of where they begin and where they end.
+    /// The ranges, ordered by their starts and ends.
     addresses: Vec<Range<usize>>,
 }
 
 impl Run {
-    /// The run in which `at` is.
+    /// The run around `at`.
     fn around(text: &str, at: usize) -> Self {
         let start = text[..at]
             .rfind(|char| !is_of_url(char))
@@ -280,7 +279,7 @@ impl Run {
     }
 }
 
-/// Where a URL begins in a run: at its scheme, or at `www.`.
+/// The start of a URL in a run: its scheme, or `www.`.
 fn url_start(run: &str) -> Option<usize> {
     if let Some(at) = run.find("://") {
         let scheme =
@@ -291,13 +290,12 @@ fn url_start(run: &str) -> Option<usize> {
     run.match_indices("www.").find(is_domain).map(|(at, _)| at)
 }
 
-/// Whether a URL may hold a character, written as people read it: those of RFC 3986, and letters of every
-/// script.
+/// Whether a URL may contain a character: those of RFC 3986, and letters of every script.
 fn is_of_url(char: char) -> bool {
     char.is_alphanumeric() || is_attached(char) || char.is_ascii_graphic() && !"<>\"`{}|\\^".contains(char)
 }
 
-/// How many bytes of `text` are `prefix`, whatever the case; `None` where it does not begin so.
+/// The length in bytes of the prefix of `text` that equals `prefix`, in any case; `None` if there is none.
 #[must_use]
 pub fn prefix_in_any_case(text: &str, prefix: &str) -> Option<usize> {
     let mut wanted = prefix.chars().flat_map(folded).peekable();
@@ -312,8 +310,8 @@ pub fn prefix_in_any_case(text: &str, prefix: &str) -> Option<usize> {
     wanted.next().is_none().then_some(text.len())
 }
 
-/// A character without its case, more or less as `CaseFolding.txt` has it: a round by capitals makes one of
-/// the forms of sigma, and of `ß` and `ss`. The dotted capital of Turkish is an i.
+/// The case folding of a character, close to `CaseFolding.txt`. Folding by way of capitals unifies the forms of
+/// sigma, and `ß` with `ss`. The dotted capital I of Turkish becomes i.
 fn folded(char: char) -> impl Iterator<Item = char> {
     let char = if char == '\u{130}' { 'i' } else { char };
     char.to_uppercase().flat_map(char::to_lowercase)

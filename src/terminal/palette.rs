@@ -1,25 +1,24 @@
-//! How what is shown is told apart: the codes of colours and weights. It says nothing of what is shown
-//! in which.
+//! Styles and their terminal codes: colours, bold and reverse.
 
 use std::collections::BTreeMap;
 
 use crate::limits::MEMBERS_MAX;
 use crate::protocol::{MemberId, Who};
 
-/// How something is shown.
+/// A style of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// What is only told: times and notices.
+    /// Times and diagnostics.
     Dim,
     /// The user's own name.
     Own,
-    /// The name of somebody else, in a colour of the 256 that terminals number.
+    /// The name of a peer, in one of the 256 indexed colours.
     Name(u8),
-    /// The user's name, said by somebody else.
+    /// The user's name in a message of a peer.
     Mention,
-    /// The mark of a message that one person alone has.
+    /// The mark of a private message.
     PrivateMark,
-    /// The text of a message that one person alone has.
+    /// The text of a private message.
     PrivateText,
 }
 
@@ -29,28 +28,28 @@ pub const OWN: &str = "\x1b[1m";
 /// Turns every style off (ECMA-48, SGR).
 pub const OFF: &str = "\x1b[0m";
 
-/// Which codes are used.
+/// The set of codes to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Styling {
-    /// None: the output may be read by a program.
+    /// No codes, for output that a program may read.
     #[default]
     Plain,
-    /// Bold and reverse, for what must not be overlooked: the user wants no colours.
+    /// Only bold and reverse, for mentions and private messages, where the user wants no colours.
     Weights,
-    /// All.
+    /// All codes.
     Colors,
 }
 
-/// Turns styles into codes, or into nothing.
+/// Writes the codes of styles, and assigns colours to names.
 #[derive(Debug, Default)]
 pub struct Palette {
     styling: Styling,
-    /// The colours of those who introduced themselves.
+    /// The colours of members, at most twice [`MEMBERS_MAX`].
     colors: BTreeMap<MemberId, u8>,
 }
 
 impl Palette {
-    /// With the codes of `styling`.
+    /// A palette that uses the codes of `styling`.
     #[must_use]
     pub fn new(styling: Styling) -> Self {
         Self { styling, colors: BTreeMap::new() }
@@ -67,21 +66,21 @@ impl Palette {
             Style::Own => out.extend_from_slice(OWN.as_bytes()),
             Style::Name(color) => out.extend_from_slice(format!("\x1b[38;5;{color}m").as_bytes()),
             Style::Mention => out.extend_from_slice(b"\x1b[1;7m"),
-            // As a mention is, and in magenta, which is nobody's.
+            // Like a mention, and in magenta, which no name has.
             Style::PrivateMark if has_colors => out.extend_from_slice(b"\x1b[1;7;35m"),
             Style::PrivateMark => out.extend_from_slice(b"\x1b[1;7m"),
             Style::PrivateText => out.extend_from_slice(b"\x1b[1m"),
         }
     }
 
-    /// Turns it off.
+    /// Turns a style off.
     pub fn end(&self, style: Style, out: &mut Vec<u8>) {
         if self.styling == Styling::Colors || self.is_weight(style) {
             out.extend_from_slice(OFF.as_bytes());
         }
     }
 
-    /// Whether a style is shown without colours, too.
+    /// Whether a style is also shown without colours.
     fn is_weight(&self, style: Style) -> bool {
         let must_be_seen = match style {
             Style::Mention | Style::PrivateMark | Style::PrivateText => true,
@@ -90,8 +89,8 @@ impl Palette {
         self.styling == Styling::Weights && must_be_seen
     }
 
-    /// The style of somebody's name. A member keeps its colour when its name changes; and whoever
-    /// comes under a name that was here before, in another run, too, has the colour that it had.
+    /// The style of a peer's name. The colour depends on the name alone, so it is the same in every run; a
+    /// member keeps its colour when its name changes.
     pub fn name(&mut self, who: &Who) -> Style {
         if self.styling != Styling::Colors {
             return Style::Name(COLORS[0]);
@@ -105,12 +104,12 @@ impl Palette {
     }
 }
 
-/// Colours that differ from both a white and a black ground by 3.3 to 1 or more (WCAG 2.2 asks for 3 to 1
-/// in large letters), and each from each by 19.5 or more of CIEDE2000: of all tens with that contrast, the
-/// one whose nearest two are furthest apart. In the order of hues.
+/// The colours of names, ordered by hue. Each has a contrast of at least 3.3 to 1 with white and with black
+/// (WCAG 2.2 requires 3 to 1 for large text), and each pair differs by at least 19.5 (CIEDE2000): of all sets of
+/// ten with that contrast, this one has the greatest minimum difference.
 const COLORS: [u8; 10] = [160, 130, 100, 28, 30, 26, 93, 96, 200, 161];
 
-/// The same for a name in every run: it is the FNV-1a hash that chooses.
+/// The colour of a name, chosen by its FNV-1a hash.
 fn color(name: &str) -> u8 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);

@@ -1,8 +1,8 @@
-//! Who comes and goes, collected: a crowd takes a line at a terminal, not a screen.
+//! Collects joins and leaves, so that a crowd takes one line at a terminal, not a screen.
 //!
-//! The first event of a kind is shown at once. Further ones within [`PRESENCE_WINDOW`] become one line,
-//! at its end or before anything else of one of their people is shown. A peer that joins a group shows
-//! those who were there before it as one list. Time is passed in.
+//! The first event of a kind is shown at once. Further events within [`PRESENCE_WINDOW`] become one line, which
+//! is shown at the end of the window, or before the next event of one of these peers. A user who joins an
+//! existing group sees its members as one list. Time is passed in.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -12,7 +12,7 @@ use super::layout::columns_at_most;
 use crate::limits::{FORGET, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
 use crate::protocol::{Label, Notice, Who};
 
-/// What happened to somebody.
+/// The kind of an event that is collected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Joined,
@@ -30,38 +30,38 @@ const KINDS: [Kind; 7] =
 /// A line to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// One event, as it is shown elsewhere.
+    /// A single event, shown in its usual form.
     Event(Notice),
-    /// A sentence about several who came or went.
+    /// A sentence about several peers that joined or left.
     Change(String),
-    /// A sentence about those who are here, who are forgotten, or about connections.
+    /// A sentence about present or forgotten members, or about connections.
     Summary(String),
 }
 
-/// Collects the events of who comes and goes.
+/// The collector of joins and leaves.
 #[derive(Debug, Default)]
 pub struct Presence {
     stage: Stage,
-    /// By the order of [`KINDS`].
+    /// One window per kind, in the order of [`KINDS`].
     windows: [Window; KINDS.len()],
     ready: VecDeque<Batch>,
 }
 
-/// Whether those who join were there before us.
+/// Whether members that join were in the group before the user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
-    /// Peers were named and nobody was met: whoever is met first was there before us.
+    /// The user named peers and none is connected: the first member that joins was in the group before.
     AwaitingGroup,
-    /// The others who were there before us are waited for, until then at most.
+    /// Further members of the group are awaited, at most until `until`.
     Collecting { until: Instant, is_listed: bool },
-    /// Whoever joins was not there before.
+    /// Members that join are new.
     #[default]
     Settled,
-    /// The user leaves, and nothing is collected any more.
+    /// The user leaves; nothing is collected any more.
     Ended,
 }
 
-/// Events of one kind, while they are collected.
+/// Collected events of one kind.
 #[derive(Debug, Default)]
 struct Window {
     until: Option<Instant>,
@@ -76,27 +76,28 @@ struct Batch {
     events: Vec<Notice>,
 }
 
-/// What a line about people who joined says.
+/// The wording of a line about members that joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
-    /// They were there before us.
+    /// They were in the group before the user.
     Present,
-    /// The same, after a first list of them.
+    /// They were in the group before the user, and a first list was shown already.
     AlsoPresent,
-    /// They have come or gone.
+    /// They have just joined or left.
     Change,
 }
 
 impl Presence {
-    /// Peers are named while nobody is there: whoever is met next was there before us.
+    /// The user named peers while nobody is connected: the members that join next are those of an existing
+    /// group.
     pub fn expect_group(&mut self) {
         if self.stage == Stage::Settled {
             self.stage = Stage::AwaitingGroup;
         }
     }
 
-    /// Takes in what happened, before it is shown. Returns whether it is kept for later; otherwise it is
-    /// to be shown now, behind the lines of [`poll`](Self::poll).
+    /// Handles an event before it is shown. Returns whether the event was collected. Otherwise the caller shows
+    /// it now, after the lines of [`poll`](Self::poll).
     pub fn push(&mut self, event: &Notice, now: Instant) -> bool {
         if self.stage == Stage::Ended {
             return false;
@@ -111,7 +112,7 @@ impl Presence {
                 (Some(Kind::Joined), _) => {
                     self.stage = Stage::Collecting { until: now + PRESENCE_WINDOW, is_listed: false };
                 }
-                // A plain peer, which never joins.
+                // The peer is a plain one, which never joins.
                 (_, Notice::Message { is_past: false, .. }) => self.stage = Stage::Settled,
                 _ => (),
             }
@@ -130,13 +131,13 @@ impl Presence {
         true
     }
 
-    /// Whether those who were there before us are still waited for.
+    /// Whether the members of an existing group are still being collected.
     #[must_use]
     pub fn is_collecting_members(&self) -> bool {
         matches!(self.stage, Stage::Collecting { .. })
     }
 
-    /// All who were there before us are met.
+    /// Shows the list: every member of the existing group is connected.
     pub fn handle_group_met(&mut self) {
         if self.is_collecting_members() {
             self.flush(Kind::Joined);
@@ -144,13 +145,13 @@ impl Presence {
         }
     }
 
-    /// Ends the windows whose time is over.
+    /// Ends the windows whose deadline has passed.
     pub fn handle_time(&mut self, now: Instant) {
         if let Stage::Collecting { until, .. } = self.stage
             && now >= until
         {
             self.handle_group_met();
-            // Those who are late come together, too.
+            // Members that connect later are collected as well.
             self.windows[Kind::Joined as usize].until = Some(now + PRESENCE_WINDOW);
         }
         for kind in KINDS {
@@ -166,12 +167,12 @@ impl Presence {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let arriving = if let Stage::Collecting { until, .. } = self.stage { Some(until) } else { None };
-        // A window without events has nothing to show; that it is over is seen with the next event.
+        // An empty window has nothing to show; the next event ends it.
         let windows = self.windows.iter().filter(|window| !window.events.is_empty());
         windows.filter_map(|window| window.until).chain(arriving).min()
     }
 
-    /// Something that concerns `who` is about to be shown: what is kept of it goes before that.
+    /// Releases the collected events of `who`, since something else about `who` is about to be shown.
     pub fn flush_of(&mut self, who: &Who) {
         for kind in KINDS {
             let mut subjects = self.windows[kind as usize].events.iter().filter_map(subject);
@@ -181,7 +182,7 @@ impl Presence {
         }
     }
 
-    /// The user leaves: everything is shown, and nothing is kept any more.
+    /// The user leaves: releases everything and collects nothing more.
     pub fn end(&mut self) {
         KINDS.iter().for_each(|kind| self.flush(*kind));
         self.stage = Stage::Ended;
@@ -253,7 +254,7 @@ fn kind(event: &Notice) -> Option<Kind> {
     }
 }
 
-/// Whom a event is about; a connection goes by its address.
+/// The peer that an event is about; a connection is identified by its address.
 fn subject(event: &Notice) -> Option<Who> {
     match event {
         Notice::Message { from: who, .. }
@@ -286,18 +287,18 @@ fn subject(event: &Notice) -> Option<Who> {
     }
 }
 
-/// Whether the order of two events can matter to the reader: they are about one participant, or about two
-/// that are called alike, such as two runs of one person.
+/// Whether the order of two events matters to the reader: they are about the same peer, or about two with one
+/// name, such as two runs of one user.
 fn is_same(one: &Who, other: &Who) -> bool {
     let is_one_place = one.id.is_none() && other.id.is_none() && one.address == other.address;
     one.name == other.name || one.id.is_some() && one.id == other.id || one.address.is_some() && is_one_place
 }
 
-/// What a list leaves of its two rows: the time before it, the indent of the second row, what does not fit
-/// into the first, and a sign that there are more.
+/// Cells of the two rows of a list that names cannot use: the time, the indent of the second row, the rest of
+/// the first row, and the ellipsis.
 const LIST_MARGIN_COLUMNS: usize = 24;
 
-/// As many names as two rows hold, one at least, and how many there are.
+/// A list of at least one name and at most as many as two rows hold, and their count.
 fn list(title: &str, names: &[String], columns: usize) -> String {
     let count = if names.len() > 1 { format!(" ({})", names.len()) } else { String::new() };
     let mut sentence = format!("{title}: ");
@@ -316,7 +317,7 @@ fn list(title: &str, names: &[String], columns: usize) -> String {
     sentence + &count
 }
 
-/// What several people did, of whom some are named.
+/// A sentence about several peers, which names at most [`PRESENCE_NAMES_MAX`] of them.
 fn change(kind: Kind, names: &[String]) -> String {
     let named = if names.len() <= PRESENCE_NAMES_MAX { names.len() - 1 } else { PRESENCE_NAMES_MAX - 1 };
     let last = match &names[named..] {

@@ -1,23 +1,22 @@
-//! Text from others, made safe to show: what would act on the terminal, or on the text around it, is shown
-//! as a sign; what cannot be seen is left out, but where a script or an emoji needs it.
+//! Sanitizing of text from peers: characters that act on the terminal, or on the text around them, are shown as
+//! visible signs. Invisible characters are removed, except where a script or an emoji needs them.
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeEmoji as _, UnicodeGeneralCategory as _};
 
 use crate::limits::MARKS_MAX;
 use crate::unicode::{self, Jamo};
 
-/// Shown for a character that must not act and has no sign of its own.
+/// Shown for a character that must not act and has no visible sign.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Appends `text` to `out` as it is to be shown. A line break is a control character here: who
-/// shows several lines splits them before.
+/// Appends the sanitized form of `text` to `out`. A line break counts as a control character: the caller splits
+/// lines before.
 ///
-/// Control characters become `^[` and the like. What turns the order of reading, and tags outside of
-/// flags, become U+FFFD. Other default-ignorable characters are left out, but for joiners between letters
-/// of a script that joins, for selectors of a form that the character before has, for emoji sequences
-/// (UTS 51) and for fillers in syllables of Hangul.
+/// Control characters become `^[` and the like. Bidi controls, and tags outside of flags, become U+FFFD. Other
+/// default-ignorable characters are removed, except joiners between letters of a joining script, selectors for
+/// an existing variation, emoji sequences (UTS 51), and fillers in Hangul syllables.
 pub fn push_sanitized(text: &str, out: &mut Vec<u8>) {
-    // Looking at every byte, without a branch for each, is what the compiler can do many at a time.
+    // Checking every byte without branches lets the compiler vectorize the loop.
     if text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
         out.extend_from_slice(text.as_bytes());
         return;
@@ -34,7 +33,7 @@ pub fn push_sanitized(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether `text` is shown as it is.
+/// Whether sanitizing leaves `text` unchanged.
 #[must_use]
 pub fn is_clean(text: &str) -> bool {
     let mut shown = Vec::new();
@@ -42,8 +41,8 @@ pub fn is_clean(text: &str) -> bool {
     shown == text.as_bytes()
 }
 
-/// The tags at the start of `rest` that make the black flag before them that of England, Scotland or
-/// Wales, which are all that are in use (`RGI_Emoji_Tag_Sequence` of UTS 51).
+/// The tags at the start of `rest` that turn the black flag before them into the flag of England, Scotland or
+/// Wales; no others are in use (`RGI_Emoji_Tag_Sequence` of UTS 51).
 fn flag_tags(char: char, rest: &str) -> &str {
     const FLAG: char = '\u{1f3f4}';
     const TAGS: [&str; 3] = [
@@ -57,14 +56,15 @@ fn flag_tags(char: char, rest: &str) -> &str {
     TAGS.into_iter().find(|tags| rest.starts_with(tags)).unwrap_or_default()
 }
 
-/// What is shown before a character and decides whether it may be shown.
+/// The context before a character, which decides whether it may be shown.
 #[derive(Default)]
 struct Before {
-    /// What a selector, a joiner or a filler behind it applies to: the last character, if it was shown.
+    /// The last character, if it was shown, to which a selector, joiner or filler applies.
     last: Option<char>,
-    /// An emoji that a joiner may join to another: digits count as emoji, and not as these.
+    /// The last character is an emoji that a joiner may join to another; digits, which are emoji by the
+    /// standard, are not.
     is_picture: bool,
-    /// The script, if it is a letter of one that joins.
+    /// The script of the last character, if it is a letter of a joining script.
     script: Option<u32>,
     marks: usize,
 }
@@ -78,7 +78,7 @@ impl Before {
             }
             _ if unicode::is_default_ignorable(char) => {
                 if self.is_needed(char, rest) {
-                    // It changes what is before it, and begins nothing.
+                    // The character modifies the one before it and starts nothing new.
                     self.last = Some(char);
                     push_char(char, out);
                 } else if acts(char) {
@@ -86,7 +86,7 @@ impl Before {
                     push_char(REPLACEMENT, out);
                 }
             }
-            // Control characters of one byte more, breaks of lines and paragraphs, and annotations.
+            // C1 control characters, line and paragraph separators, and annotations.
             '\u{80}'..='\u{9f}' | '\u{2028}'..='\u{2029}' | '\u{fff9}'..='\u{fffb}' => {
                 *self = Self::default();
                 push_char(REPLACEMENT, out);
@@ -96,7 +96,7 @@ impl Before {
                 self.last = Some(char);
                 match self.marks {
                     ..=MARKS_MAX => push_char(char, out),
-                    // One sign stands for all that are too many.
+                    // One sign replaces all surplus marks.
                     marks if marks == MARKS_MAX + 1 => push_char(REPLACEMENT, out),
                     _ => (),
                 }
@@ -109,7 +109,7 @@ impl Before {
         }
     }
 
-    /// Whether a default-ignorable character changes how what is around it is shown, as it is meant to.
+    /// Whether a default-ignorable character has its intended effect here.
     fn is_needed(&self, char: char, rest: &str) -> bool {
         let mut rest = rest.chars();
         let next = rest.next();
@@ -138,12 +138,12 @@ const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
 const MONGOLIAN_VOWEL_SEPARATOR: char = '\u{180e}';
 const MONGOLIAN_A: char = '\u{1820}';
-/// Stands for the consonant before the vowel in a syllable that has none.
+/// The filler for a missing leading consonant of a syllable.
 const LEADING_FILLER: char = '\u{115f}';
-/// Stands for the vowel in a syllable that has none.
+/// The filler for a missing vowel of a syllable.
 const VOWEL_FILLER: char = '\u{1160}';
 
-/// The script of a letter, or of a mark on one, that joins others.
+/// The script of a letter, or of a mark on one, of a joining script.
 fn joining_script(char: char) -> Option<u32> {
     let is_of_word =
         || matches!(char.general_category_group(), GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark);
@@ -155,7 +155,7 @@ fn is_picture(char: char) -> bool {
     char.is_emoji_char() && !char.is_ascii() && !is_letter_of_flag
 }
 
-/// Whether a default-ignorable character changes the order in which others are read, or is a tag.
+/// Whether a default-ignorable character is a bidi control or a tag.
 fn acts(char: char) -> bool {
     matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
 }

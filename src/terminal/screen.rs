@@ -1,29 +1,29 @@
-//! The bottom of the terminal: the prompt and the typed line, below a conversation that goes on.
+//! The bottom of the screen: the prompt and the typed line, below the conversation.
 //!
-//! It is pure: what is to be seen goes in, and the bytes that bring it about come out. It knows what it
-//! has drawn, and nothing of what is above. Rows are separated by line breaks of its own and never
-//! filled beyond the width, so it always knows in which row the cursor is; and it moves within a row by
-//! writing it again, so that it need not know where the terminal puts a character.
+//! It is pure: content goes in, and the bytes that draw it come out. It knows which rows it has drawn, and
+//! nothing of the rows above. It separates rows with explicit line breaks and never writes beyond the width,
+//! so it always knows the row of the cursor. It moves within a row by writing the row again, so it need not
+//! know in which column the terminal puts a character.
 //!
-//! Some terminals copy what they are told to erase into their scrollback, if that is the whole screen. So
-//! the first row of the line is always erased alone: it may be the first of the screen.
+//! Some terminals copy the screen into their scrollback when a program erases all of it. So the first row is
+//! always erased alone, since it may be the first of the screen.
 
 use std::mem;
 
 use super::layout::{Draft, Layout, Line, Row, Size, columns_each};
 
-/// What is drawn at the bottom.
+/// The drawn prompt and line.
 ///
-/// Invariant: the terminal's cursor is where the draft's layout says, or at the start of an empty row
-/// where nothing is drawn.
+/// Invariant: the terminal's cursor is at the cursor of the draft's layout, or at the start of an empty row if
+/// nothing is drawn.
 #[derive(Debug)]
 pub struct Screen {
     size: Size,
-    /// The terminal breaks rows anew when it becomes narrower.
+    /// The terminal rewraps rows when it becomes narrower.
     reflows: bool,
     draft: Draft,
     is_drawn: bool,
-    /// What is above is to be scrolled away.
+    /// The next draw scrolls everything above the prompt away.
     is_cleared: bool,
 }
 
@@ -36,7 +36,7 @@ const ERASE_BELOW: &[u8] = b"\x1b[J";
 /// Moves the cursor to the upper left corner (ECMA-48, CUP).
 const HOME: &[u8] = b"\x1b[H";
 
-/// The next row, made if there is none.
+/// Moves to the start of the next row, which scrolls in the last row.
 const NEXT_ROW: &[u8] = b"\r\n";
 
 impl Screen {
@@ -46,23 +46,23 @@ impl Screen {
         Self { size, reflows, draft: Draft::default(), is_drawn: false, is_cleared: false }
     }
 
-    /// How large it is.
+    /// The size of the terminal.
     #[must_use]
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// Writes `above`, whole rows that each end in a line feed, above the line, and then the line
-    /// itself: only as much of it as has changed.
+    /// Writes `above`, whole rows that each end in a line feed, above the prompt, and then as much of the prompt
+    /// and the line as has changed.
     pub fn draw(&mut self, above: &[u8], line: &Line<'_>, out: &mut Vec<u8>) {
         self.write_above(above, out);
-        // One row is left to the conversation, where there are two.
+        // The conversation keeps at least one row, if there are two.
         let rows_max = self.size.rows.saturating_sub(1);
         let before = self.draft.update(line, self.size.columns, rows_max);
         self.write_line(before, out);
     }
 
-    /// The same for the line that was drawn last.
+    /// Writes `above`, and redraws the prompt and the line unchanged.
     pub fn draw_above(&mut self, above: &[u8], out: &mut Vec<u8>) {
         self.write_above(above, out);
         self.write_line(None, out);
@@ -71,7 +71,7 @@ impl Screen {
     fn write_above(&mut self, above: &[u8], out: &mut Vec<u8>) {
         if mem::take(&mut self.is_cleared) {
             self.erase(out);
-            // From wherever the cursor is, so many rows scroll what is above it away, and nothing else.
+            // From any row, this many line breaks scroll the rows above the cursor away, and no others.
             (1..self.size.rows).for_each(|_| out.extend_from_slice(NEXT_ROW));
             out.extend_from_slice(HOME);
         }
@@ -84,7 +84,7 @@ impl Screen {
         }
     }
 
-    /// Writes the line, in the place of the layout that it had before, if that has changed.
+    /// Writes the line in place of its previous layout, if the layout has changed.
     fn write_line(&mut self, before: Option<Layout>, out: &mut Vec<u8>) {
         match before {
             _ if !self.is_drawn => draw(self.draft.layout(), out),
@@ -94,13 +94,13 @@ impl Screen {
         self.is_drawn = true;
     }
 
-    /// Takes the line away. The cursor is where it began.
+    /// Erases the prompt and the line. The cursor ends at the start of their first row.
     pub fn erase(&mut self, out: &mut Vec<u8>) {
         let Layout { rows, cursor } = self.draft.layout();
         self.erase_rows(cursor.row, rows.len(), out);
     }
 
-    /// Takes a line of so many rows away, in one of which the cursor is.
+    /// Erases `count` rows, with the cursor in row `cursor_row` of them.
     fn erase_rows(&mut self, cursor_row: usize, count: usize, out: &mut Vec<u8>) {
         if mem::take(&mut self.is_drawn) {
             move_up(cursor_row, out);
@@ -114,7 +114,7 @@ impl Screen {
         }
     }
 
-    /// Leaves the line where it is and goes on below it.
+    /// Keeps the line on the screen and moves the cursor below it.
     pub fn keep_line(&mut self, out: &mut Vec<u8>) {
         if mem::take(&mut self.is_drawn) {
             let Layout { rows, cursor } = self.draft.layout();
@@ -122,17 +122,18 @@ impl Screen {
         }
     }
 
-    /// Scrolls what is above the line away before that is drawn next, and draws it at the top.
+    /// Lets the next draw scroll the conversation away and put the prompt at the top.
     pub fn clear(&mut self) {
         self.is_cleared = true;
     }
 
-    /// Somebody else has drawn, and has left the cursor at the start of an empty row.
+    /// Forgets what was drawn: another program has used the terminal and left the cursor at the start of an
+    /// empty row.
     pub fn restart(&mut self, size: Size) {
         *self = Self::new(size, self.reflows);
     }
 
-    /// The terminal has another size: what was drawn is taken away, wherever that has put it.
+    /// Handles a new size of the terminal: erases the prompt, wherever the terminal has moved it.
     pub fn resize(&mut self, size: Size, out: &mut Vec<u8>) {
         let before = mem::replace(&mut self.size, size);
         let layout = self.draft.layout();
@@ -145,8 +146,7 @@ impl Screen {
     }
 }
 
-/// How many rows the cursor is below the first, and how many rows there are, after a terminal has broken
-/// them anew.
+/// The row of the cursor and the number of rows after a terminal has rewrapped them.
 fn reflowed_rows(drawn: &Layout, columns: usize) -> (usize, usize) {
     let count = |rows: &[Row]| -> usize {
         rows.iter().map(|row| reflowed_row(&row.text, row.text.len(), columns) + 1).sum()
@@ -156,19 +156,19 @@ fn reflowed_rows(drawn: &Layout, columns: usize) -> (usize, usize) {
     (cursor_row, count(&drawn.rows))
 }
 
-/// In which row of so many cells a terminal has put its cursor, that was behind the first `bytes` of a
-/// row that it has broken anew.
+/// The row of a cursor that was after the first `bytes` of a row which a terminal has rewrapped to so many
+/// columns.
 fn reflowed_row(text: &str, bytes: usize, columns: usize) -> usize {
     let (mut row, mut column, mut is_code) = (0, 0, false);
     for (at, columns_of_char) in columns_each(text) {
-        // A code of a style takes no cells, and ends in this letter.
+        // A style code (SGR) takes no cells, and ends in `m`.
         is_code |= text[at..].starts_with('\x1b');
         let width = if is_code { 0 } else { columns_of_char };
         is_code &= !text[at..].starts_with('m');
         if column + width > columns {
             (row, column) = (row + 1, 0);
         }
-        // A cursor with nothing behind it stays on a row that is full.
+        // A cursor at the end of a full row stays in that row.
         if at >= bytes {
             break;
         }
@@ -177,7 +177,7 @@ fn reflowed_row(text: &str, bytes: usize, columns: usize) -> usize {
     row
 }
 
-/// From what is drawn to what is to be seen.
+/// Writes what changes the drawn layout into the new one.
 fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
     let (from, to) = (drawn.cursor, layout.cursor);
     let pairs = drawn.rows.iter().zip(&layout.rows);
@@ -185,7 +185,7 @@ fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
     if equal == drawn.rows.len() && equal == layout.rows.len() {
         let row = &layout.rows[to.row].text;
         if from.row == to.row && from.bytes <= to.bytes {
-            // Nothing at all, or what it passes over.
+            // The cursor moves right: write the text that it passes.
             out.extend_from_slice(&row.as_bytes()[from.bytes..to.bytes]);
         } else if from.row >= to.row {
             move_up(from.row - to.row, out);
@@ -200,7 +200,7 @@ fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
     let is_last = |layout: &Layout, row: usize| row + 1 == layout.rows.len();
     if equal == from.row && is_last(drawn, equal) && is_last(layout, equal) {
         let (before, after) = (&drawn.rows[equal].text, &layout.rows[equal].text);
-        // The usual case: something was typed at the end.
+        // The usual case: text was appended.
         if from.bytes == before.len()
             && to.row == equal
             && to.bytes == after.len()
@@ -209,8 +209,8 @@ fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
             return out.extend_from_slice(more.as_bytes());
         }
     }
-    // At least one row is drawn: where rows are only gone, the last of those that stay, since what is
-    // below it is to be erased.
+    // At least one row is drawn. If rows were only removed, it is the last remaining one, since the rows below
+    // it are erased from there.
     let first = equal.min(layout.rows.len() - 1);
     if first <= from.row {
         move_up(from.row - first, out);
@@ -222,7 +222,7 @@ fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
         if index > first {
             out.extend_from_slice(NEXT_ROW);
         }
-        // Before what is written: behind it, a full row would lose its last character.
+        // The row is erased before it is written: after that, a full row would lose its last character.
         if index < drawn.rows.len() {
             out.extend_from_slice(ERASE_ROW);
         }
@@ -237,7 +237,7 @@ fn redraw(drawn: &Layout, layout: &Layout, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes all rows, in the first of which the cursor is, and puts it where it belongs.
+/// Writes all rows from the first one on, and places the cursor.
 fn draw(layout: &Layout, out: &mut Vec<u8>) {
     for (index, row) in layout.rows.iter().enumerate() {
         if index > 0 {
@@ -248,7 +248,7 @@ fn draw(layout: &Layout, out: &mut Vec<u8>) {
     place_cursor_from_end(layout, out);
 }
 
-/// Puts the cursor, which is at the end of the last row, where it belongs.
+/// Moves the cursor from the end of the last row to its place.
 fn place_cursor_from_end(layout: &Layout, out: &mut Vec<u8>) {
     let Some(last) = layout.rows.len().checked_sub(1) else { return };
     let is_at_end = layout.cursor.row == last && layout.cursor.bytes == layout.rows[last].text.len();
@@ -257,7 +257,7 @@ fn place_cursor_from_end(layout: &Layout, out: &mut Vec<u8>) {
     }
 }
 
-/// Puts the cursor, which is in row `from` or just below all rows, where it belongs.
+/// Moves the cursor from row `from`, which may be just below the last one, to its place.
 fn place_cursor(layout: &Layout, from: usize, out: &mut Vec<u8>) {
     move_up(from - layout.cursor.row, out);
     out.push(b'\r');

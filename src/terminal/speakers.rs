@@ -1,4 +1,4 @@
-//! Who has said something last: whom `/reply` means, and whose name is completed first.
+//! The order in which peers last sent a message, for `/reply` and for tab completion.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,17 +7,18 @@ use std::rc::Rc;
 use crate::limits::SPEAKERS_MAX;
 use crate::protocol::{MemberId, Notice, Who};
 
-/// The order in which others have last said something.
+/// The recent senders of messages, at most [`SPEAKERS_MAX`].
 #[derive(Debug, Default)]
 pub struct Speakers {
-    /// The number of the last message of each.
+    /// The number of each sender's last message.
     last: HashMap<Speaker, u64>,
-    /// How many messages there were.
+    /// The number of messages so far.
     count: u64,
+    /// The sender of the last private message.
     private: Option<Who>,
 }
 
-/// What a speaker keeps when it changes its name: its identity, or else its address.
+/// The key of a sender, which does not change with its name: its id, or else its address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Speaker {
     Member(MemberId),
@@ -36,7 +37,7 @@ impl Speaker {
 }
 
 impl Speakers {
-    /// Notes who said something.
+    /// Records the sender of a message.
     pub fn handle_event(&mut self, event: &Notice) {
         let Notice::Message { from, is_private, .. } = event else { return };
         if *is_private {
@@ -45,7 +46,7 @@ impl Speakers {
         self.count += 1;
         self.last.insert(Speaker::of(from), self.count);
         if self.last.len() > SPEAKERS_MAX {
-            // Those who were silent for the longest: half of them, so that this is rare.
+            // The least recent half is removed, so that this is rare.
             let mut numbers: Vec<u64> = self.last.values().copied().collect();
             let (_, middle, _) = numbers.select_nth_unstable(SPEAKERS_MAX / 2);
             let middle = *middle;
@@ -53,19 +54,19 @@ impl Speakers {
         }
     }
 
-    /// A number that is the greater the later `who` said something; 0 if that is unknown.
+    /// The number of `who`'s last message, which is greater the later it was; 0 if there is none.
     #[must_use]
     pub fn last_spoken(&self, who: &Who) -> u64 {
         self.last.get(&Speaker::of(who)).copied().unwrap_or(0)
     }
 
-    /// Who sent the last private message, under the name that it had then.
+    /// The sender of the last private message, under its name at that time.
     #[must_use]
     pub fn last_private(&self) -> Option<&Who> {
         self.private.as_ref()
     }
 
-    /// Whether two are the same, whatever they are called.
+    /// Whether two are the same peer, whatever their names.
     #[must_use]
     pub fn is_same(one: &Who, other: &Who) -> bool {
         Speaker::of(one) == Speaker::of(other)

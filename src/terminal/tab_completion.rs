@@ -1,29 +1,29 @@
-//! Completing what stands before the cursor: commands, and the names of those who are there.
+//! Tab completion of commands and of the names of peers.
 
 use super::mention::prefix_in_any_case;
 use crate::limits::COMPLETED_BYTES_MAX;
 use crate::protocol::Label;
 
-/// What may stand in the line instead of what does.
+/// Candidates that can replace the text before the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
-    /// Where it begins, in bytes; it ends at the cursor.
+    /// The start of the text to replace, in bytes; its end is the cursor.
     pub from: usize,
-    /// At least one, each with what separates it from what comes next.
+    /// At least one candidate, each with its separator from the text after it.
     pub candidates: Vec<String>,
 }
 
-/// What can be completed.
+/// The words that can be completed.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// Commands, with their slash.
     pub commands: &'a [&'a str],
-    /// The names of those who are there.
+    /// The names of peers, best first.
     pub names: &'a [Label],
 }
 
-/// Completes what stands before `cursor` in `text`: a command at the line's start, or a name behind any
-/// blank, with `@` before it or not. A name at the start is one that is spoken to.
+/// Completes the text before `cursor`: a command at the start of the line, or a name at the start or after
+/// any blank, with or without `@`. A name at the start is followed by a colon, as an address.
 #[must_use]
 pub fn complete(text: &str, cursor: usize, known: Known<'_>) -> Option<Completion> {
     let before = &text[..cursor];
@@ -32,20 +32,20 @@ pub fn complete(text: &str, cursor: usize, known: Known<'_>) -> Option<Completio
         let candidates = known.commands.iter().filter(is_begun);
         return some(Completion { from: 0, candidates: candidates.map(|name| format!("{name} ")).collect() });
     }
-    // Names may hold spaces: the longest that may be meant counts.
+    // Names may contain blanks, so the earliest start that matches wins.
     starts(before).find_map(|from| some(names(before, from, known)))
 }
 
-/// Where in `before` a name may begin, the first place first: at the start and behind blanks, no further
-/// back than a name is long.
+/// The positions in `before` where a name may start, in order: at the start and after blanks, at most
+/// [`COMPLETED_BYTES_MAX`] back.
 fn starts(before: &str) -> impl Iterator<Item = usize> {
     let first = before.floor_char_boundary(before.len().saturating_sub(COMPLETED_BYTES_MAX));
     let is_start = move |at: &usize| *at == 0 || before[..*at].ends_with(char::is_whitespace);
     before[first..].char_indices().map(move |(at, _)| first + at).filter(is_start)
 }
 
-/// Names are written as they are shown; those that a command is to be read from, as our own sentences write
-/// them, so that it is clear where they end.
+/// The names that start with the text from `from` on. As the argument of a command, a name is written in
+/// quotes where it needs them, so that its end is clear.
 fn names(before: &str, from: usize, known: Known<'_>) -> Completion {
     let begun = &before[from..];
     let (sign, begun) = begun.strip_prefix('@').map_or(("", begun), |begun| ("@", begun));

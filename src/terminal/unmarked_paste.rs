@@ -1,20 +1,20 @@
-//! Several lines that arrive at once: a paste in a terminal that does not mark it, or lines that were typed
-//! ahead. They become one key, so that the user is asked before anything is sent.
+//! Detection of unmarked pastes: several lines that arrive at once, from a terminal without bracketed paste or
+//! typed ahead. They become one key, so that the user is asked before anything is sent.
 
 use std::mem;
 
 use super::keys::Key;
 use crate::limits::LINE_BYTES_MAX;
 
-/// Keys on their way to the editor.
+/// A filter in front of the editor, which turns keys of an unmarked paste into one key.
 #[derive(Debug, Default)]
 pub struct UnmarkedPaste {
-    /// Several lines so far; more may come within
-    /// [`SEQUENCE_TIMEOUT`](crate::limits::SEQUENCE_TIMEOUT), which belongs to them.
+    /// The paste so far. Text that arrives within
+    /// [`SEQUENCE_TIMEOUT`](crate::limits::SEQUENCE_TIMEOUT) belongs to it.
     collected: Option<Text>,
 }
 
-/// A text of which no more than [`LINE_BYTES_MAX`] bytes are kept.
+/// A text of which at most [`LINE_BYTES_MAX`] bytes are kept; all are counted.
 #[derive(Debug, Default)]
 struct Text {
     kept: String,
@@ -38,7 +38,7 @@ impl Text {
     }
 }
 
-/// The character that a key puts into a text.
+/// The character that a key inserts into a text.
 fn typed(key: &Key) -> Option<char> {
     match key {
         Key::Char(char) => Some(*char),
@@ -48,15 +48,15 @@ fn typed(key: &Key) -> Option<char> {
     }
 }
 
-/// Whether keys in a row are several lines: characters stand behind a line break.
+/// Whether consecutive keys are several lines: a line break is followed by characters.
 fn are_lines(keys: &[Key]) -> bool {
     let first = keys.iter().position(|key| *key == Key::Enter);
     first.is_some_and(|first| keys[first..].iter().any(|key| matches!(key, Key::Char(_))))
 }
 
 impl UnmarkedPaste {
-    /// Takes in the keys of one read, and hands out those that are none of a paste, and the paste when it
-    /// is over.
+    /// Handles the keys of one read. Passes on the keys that belong to no paste, and a paste once it is
+    /// complete.
     pub fn receive(&mut self, keys: &[Key], mut each: impl FnMut(Key)) {
         for run in keys.chunk_by(|one, other| typed(one).is_some() == typed(other).is_some()) {
             let is_text = typed(&run[0]).is_some();
@@ -70,13 +70,13 @@ impl UnmarkedPaste {
         }
     }
 
-    /// Whether more may come that belongs to what has come.
+    /// Whether a paste is incomplete, so that more text may belong to it.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.collected.is_some()
     }
 
-    /// Nothing more has come: hands out the paste, if there is one.
+    /// Ends the paste after the timeout and passes it on, if there is one.
     pub fn expire(&mut self, each: impl FnMut(Key)) {
         mem::take(&mut self.collected).map(Text::into_key).into_iter().for_each(each);
     }

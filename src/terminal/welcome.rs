@@ -1,9 +1,9 @@
-//! What a terminal shows first: how others join, who can, and where help is.
+//! The welcome text of a terminal: how others join, who can join, and how to get help.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The lines behind "listening on": `address` is listened on, and others reach us at `reachable`, if there
-/// is a network. Whoever named peers needs no advice on how to be joined.
+/// The lines after `listening on`. The program listens on `address`; others reach it at `reachable`, which is
+/// `None` without a network. A user who named peers needs no advice on how others join.
 #[must_use]
 pub fn lines(address: SocketAddr, reachable: Option<IpAddr>, names_peers: bool) -> Vec<String> {
     let (port, mut lines) = (address.port(), Vec::new());
@@ -14,7 +14,7 @@ pub fn lines(address: SocketAddr, reachable: Option<IpAddr>, names_peers: bool) 
             Some(ip) if is_of_a_local_network(ip) => "others in this network join with:",
             Some(_) => "others join with:",
         };
-        // On a row of its own it can be copied, and is not broken on a narrow screen.
+        // In a row of its own, the command can be copied and is not wrapped on a narrow screen.
         let ip = reachable.unwrap_or(Ipv4Addr::LOCALHOST.into());
         lines.extend([title.to_owned(), format!("  {}", command(ip, port))]);
         if reachable.is_some_and(is_of_a_local_network) {
@@ -28,7 +28,7 @@ pub fn lines(address: SocketAddr, reachable: Option<IpAddr>, names_peers: bool) 
     lines
 }
 
-/// What somebody types to join. A bare port is dialled at both loopback addresses.
+/// The command that joins. A bare port is dialled at both loopback addresses.
 fn command(ip: IpAddr, port: u16) -> String {
     match ip {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => format!("groupchat 0 {port}"),
@@ -37,8 +37,8 @@ fn command(ip: IpAddr, port: u16) -> String {
     }
 }
 
-/// Whether an address means nothing outside of the network that it is of: those for private use, links,
-/// carriers, tests and documentation (RFC 1918, 3849, 3927, 4193, 4291, 5737, 2544, 6598).
+/// Whether an address is valid only within its own network: addresses for private use, links, carriers,
+/// tests and documentation (RFC 1918, 3849, 3927, 4193, 4291, 5737, 2544, 6598).
 fn is_of_a_local_network(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {

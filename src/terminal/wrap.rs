@@ -1,10 +1,10 @@
-//! Conversation broken into rows where it is drawn, so that no row of a message begins where messages
-//! begin: whatever somebody sends, no part of it can look like a message of somebody else.
+//! Word wrap with a hanging indent: no further row of a message starts in the first column, so no part of a
+//! message can look like a message of another peer.
 //!
-//! Rows are broken behind blanks and between wide characters, what is longer than a row wherever that is
-//! full, and further rows are indented. Only a URL that is longer than a row is left to the terminal, which
-//! then copies it whole: it has neither blanks nor brackets, so none of its rows can look like a message,
-//! and nothing stands behind it in the last of them.
+//! A row is broken after blanks and between wide characters; a longer run is broken where the row is full.
+//! Further rows are indented. Only a URL that is longer than a row is left to the terminal to wrap, so that it
+//! can be copied whole: it has neither blanks nor brackets, so none of its rows can look like a message, and
+//! nothing follows it in its last row.
 
 use std::borrow::Cow;
 
@@ -14,29 +14,29 @@ use super::layout::{clusters, columns_at_most, is_zero_width};
 use super::palette::OFF;
 use super::sanitize::push_sanitized;
 
-/// What further lines of a message begin with, as they come.
+/// The indent of the further lines of a message.
 pub const INDENT: &str = "    ";
 
-/// From one tab stop to the next, in cells.
+/// The distance of tab stops, in cells.
 const TAB_COLUMNS: usize = 8;
 
-/// A terminal with fewer columns has a narrower indent.
+/// The columns of a terminal below which the indent is 1.
 const WIDE_COLUMNS_MIN: usize = 20;
 
-/// Stands for a character that is wider than the terminal.
+/// Shown for a character that is wider than the terminal.
 const REPLACEMENT: &str = "\u{fffd}";
 
-/// How many cells further rows are indented in a terminal of so many columns.
+/// The indent of further rows, in cells, in a terminal of so many columns.
 fn indent_columns(columns: usize) -> usize {
     match columns {
-        // There is no room for any.
+        // There is no room for an indent.
         0 | 1 => 0,
         ..WIDE_COLUMNS_MIN => 1,
         _ => INDENT.len(),
     }
 }
 
-/// Turns the tabs of a line into blanks: up to the next stop of eight cells, from its start.
+/// Replaces each tab of a line by blanks up to the next tab stop, counted from the start of the line.
 #[must_use]
 pub fn expand_tabs(line: &str) -> Cow<'_, str> {
     let mut pieces = line.split('\t');
@@ -51,7 +51,7 @@ pub fn expand_tabs(line: &str) -> Cow<'_, str> {
     text
 }
 
-/// How many cells a text takes in most terminals.
+/// The width of a sanitized text in most terminals, in cells.
 fn shown_columns(text: &str) -> usize {
     let mut shown = Vec::new();
     push_sanitized(text, &mut shown);
@@ -86,7 +86,7 @@ pub fn push_wrapped(lines: &[u8], columns: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Takes the codes of styles out of a line: each with where in the text it stood.
+/// Splits a line into its text and its style codes, each with its position in the text.
 fn split_codes(line: &str) -> (Cow<'_, str>, Vec<(usize, &str)>) {
     let Some(first) = line.find('\x1b') else { return (line.into(), Vec::new()) };
     let (mut text, mut codes) = (line[..first].to_owned(), Vec::new());
@@ -101,7 +101,7 @@ fn split_codes(line: &str) -> (Cow<'_, str>, Vec<(usize, &str)>) {
     (text.into(), codes)
 }
 
-/// A part of a line within which no row is broken, if it fits one.
+/// A part of a line that is not broken if it fits into a row.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unit {
     from: usize,
@@ -110,13 +110,13 @@ struct Unit {
     is_blank: bool,
 }
 
-/// A line on its way into rows.
+/// The state of wrapping one line.
 ///
 /// Invariant: the last row takes at most `column` cells; `codes` are those that are not written yet.
 struct Rows<'text, 'line, 'out> {
     text: &'text str,
     codes: &'text [(usize, &'line str)],
-    /// What has turned on the styles that are on.
+    /// The codes of the active styles.
     styles: Vec<&'line str>,
     columns: usize,
     indent: usize,
@@ -148,7 +148,7 @@ impl<'line> Rows<'_, 'line, '_> {
         if self.fits(unit.columns) {
             self.write(unit.from, unit.to, unit.columns);
         } else if unit.is_blank {
-            // The end of the row stands for those that do not fit.
+            // Blanks that do not fit are dropped at the end of the row.
             self.fill(unit, |_, _| ());
         } else if self.fits_a_row(unit.columns) {
             self.break_row(unit.from);
@@ -164,17 +164,18 @@ impl<'line> Rows<'_, 'line, '_> {
         }
     }
 
-    /// Whether so many cells fit behind what is in the row.
+    /// Whether so many cells fit into the rest of the row.
     fn fits(&self, columns: usize) -> bool {
         self.column + columns <= self.columns
     }
 
-    /// Whether so many cells fit a row of their own.
+    /// Whether so many cells fit into a further row.
     fn fits_a_row(&self, columns: usize) -> bool {
         self.indent + columns <= self.columns
     }
 
-    /// Writes cluster by cluster; where one does not fit, `overflow` makes room, or it is left out.
+    /// Writes a unit cluster by cluster. Where a cluster does not fit, `overflow` may start a new row; without
+    /// one, the cluster is dropped.
     fn fill(&mut self, unit: Unit, overflow: impl Fn(&mut Self, usize)) {
         for (at, cluster) in clusters(&self.text[unit.from..unit.to]) {
             let (from, columns) = (unit.from + at, columns_at_most(cluster));
@@ -191,11 +192,11 @@ impl<'line> Rows<'_, 'line, '_> {
         }
     }
 
-    /// The same for a cluster that is wider than a row: many emoji may be joined to one.
+    /// Writes a cluster that is wider than a row, such as many joined emoji, character by character.
     fn fill_by_characters(&mut self, from: usize, to: usize, overflow: &impl Fn(&mut Self, usize)) {
         for (at, char) in self.text[from..to].char_indices() {
             let at = from + at;
-            // A selector may make it wide.
+            // A variation selector may make it wide.
             let columns = if is_zero_width(char) { 0 } else { 2 };
             let is_too_wide = !self.fits_a_row(columns);
             let columns = if is_too_wide { 1 } else { columns };
@@ -219,12 +220,12 @@ impl<'line> Rows<'_, 'line, '_> {
         }
         self.write(from, to, columns);
         if is_longer_than_row {
-            // It ends in a row that the terminal has begun: nothing may follow there.
+            // The terminal has wrapped the URL: nothing may follow in its last row.
             self.column = self.columns;
         }
     }
 
-    /// Writes a part of the text, and the codes that stand before its end.
+    /// Writes a part of the text, and the style codes before its end.
     fn write(&mut self, mut from: usize, to: usize, columns: usize) {
         while let Some(((at, code), rest)) = self.codes.split_first()
             && *at < to
@@ -239,7 +240,7 @@ impl<'line> Rows<'_, 'line, '_> {
         self.column += columns;
     }
 
-    /// Begins a row, before what stands at `from`.
+    /// Starts a new row before the text at `from`.
     fn break_row(&mut self, from: usize) {
         self.write_codes(|at, code| at <= from && code == OFF);
         self.turn_off();
@@ -249,7 +250,7 @@ impl<'line> Rows<'_, 'line, '_> {
         self.turn_on_again();
     }
 
-    /// Writes the next codes, as long as `is_due` says so.
+    /// Writes the next style codes while `is_due` holds.
     fn write_codes(&mut self, is_due: impl Fn(usize, &str) -> bool) {
         while let Some(((at, code), rest)) = self.codes.split_first()
             && is_due(*at, code)
@@ -279,13 +280,12 @@ impl<'line> Rows<'_, 'line, '_> {
     }
 }
 
-/// White space that is not there to keep words together.
+/// Whether a cluster is white space that allows a line break.
 fn is_blank(cluster: &str) -> bool {
     cluster.chars().all(|char| char.is_whitespace() && !matches!(char, '\u{a0}' | '\u{2007}' | '\u{202f}'))
 }
 
-/// Where the first URL in a text begins and ends: a scheme, `://`, and what else RFC 3986 allows but for
-/// brackets.
+/// The start and end of the first URL in a text: a scheme, `://`, and characters of RFC 3986 except brackets.
 fn find_url(text: &str) -> Option<(usize, usize)> {
     let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     let is_url = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'()*+,;=%".contains(byte);
@@ -293,7 +293,7 @@ fn find_url(text: &str) -> Option<(usize, usize)> {
     memchr::memmem::find_iter(bytes, "://").find_map(|colon| {
         let before = bytes[..colon].iter().rev().take_while(|byte| is_scheme(byte)).count();
         let scheme = &bytes[colon - before..colon];
-        // A scheme begins with a letter.
+        // A scheme starts with a letter.
         let start = colon - before + scheme.iter().position(u8::is_ascii_alphabetic)?;
         let end = colon + bytes[colon..].iter().take_while(|byte| is_url(byte)).count();
         Some((start, end))

@@ -1,27 +1,27 @@
-//! The lines that were typed before, to be had again. They live as long as the program: what was said
-//! in private is not left on a disk.
+//! The history of submitted lines. It is kept in memory only, so that private messages are never on a disk.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::limits::{INPUT_HISTORY_BYTES_MAX, INPUT_HISTORY_LINES_MAX};
 
-/// Lines typed before, and how far back the user has gone in them.
+/// The submitted lines, and the position of the user among them.
 ///
-/// Invariant: `bytes` is what `lines` hold. `at` is at most their count, where the draft is.
+/// Invariant: `bytes` is the size of the texts in `lines`. `at` is an index into `lines`, or their count, which
+/// stands for the draft.
 #[derive(Debug, Default)]
 pub(super) struct History {
     lines: VecDeque<Entry>,
     bytes: usize,
     at: Option<usize>,
-    /// What has become of lines that were looked at, the draft among them, until one is taken.
+    /// Edited copies of lines that the user has stepped through, the draft among them, by index.
     edited: BTreeMap<usize, String>,
 }
 
-/// A line typed before.
+/// A submitted line.
 #[derive(Debug)]
 struct Entry {
     text: String,
-    /// A search may show it: it is not private, as far as is known.
+    /// A search may show the line: it does not seem to be private.
     is_searched: bool,
 }
 
@@ -39,7 +39,7 @@ impl History {
         }
     }
 
-    /// Adds a line that was refused: it may have been meant for one alone, so no search shows it.
+    /// Adds a refused line. It may have been meant as a private message, so no search shows it.
     pub fn add_refused(&mut self, line: &str) {
         self.add(line);
         if let Some(last) = self.lines.back_mut().filter(|last| last.text == line) {
@@ -47,13 +47,13 @@ impl History {
         }
     }
 
-    /// Goes back by one line; `text` is what stands in the line now.
+    /// Steps to the next older line, and keeps `text`, the current content of the editor.
     pub fn older(&mut self, text: &str) -> Option<String> {
         let at = self.at.unwrap_or(self.lines.len());
         self.go_to(at.checked_sub(1)?, text)
     }
 
-    /// Goes on by one line, at last to the draft.
+    /// Steps to the next newer line; the newest one is the draft.
     pub fn newer(&mut self, text: &str) -> Option<String> {
         let at = self.at?;
         if at < self.lines.len() { self.go_to(at + 1, text) } else { None }
@@ -65,41 +65,40 @@ impl History {
         self.edited.get(&to).or_else(|| Some(&self.lines.get(to)?.text)).cloned()
     }
 
-    /// Keeps the draft, since another line takes its place.
+    /// Keeps the draft before a search result replaces it.
     pub fn keep_draft(&mut self, draft: &str) {
         if self.at.is_none() {
             self.older(draft);
         }
     }
 
-    /// A new line begins.
+    /// Returns to an empty draft and drops all edited copies.
     pub fn reset(&mut self) {
         self.at = None;
         self.edited.clear();
     }
 
-    /// The line at this place, if a search may show it.
+    /// The line at `index`, if a search may show it.
     pub fn searched_line(&self, index: usize) -> Option<&str> {
         self.lines.get(index).filter(|entry| entry.is_searched).map(|entry| entry.text.as_str())
     }
 
-    /// One more than the place of the last line.
+    /// One more than the index of the last line.
     pub fn end(&self) -> usize {
         self.lines.len()
     }
 
-    /// The place of the line at which the user looks; `None` for the draft.
+    /// The index of the line in the editor; `None` for the draft.
     pub fn at(&self) -> Option<usize> {
         self.at.filter(|at| *at < self.lines.len())
     }
 }
 
-/// Commands, without their slash, whose text is for one alone, and what people try for them.
+/// Commands for private messages, without their slash, and the names that users of other chats try.
 const PRIVATE_COMMANDS: [&str; 11] =
     ["msg", "reply", "r", "query", "dm", "pm", "whisper", "w", "tell", "m", "private"];
 
-/// Whether a line is for one alone, or was meant to be, as far as can be seen: somebody who looks over
-/// the user's shoulder while it searches should not see it.
+/// Whether a line looks like a private message, which should not appear on the screen during a search.
 fn is_private(line: &str) -> bool {
     let start = line.trim_start_matches(|char: char| !char.is_alphanumeric());
     let has_slash = line[..line.len() - start.len()].contains(['/', '\\', '\u{ff0f}']);

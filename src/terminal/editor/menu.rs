@@ -1,22 +1,22 @@
-//! Going round what may complete a word.
+//! The completion menu: Tab cycles through candidates.
 
 use super::{EditKind, Editor, Outcome};
 use crate::limits::LINE_BYTES_MAX;
 use crate::terminal::keys::Key;
 use crate::terminal::tab_completion::Completion;
 
-/// Menu that Tab goes round.
+/// The candidates of a completion, and the selected one.
 #[derive(Debug)]
 pub(super) struct Menu {
     completion: Completion,
-    /// Which one stands in the line.
+    /// The index of the candidate in the line.
     index: usize,
-    /// Where in the line it ends.
+    /// The end of the candidate in the line, in bytes.
     to: usize,
 }
 
 impl Editor {
-    /// Puts the first candidate into the line; Tab and Shift+Tab go round them all.
+    /// Inserts the first candidate; Tab and Shift+Tab cycle through all of them.
     pub fn offer(&mut self, completion: Completion) -> Outcome {
         let bytes_max = completion.candidates.iter().map(String::len).max().unwrap_or(0);
         if bytes_max == 0 || self.text.len() + bytes_max > LINE_BYTES_MAX {
@@ -38,6 +38,7 @@ impl Editor {
         self.menu = (completion.candidates.len() > 1).then_some(menu);
     }
 
+    /// Handles a key while the menu is open. `None` if the key closes it and is to be handled as usual.
     pub(super) fn cycle(&mut self, mut menu: Menu, key: &Key) -> Option<Outcome> {
         let count = menu.completion.candidates.len();
         menu.index = match key {

@@ -1,28 +1,27 @@
-//! Searching the lines that were typed before, in both directions, while the pattern is being typed.
+//! Incremental search of the history, in both directions.
 
 use super::history::History;
 use super::motion::cluster_start;
 
-/// A search.
+/// An incremental search.
 #[derive(Debug)]
 pub(super) struct Search {
     pattern: String,
     is_forward: bool,
-    /// The line where it began, which a search in this direction looks at first.
+    /// The index of the line that a search in this direction examines first.
     origin: usize,
-    /// The line that was found last, and where in it.
+    /// The last match: the index of its line, and the position in the line, in bytes.
     found: Option<(usize, usize)>,
     is_found: bool,
 }
 
 impl Search {
-    /// A search from the newest line to older ones, for nothing yet.
+    /// A search from the newest line to older ones, with an empty pattern.
     pub fn backward(history: &History) -> Self {
         Self::new(false, history.end())
     }
 
-    /// A search from the line at which the user looks to newer ones; where that is the draft, from the
-    /// oldest one.
+    /// A search from the line in the editor to newer ones, or from the oldest line if that is the draft.
     pub fn forward(history: &History) -> Self {
         Self::new(true, history.at().map_or(0, |at| at + 1))
     }
@@ -31,37 +30,38 @@ impl Search {
         Self { pattern: String::new(), is_forward, origin, found: None, is_found: true }
     }
 
+    /// The pattern.
     pub fn pattern(&self) -> &str {
         &self.pattern
     }
 
-    /// Whether what was found holds the pattern.
+    /// Whether the last match contains the pattern.
     pub fn is_found(&self) -> bool {
         self.is_found
     }
 
-    /// Whether it goes from older lines to newer ones.
+    /// Whether the search goes from older lines to newer ones.
     pub fn is_forward(&self) -> bool {
         self.is_forward
     }
 
-    /// The place of the line that was found last.
+    /// The index of the line of the last match.
     pub fn found(&self) -> Option<usize> {
         Some(self.found?.0)
     }
 
-    /// Where in that line it was found, in bytes.
+    /// The position of the last match in its line, in bytes.
     pub fn cursor(&self) -> usize {
         self.found.map_or(0, |(_, at)| at)
     }
 
-    /// One more character is searched for. Returns whether it is found.
+    /// Extends the pattern. Returns whether it is found.
     pub fn push(&mut self, char: char, history: &History) -> bool {
         self.pattern.push(char);
         self.find(self.found().unwrap_or(self.origin), history)
     }
 
-    /// One less.
+    /// Shortens the pattern. Returns whether it is found.
     pub fn pop(&mut self, history: &History) -> bool {
         if self.pattern.pop().is_none() {
             return false;
@@ -73,17 +73,17 @@ impl Search {
         self.find(self.origin, history)
     }
 
-    /// The same in an older line.
+    /// Searches for the same pattern in older lines.
     pub fn older(&mut self, history: &History) -> bool {
         self.turn(false, history.end());
         match self.found() {
-            // Older than the oldest.
+            // There is no older line.
             Some(0) => self.fail(),
             found => self.find(found.map_or(history.end(), |line| line - 1), history),
         }
     }
 
-    /// The same in a newer line.
+    /// Searches for the same pattern in newer lines.
     pub fn newer(&mut self, history: &History) -> bool {
         self.turn(true, 0);
         self.find(self.found().map_or(0, |line| line + 1), history)
@@ -95,7 +95,7 @@ impl Search {
         }
     }
 
-    /// Finds the pattern in the line `from` or the next one in the direction of the search.
+    /// Finds the pattern in the line `from`, or in the nearest one in the direction of the search.
     fn find(&mut self, from: usize, history: &History) -> bool {
         if self.pattern.is_empty() {
             return true;
