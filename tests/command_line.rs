@@ -416,8 +416,8 @@ fn times_are_shown_in_a_way_that_is_known() {
         ("%", "strftime knows no % at its end; write for example %H:%M"),
         ("%H:%Q", "strftime knows no %Q; write for example %H:%M"),
         ("%#z", "strftime knows no %#z;"),
-        ("", "cannot be seen"),
-        (" ", "cannot be seen"),
+        ("", "it shows nothing"),
+        (" ", "it shows nothing"),
         ("%H%n%M", "cannot be seen"),
         ("\u{1b}[2J", "cannot be seen"),
     ] {
