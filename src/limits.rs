@@ -20,6 +20,10 @@ pub const RECIPIENT_BYTES_MAX: usize = 512;
 /// How many of those who may be meant by one name are listed: as many as fit a few rows.
 pub const RECIPIENTS_LISTED_MAX: usize = 8;
 
+/// Names of those who are gone or have taken another that are remembered, so that a private message to one
+/// of them is not sent to somebody else: as many as a group has members. Each costs some 300 bytes.
+pub const FORMER_NAMES_MAX: usize = MEMBERS_MAX;
+
 // The log.
 
 /// What the broadcast log keeps, in bytes: some 10,000 lines of chat, to let a client that is

@@ -93,6 +93,7 @@
 
 pub mod client;
 pub mod dial;
+pub mod former_names;
 pub mod frame;
 pub mod group;
 pub mod inbox;

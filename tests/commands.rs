@@ -64,6 +64,34 @@ fn something_can_be_said_to_one_alone() {
     [alice, bob, carol, dave].into_iter().for_each(end);
 }
 
+/// The name that a member has given up, by leaving or by taking another, still counts as a reading.
+#[test]
+fn a_text_for_a_former_name_goes_to_nobody_else() {
+    let (mut alice, address, mut bob) = pair(&[], &[]);
+    let mut other = Peer::named("bob the", &[address]);
+    alice.conversation.wait_for("\"bob the\" has joined");
+    bob.say("/name robert");
+    alice.conversation.wait_for("bob is now robert");
+    alice.say("/msg bob the password");
+    alice
+        .notices
+        .wait_for("\"the password\" to bob, who has another name now, or \"password\" to \"bob the\"#");
+    bob.say("/name bob");
+    alice.conversation.wait_for("robert is now bob");
+    bob.say("/quit");
+    alice.conversation.wait_for("bob has left");
+    alice.say("/msg bob the password");
+    alice.notices.wait_for("\"the password\" to bob, who has left, or \"password\" to \"bob the\"#");
+    alice.say("/msg bob hi");
+    alice.notices.wait_for("bob has left");
+    alice.say("/msg \"bob the\" for you");
+    other.conversation.wait_for("private] alice: for you");
+    assert!(!other.conversation.seen.iter().any(|line| line.contains("password")));
+    end(bob);
+    end(other);
+    end_with(alice, 1);
+}
+
 #[test]
 fn who_cannot_be_spoken_to_alone_is_told_of() {
     let (listener, address) = listen();

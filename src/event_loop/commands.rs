@@ -257,10 +257,12 @@ impl EventLoop {
         });
         let who = found.map_err(|why| match why {
             NotFound::Several(_) | NotFound::Ambiguous(_) => why.to_string(),
-            NotFound::Nobody | NotFound::Oneself => match self.terminal.ignored().names().as_slice() {
-                [] => "nobody is ignored".to_owned(),
-                names => format!("{name} is not ignored; ignored: {}", names.join(", ")),
-            },
+            NotFound::Nobody | NotFound::Oneself | NotFound::Former { .. } => {
+                match self.terminal.ignored().names().as_slice() {
+                    [] => "nobody is ignored".to_owned(),
+                    names => format!("{name} is not ignored; ignored: {}", names.join(", ")),
+                }
+            }
         })?;
         self.terminal.reply(&format!("{who} is not ignored any more"));
         Ok(())
@@ -280,7 +282,9 @@ impl EventLoop {
     fn not_found(&self, name: &str, why: &NotFound) -> String {
         match why {
             NotFound::Nobody => self.no_such_name(name),
-            NotFound::Oneself | NotFound::Several(_) | NotFound::Ambiguous(_) => why.to_string(),
+            NotFound::Oneself | NotFound::Former { .. } | NotFound::Several(_) | NotFound::Ambiguous(_) => {
+                why.to_string()
+            }
         }
     }
 

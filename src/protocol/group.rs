@@ -26,6 +26,7 @@ use slab::Slab;
 
 use super::client::{Client, ClientId, Dialled, Introduction, Shown, State};
 use super::dial::{Dial, DialId, Peer};
+use super::former_names::FormerNames;
 use super::frame::{Code, Frame, Framing};
 use super::joining::Joining;
 use super::log::Log;
@@ -72,6 +73,8 @@ pub struct Group<S> {
     /// How many names we had before that of `writer`.
     names_before: u64,
     names: Names,
+    /// Names that were in `names`.
+    former_names: FormerNames,
     /// The user knows that somebody else has our name.
     is_name_taken_told: bool,
     clients: Slab<Client<S>>,
@@ -136,6 +139,7 @@ impl<S> Group<S> {
             writer: MessageWriter::new(name),
             names_before: 0,
             names: Names::default(),
+            former_names: FormerNames::default(),
             is_name_taken_told: false,
             clients: Slab::new(),
             open_count: 0,

@@ -4,9 +4,13 @@
 //! means one thing. Names may hold blanks, so one that is written as it is may end at any blank; if two ends
 //! make two names of others, nobody is meant, since the text would go to the wrong one. What stands up to
 //! one end is read as it is written, then without case, then by its looks.
+//!
+//! A name that nobody has any more is read like the others, so that a text for its bearer goes to nobody
+//! else; it yields to the same name of somebody who is present.
 
 use std::net::SocketAddr;
 
+use super::former_names::Fate;
 use super::label::read_quoted;
 use super::notice::Who;
 use super::roster::{NotFound, Reading};
@@ -18,8 +22,28 @@ use crate::look_alike::{Looks, fold};
 pub struct Candidate {
     /// Who.
     pub who: Who,
+    /// Whether it is there.
+    pub attendance: Attendance,
+}
+
+/// Whether somebody who may be meant is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attendance {
     /// It is connected.
-    pub is_here: bool,
+    Here,
+    /// It may come back.
+    Lost,
+    /// It is gone for good, or has another name now.
+    Former(Fate),
+}
+
+impl Candidate {
+    fn fate(&self) -> Option<Fate> {
+        match self.attendance {
+            Attendance::Former(fate) => Some(fate),
+            Attendance::Here | Attendance::Lost => None,
+        }
+    }
 }
 
 /// Where the name ends in what the user writes.
@@ -64,10 +88,10 @@ pub fn find<'a>(words: &'a str, all: &[Candidate], extent: Extent) -> Result<(Wh
         return match written.best(all).as_slice() {
             _ if extent == Extent::Whole && !rest.is_empty() => Err(NotFound::Nobody),
             [] => Err(NotFound::Nobody),
-            found => one_of(found).map(|who| (who, rest)),
+            found => written.one_of(found, all).map(|who| (who, rest)),
         };
     }
-    let mut readings: Vec<(Vec<&Candidate>, &str)> = Vec::new();
+    let mut readings: Vec<(Written, Vec<&Candidate>, &str)> = Vec::new();
     for end in ends(words, extent) {
         let (written, rest) = (Written::read(&words[..end]), words[end..].trim_start());
         let found = written.best(all);
@@ -75,20 +99,27 @@ pub fn find<'a>(words: &'a str, all: &[Candidate], extent: Extent) -> Result<(Wh
             continue;
         }
         if written.mark != Mark::None {
-            return one_of(&found).map(|who| (who, rest));
+            return written.one_of(&found, all).map(|who| (who, rest));
         }
         // What follows may be invisible, and then belongs to the name.
-        readings.pop_if(|(before, _)| before.iter().map(|one| &one.who).eq(found.iter().map(|one| &one.who)));
-        readings.push((found, rest));
+        readings
+            .pop_if(|(_, before, _)| before.iter().map(|one| &one.who).eq(found.iter().map(|one| &one.who)));
+        readings.push((written, found, rest));
     }
     match readings.as_slice() {
         [] => Err(NotFound::Nobody),
-        [(found, rest)] => one_of(found).map(|who| (who, *rest)),
+        [(written, found, rest)] => written.one_of(found, all).map(|who| (who, *rest)),
+        [(written, found, _), ..] if readings.iter().all(|(_, found, _)| found[0].fate().is_some()) => {
+            written.one_of(found, all).map(|who| (who, ""))
+        }
         _ => {
-            let all = readings.iter().flat_map(|(found, rest)| found.iter().map(move |one| (one, rest)));
-            let all = all.take(RECIPIENTS_LISTED_MAX);
-            let all = all.map(|(one, rest)| Reading { written: one.who.written(), rest: (*rest).to_owned() });
-            Err(NotFound::Ambiguous(all.collect()))
+            let all = readings.iter().flat_map(|(_, found, rest)| found.iter().map(move |one| (one, rest)));
+            let reading = |(one, rest): (&&Candidate, &&str)| {
+                let (name, fate) = (&one.who.name, one.fate());
+                let written = if fate.is_some() { name.to_string() } else { one.who.written() };
+                Reading { written, rest: (*rest).to_owned(), fate }
+            };
+            Err(NotFound::Ambiguous(all.take(RECIPIENTS_LISTED_MAX).map(reading).collect()))
         }
     }
 }
@@ -99,19 +130,6 @@ fn ends(words: &str, extent: Extent) -> Vec<usize> {
     let ends = blanks.filter(|_| extent == Extent::Start).chain([words.len()]);
     let ends = ends.take_while(|end| *end <= RECIPIENT_BYTES_MAX);
     ends.filter(|end| words[..*end].ends_with(|char: char| !char.is_whitespace())).collect()
-}
-
-/// The only one, or the only one that is here: another run of it may be lost.
-fn one_of(found: &[&Candidate]) -> Result<Who, NotFound> {
-    let here: Vec<_> = found.iter().filter(|one| one.is_here).copied().collect();
-    let found = if here.is_empty() { found } else { &here };
-    match found {
-        [one] => Ok(one.who.clone()),
-        _ => {
-            let all = found.iter().take(RECIPIENTS_LISTED_MAX);
-            Err(NotFound::Several(all.map(|one| one.who.written()).collect()))
-        }
-    }
 }
 
 impl Written {
@@ -140,13 +158,41 @@ impl Written {
         Self { name: name.to_owned(), mark }
     }
 
-    /// Those whom it fits best.
+    /// The only one of those whom it fits best, or the only one that is here: another run of it may be
+    /// lost.
+    fn one_of(&self, found: &[&Candidate], all: &[Candidate]) -> Result<Who, NotFound> {
+        let written = |all: &[&Candidate]| {
+            let all = all.iter().take(RECIPIENTS_LISTED_MAX);
+            all.map(|one| one.who.written()).collect()
+        };
+        if let Some(fate) = found.iter().find_map(|one| one.fate()) {
+            let name = found[0].who.name.to_string();
+            // Whoever had the name may have another, and others have one that looks like it.
+            let is_meant = |who: &Who| {
+                let had_it = |one: &&Candidate| one.who.id.is_some() && one.who.id == who.id;
+                found.iter().any(had_it) || who.name.is_like(&found[0].who.name)
+            };
+            let is_other = |one: &&Candidate| one.fate().is_none() && is_meant(&one.who);
+            let others: Vec<_> = all.iter().filter(is_other).collect();
+            return Err(NotFound::Former { name, fate, others: written(&others) });
+        }
+        let here: Vec<_> = found.iter().filter(|one| one.attendance == Attendance::Here).copied().collect();
+        match if here.is_empty() { found } else { &here } {
+            [one] => Ok(one.who.clone()),
+            found => Err(NotFound::Several(written(found))),
+        }
+    }
+
+    /// Those whom it fits best. Of those, who is gone yields to who is not.
     fn best<'a>(&self, all: &'a [Candidate]) -> Vec<&'a Candidate> {
         let (folded, looks) = (fold(&self.name), Looks::new(&self.name));
         let fit = |one: &'a Candidate| Some((self.fit(&one.who, &folded, &looks)?, one));
         let fitting: Vec<_> = all.iter().filter_map(fit).collect();
         let best = fitting.iter().map(|(fit, _)| *fit).min();
-        fitting.into_iter().filter(|(fit, _)| Some(*fit) == best).map(|(_, one)| one).collect()
+        let best: Vec<_> =
+            fitting.into_iter().filter(|(fit, _)| Some(*fit) == best).map(|(_, one)| one).collect();
+        let present: Vec<_> = best.iter().copied().filter(|one| one.fate().is_none()).collect();
+        if present.is_empty() { best } else { present }
     }
 
     fn fit(&self, who: &Who, folded: &str, looks: &Looks) -> Option<Fit> {
@@ -194,13 +240,17 @@ mod tests {
     fn member(name: &str, tag: &str, is_here: bool) -> Candidate {
         let id = u128::from_str_radix(tag, 16).expect("digits") << (128 - 4 * tag.len());
         let who = Who { name: Label::from(name), id: Some(Word(id)), address: None };
-        Candidate { who, is_here }
+        Candidate { who, attendance: if is_here { Attendance::Here } else { Attendance::Lost } }
     }
 
     fn plain(name: &str, address: &str) -> Candidate {
         let name = if name.is_empty() { Label::of_place(address) } else { Label::from(name) };
         let address = Some(address.parse().expect("an address"));
-        Candidate { who: Who { name, id: None, address }, is_here: true }
+        Candidate { who: Who { name, id: None, address }, attendance: Attendance::Here }
+    }
+
+    fn former(name: &str, tag: &str, fate: Fate) -> Candidate {
+        Candidate { attendance: Attendance::Former(fate), ..member(name, tag, false) }
     }
 
     fn everybody() -> Vec<Candidate> {
@@ -229,17 +279,24 @@ mod tests {
 
     /// Who is meant, by its id or address, and the rest; or why nobody is.
     fn read(words: &str, extent: Extent) -> String {
-        match find(words, &everybody(), extent) {
+        read_of(words, &everybody(), extent)
+    }
+
+    fn read_of(words: &str, all: &[Candidate], extent: Extent) -> String {
+        match find(words, all, extent) {
             Ok((who, rest)) => {
                 let address = || who.address.expect("an address").to_string();
                 let id = who.id.map(|id| id.to_string()[..4].to_owned());
                 format!("{}|{rest}", id.unwrap_or_else(address))
             }
             Err(NotFound::Nobody) => "nobody".to_owned(),
+            Err(why @ NotFound::Former { .. }) => why.to_string(),
             Err(NotFound::Oneself) => "oneself".to_owned(),
             Err(NotFound::Several(all)) => format!("several: {}", all.join(", ")),
             Err(NotFound::Ambiguous(all)) => {
-                let all = all.into_iter().map(|one| format!("{}|{}", one.written, one.rest));
+                let fate = |fate: Option<Fate>| fate.map_or("", Fate::predicate);
+                let all =
+                    all.into_iter().map(|one| format!("{}|{}{}", one.written, one.rest, fate(one.fate)));
                 format!("two ways: {}", all.collect::<Vec<_>>().join(", "))
             }
         }
@@ -305,6 +362,52 @@ mod tests {
         ] {
             assert_eq!(read(words, Extent::Start), expected, "{words}");
         }
+    }
+
+    #[test]
+    fn names_that_nobody_has_any_more_are_read_too() {
+        let all = [
+            member("bob the", "77c1", true),
+            former("bob", "4aa6", Fate::Left),
+            member("Ann", "5555", true),
+            former("\u{430}nn", "6666", Fate::Left),
+            former("Ian", "3333", Fate::Gone),
+            member("lan", "4444", true),
+            former("rob", "8888", Fate::Renamed),
+            member("robert", "8888", true),
+            former("eve", "1111", Fate::Left),
+            member("eve", "2222", false),
+            former("mary", "9999", Fate::Left),
+            former("mary ann", "aaaa", Fate::Gone),
+        ];
+        for (words, expected) in [
+            (
+                "bob the password is x",
+                "two ways: bob|the password is xhas left, \"bob the\"#77c1|password is x",
+            ),
+            ("BOB the password", "two ways: bob|the passwordhas left, \"bob the\"#77c1|password"),
+            ("bob hi", "bob has left"),
+            ("bob#4aa6 the password", "bob has left"),
+            ("\"bob\" the password", "bob has left"),
+            ("\"bob the\" password", "77c1|password"),
+            ("ann hi", "5555|hi"),
+            ("\u{430}nn hi", "\u{430}nn has left; did you mean Ann#5555?"),
+            ("Ian hi", "Ian is gone; did you mean lan#4444?"),
+            ("lan hi", "4444|hi"),
+            ("rob hi", "rob has another name now; did you mean robert#8888?"),
+            ("robert hi", "8888|hi"),
+            ("eve hi", "2222|hi"),
+            ("mary ann hi", "mary has left"),
+            ("carol hi", "nobody"),
+        ] {
+            assert_eq!(read_of(words, &all, Extent::Start), expected, "{words}");
+        }
+        let why = find("bob the password is x", &all, Extent::Start).expect_err("bob has left").to_string();
+        assert_eq!(
+            why,
+            "that can be read in two ways: \"the password is x\" to bob, who has left, or \"password is x\" to \
+             \"bob the\"#77c1; write \"bob the\"#77c1"
+        );
     }
 
     #[test]

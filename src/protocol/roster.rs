@@ -4,6 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::former_names::Fate;
 use super::notice::Who;
 use crate::limits::PRIVATE_BYTES;
 
@@ -101,6 +102,15 @@ pub enum NotFound {
     Nobody,
     /// The user has it.
     Oneself,
+    /// Nobody has it any more.
+    Former {
+        /// The name.
+        name: String,
+        /// What became of its bearer.
+        fate: Fate,
+        /// How to write each of those whose names look like it.
+        others: Vec<String>,
+    },
     /// Several have it: how to write each.
     Several(Vec<String>),
     /// It may end at several places, and each makes the name of somebody.
@@ -114,6 +124,8 @@ pub struct Reading {
     pub written: String,
     /// What stands behind its name.
     pub rest: String,
+    /// What became of the recipient, if nobody has that name any more.
+    pub fate: Option<Fate>,
 }
 
 impl fmt::Display for NotFound {
@@ -121,16 +133,27 @@ impl fmt::Display for NotFound {
         match self {
             Self::Nobody => write!(f, "nobody has that name"),
             Self::Oneself => write!(f, "that is your own name"),
+            Self::Former { name, fate, others } => {
+                write!(f, "{name} {}", fate.predicate())?;
+                match others.as_slice() {
+                    [] => Ok(()),
+                    others => write!(f, "; did you mean {}?", others.join(" or ")),
+                }
+            }
             Self::Several(all) => write!(f, "several have that name: write {}", all.join(" or ")),
             Self::Ambiguous(all) => {
                 write!(f, "that can be read in two ways:")?;
-                for (index, Reading { written, rest }) in all.iter().enumerate() {
+                for (index, Reading { written, rest, fate }) in all.iter().enumerate() {
                     let excerpt: String = rest.chars().take(EXCERPT_CHARS).collect();
                     let more = if excerpt.len() < rest.len() { "..." } else { "" };
                     let or = if index == 0 { "" } else { ", or" };
                     write!(f, "{or} \"{excerpt}{more}\" to {written}")?;
+                    if let Some(fate) = fate {
+                        write!(f, ", who {}", fate.predicate())?;
+                    }
                 }
-                let written: Vec<_> = all.iter().map(|one| one.written.as_str()).collect();
+                let written: Vec<_> =
+                    all.iter().filter(|one| one.fate.is_none()).map(|one| one.written.as_str()).collect();
                 write!(f, "; write {}", written.join(" or "))
             }
         }

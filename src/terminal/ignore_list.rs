@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::protocol::recipient::{self, Candidate, Extent};
+use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::NotFound;
 use crate::protocol::{Notice, Who};
 
@@ -30,7 +30,8 @@ impl IgnoreList {
     ///
     /// No ignored peer has this name, or several do.
     pub fn remove_named(&mut self, name: &str) -> Result<Who, NotFound> {
-        let all: Vec<_> = self.all.iter().map(|who| Candidate { who: who.clone(), is_here: true }).collect();
+        let candidate = |who: &Who| Candidate { who: who.clone(), attendance: Attendance::Here };
+        let all: Vec<_> = self.all.iter().map(candidate).collect();
         let (who, _) = recipient::find(name, &all, Extent::Whole)?;
         self.remove(&who);
         Ok(who)

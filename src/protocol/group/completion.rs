@@ -4,8 +4,9 @@
 use std::mem;
 use std::time::Instant;
 
-use super::{ClientId, Group, Introduction, MemberKey, Notice, State};
+use super::{ClientId, Group, Introduction, MemberKey, Notice, State, Who};
 use crate::protocol::client::Early;
+use crate::protocol::former_names::Fate;
 use crate::protocol::member::Presence;
 use crate::protocol::peer_frame::PeerFrame;
 
@@ -72,6 +73,7 @@ impl<S> Group<S> {
         }
         self.name_member(key);
         let who = self.members[key].who();
+        self.former_names.add(Who { name: before.clone(), ..who.clone() }, Fate::Renamed);
         self.tell(Notice::Renamed { who, before });
         self.tell_name_taken(key);
     }

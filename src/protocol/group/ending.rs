@@ -12,6 +12,7 @@ use super::{
     State, Who,
 };
 use crate::limits::UNMET_TOLD_MAX;
+use crate::protocol::former_names::Fate;
 use crate::protocol::member::Member;
 use crate::protocol::message;
 use crate::protocol::roster::Disconnecting;
@@ -209,7 +210,7 @@ impl<S> Group<S> {
                     self.name_plain(id, name);
                 }
                 self.show_person(id);
-                self.end_person_with(id, |who| Notice::Left { who });
+                self.end_person_with(id, Some(Fate::Left), |who| Notice::Left { who });
                 if let Some(Dialled { dial: DialId::Named(index), .. }) = self.clients[id.0].dialled {
                     self.named[index].give_up();
                 }
@@ -219,7 +220,7 @@ impl<S> Group<S> {
             // Whoever says so has not shown that it is this member.
             Introduction::Begun(_) => {
                 self.tell_early(id);
-                self.end_person_with(id, |who| Notice::Left { who });
+                self.end_person_with(id, Some(Fate::Left), |who| Notice::Left { who });
                 self.close(id);
             }
         }
@@ -262,18 +263,22 @@ impl<S> Group<S> {
 
     /// Ends what was shown as somebody, if it was.
     pub(super) fn end_person(&mut self, id: ClientId, why: LostReason) {
-        self.end_person_with(id, |who| Notice::Lost { who, why });
+        self.end_person_with(id, Some(Fate::Gone), |who| Notice::Lost { who, why });
     }
 
     /// A plain peer says that it is a member: what it sends from now on is shown as the member's, or as
     /// somebody else's.
     pub(super) fn identify_person(&mut self, id: ClientId) {
-        self.end_person_with(id, |before| Notice::Identified { before });
+        self.end_person_with(id, None, |before| Notice::Identified { before });
     }
 
-    fn end_person_with(&mut self, id: ClientId, notice: impl FnOnce(Who) -> Notice) {
+    /// Without a `fate`, it stays present as a member.
+    fn end_person_with(&mut self, id: ClientId, fate: Option<Fate>, notice: impl FnOnce(Who) -> Notice) {
         if self.clients[id.0].shown == Shown::Person {
             let who = self.plain_who(id);
+            if let Some(fate) = fate {
+                self.former_names.add(who.clone(), fate);
+            }
             self.notices.push_back(notice(who));
             self.clients[id.0].shown = Shown::Connection;
         }

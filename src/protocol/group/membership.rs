@@ -10,6 +10,7 @@ use super::{
 };
 use crate::limits::{ADDRESSES_MAX, FORGET, INTRODUCTION, MEMBER_ADDRESSES_MAX, NEWS_INTERVAL, NEWS_MAX};
 use crate::protocol::dial::DialId;
+use crate::protocol::former_names::Fate;
 use crate::protocol::member::{Member, Presence};
 use crate::protocol::names::Holder;
 use crate::protocol::peer_frame::{PeerFrame, Report};
@@ -293,6 +294,10 @@ impl<S> Group<S> {
 
     /// Forgets a member and everything that leads to it.
     fn remove_member(&mut self, key: MemberKey, has_left: bool) {
+        if !self.members[key].is_unmet() {
+            let fate = if has_left { Fate::Left } else { Fate::Gone };
+            self.former_names.add(self.members[key].who(), fate);
+        }
         self.note_private_lost(key);
         let member = self.members.remove(key, has_left);
         for id in member.links.iter().chain(&member.others) {

@@ -3,6 +3,7 @@
 use std::mem;
 
 use super::{ClientId, Group, Introduction, MemberKey, Notice, Who};
+use crate::protocol::former_names::Fate;
 use crate::protocol::label::{Label, address_mark};
 use crate::protocol::names::Holder;
 use crate::protocol::peer_frame::PeerFrame;
@@ -56,8 +57,12 @@ impl<S> Group<S> {
             let label = label.with_mark(&address_mark(client.address));
             return client.name.insert(label).clone();
         }
-        client.name = Some(label.clone());
-        let changed = self.names.insert(Holder::Plain(id), &label, Some(client.address));
+        let before = client.name.replace(label.clone());
+        if let Some(name) = before.filter(|before| before.bare() != label.bare()) {
+            self.former_names.add(Who { name, id: None, address: None }, Fate::Renamed);
+        }
+        let address = Some(self.clients[id.0].address);
+        let changed = self.names.insert(Holder::Plain(id), &label, address);
         self.apply(changed);
         self.clients[id.0].name.clone().unwrap_or(label)
     }

@@ -7,7 +7,7 @@ use super::{Client, ClientId, Dial, Dialled, Group, Introduction, MemberKey, Pee
 use crate::limits::NAMED_MAX;
 use crate::protocol::label::Label;
 use crate::protocol::member::{Member, Presence};
-use crate::protocol::recipient::{self, Candidate, Extent};
+use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::{Connecting, Dialler, NotFound, Participant, Standing};
 
 impl<S> Group<S> {
@@ -80,14 +80,21 @@ impl<S> Group<S> {
 
     fn find_within<'a>(&self, words: &'a str, extent: Extent) -> Result<(Who, &'a str), NotFound> {
         let members = self.members.iter().filter(|(_, member)| !member.is_unmet());
-        let members = members.map(|(_, member)| Candidate { who: member.who(), is_here: member.is_here() });
+        let members = members.map(|(_, member)| Candidate {
+            who: member.who(),
+            attendance: if member.is_here() { Attendance::Here } else { Attendance::Lost },
+        });
         let plain = self.plain_clients();
-        let plain = plain.map(|(id, _)| Candidate { who: self.plain_who(id), is_here: true });
-        let all: Vec<_> = members.chain(plain).collect();
+        let plain = plain.map(|(id, _)| Candidate { who: self.plain_who(id), attendance: Attendance::Here });
+        let former = self.former_names.iter();
+        let former =
+            former.map(|(who, fate)| Candidate { who: who.clone(), attendance: Attendance::Former(*fate) });
+        let all: Vec<_> = members.chain(plain).chain(former).collect();
         recipient::find(words, &all, extent).map_err(|why| {
             let own = Who { name: self.writer.name().into(), id: Some(self.id), address: None };
-            let own = Candidate { who: own, is_here: true };
-            let is_own = why == NotFound::Nobody && recipient::find(words, &[own], extent).is_ok();
+            let own = Candidate { who: own, attendance: Attendance::Here };
+            let is_own = matches!(why, NotFound::Nobody | NotFound::Former { .. })
+                && recipient::find(words, &[own], extent).is_ok();
             if is_own { NotFound::Oneself } else { why }
         })
     }

@@ -1,0 +1,99 @@
+//! The names that nobody has any more: of those who are gone, and of those who have taken another.
+//!
+//! The user may still write to one of them. Without this list the name would be read as another one, such
+//! as a longer name or one that looks alike, and a private message would go to the wrong recipient.
+
+use std::collections::VecDeque;
+
+use super::notice::Who;
+use crate::limits::FORMER_NAMES_MAX;
+
+/// What became of the bearer of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It said goodbye.
+    Left,
+    /// It is gone without a goodbye.
+    Gone,
+    /// It has taken another name.
+    Renamed,
+}
+
+impl Fate {
+    /// The end of a sentence about the bearer.
+    #[must_use]
+    pub fn predicate(self) -> &'static str {
+        match self {
+            Self::Left => "has left",
+            Self::Gone => "is gone",
+            Self::Renamed => "has another name now",
+        }
+    }
+}
+
+/// The last names of this kind, each bearer's once, the latest last.
+#[derive(Debug, Default)]
+pub(super) struct FormerNames {
+    all: VecDeque<(Who, Fate)>,
+}
+
+impl FormerNames {
+    /// Adds the name of `who`. Where there is no room, the oldest name of a plain peer goes first, since
+    /// anybody who can connect can make up any number of them.
+    pub fn add(&mut self, who: Who, fate: Fate) {
+        if who.name.looks().is_none() {
+            return;
+        }
+        // A name of plain peers is kept once, whatever their addresses.
+        let is_it = |known: &Who| known.id == who.id && known.name.bare() == who.name.bare();
+        self.all.retain(|(known, _)| !is_it(known));
+        if self.all.len() == FORMER_NAMES_MAX {
+            let oldest = self.all.iter().position(|(known, _)| known.id.is_none()).unwrap_or(0);
+            self.all.remove(oldest);
+        }
+        self.all.push_back((Who { name: who.name.with_mark(""), ..who }, fate));
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &(Who, Fate)> {
+        self.all.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::label::Label;
+    use crate::protocol::peer_frame::Word;
+
+    fn who(name: &str, id: Option<u128>) -> Who {
+        Who { name: name.into(), id: id.map(Word), address: None }
+    }
+
+    #[test]
+    fn each_name_of_a_bearer_is_kept_once() {
+        let mut names = FormerNames::default();
+        names.add(who("bob", Some(1)), Fate::Renamed);
+        names.add(who("rob", Some(1)), Fate::Renamed);
+        names.add(Who { name: Label::of_place("10.0.0.1:5000"), ..who("", None) }, Fate::Gone);
+        names.add(Who { name: Label::from("bob").with_mark("#0001"), ..who("", Some(1)) }, Fate::Left);
+        let all: Vec<_> = names.iter().map(|(who, fate)| (who.name.to_string(), *fate)).collect();
+        assert_eq!(all, [("rob".to_owned(), Fate::Renamed), ("bob".to_owned(), Fate::Left)]);
+    }
+
+    #[test]
+    fn names_of_plain_peers_push_out_no_member() {
+        let mut names = FormerNames::default();
+        names.add(who("bob", Some(1)), Fate::Left);
+        for number in 0..2 * FORMER_NAMES_MAX {
+            names.add(who(&format!("nc{number}"), None), Fate::Gone);
+        }
+        assert_eq!(names.iter().count(), FORMER_NAMES_MAX);
+        assert_eq!(names.iter().next().map(|(who, _)| who.name.bare()), Some("bob"));
+        let last = format!("nc{}", 2 * FORMER_NAMES_MAX - 1);
+        assert_eq!(names.iter().last().map(|(who, _)| who.name.bare()), Some(&*last));
+        for number in 0..2 * FORMER_NAMES_MAX {
+            names.add(who("x", Some(number as u128)), Fate::Gone);
+        }
+        assert_eq!(names.iter().count(), FORMER_NAMES_MAX);
+    }
+}
