@@ -1,4 +1,4 @@
-//! Every number that bounds anything, with its unit and its reason.
+//! Limits and timeouts: every one with its unit and its reason.
 //!
 //! Relations between limits are asserted at compile time, at the end.
 
@@ -12,12 +12,11 @@ pub const FRAME_BYTES_MAX: usize = 65_535;
 /// A name, in bytes: long enough for any real one, short enough to leave a frame to the message.
 pub const NAME_BYTES_MAX: usize = 64;
 
-/// How far the name may reach in what the user writes behind a command, in bytes: a name of
-/// [`NAME_BYTES_MAX`] that is written with the widest characters that look like its own, in quotes and with
-/// a mark.
+/// Longest name in the argument of a command, in bytes: a name of [`NAME_BYTES_MAX`], written with the widest
+/// look-alike characters, in quotes and with a mark.
 pub const RECIPIENT_BYTES_MAX: usize = 512;
 
-/// How many of those who may be meant by one name are listed: as many as fit a few rows.
+/// Candidates that are listed for an ambiguous name: as many as fit a few rows.
 pub const RECIPIENTS_LISTED_MAX: usize = 8;
 
 /// Names of those who are gone or have taken another that are remembered, so that a private message to one
@@ -75,8 +74,7 @@ pub const SILENCE: Duration = Duration::from_secs(3);
 /// its group are met: an attempt to reach the peer, and then one to reach those that it reports.
 pub const MEET_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long `--send` waits until everybody has what was said: as long as somebody who takes nothing is
-/// waited for anywhere.
+/// How long `--send` waits until every peer has received the messages: as long as for any stalled peer.
 pub const SEND_TIMEOUT: Duration = STALL;
 
 /// The most of the first pause before a peer is dialled again; it doubles with every failure.
@@ -85,17 +83,16 @@ pub const RETRY_MIN: Duration = Duration::from_millis(250);
 /// The most of the longest pause before a peer is dialled again.
 pub const RETRY_MAX: Duration = Duration::from_secs(30);
 
-/// Addresses that one name may have; more are passed over.
+/// Addresses of one host name; further ones are ignored.
 pub const ADDRESSES_MAX: usize = 16;
 
-/// How long a name that the user types is looked up: what a resolver takes for two servers that do not
-/// answer (resolv.conf(5): 5 s each).
+/// Timeout of a look-up: what a resolver takes for two servers that do not reply (resolv.conf(5): 5 s each).
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Names that wait to be looked up, one after the other.
+/// Look-ups in the queue, which run one after the other.
 pub const LOOKUPS_MAX: usize = 16;
 
-/// What the answer to a look-up may take, in bytes: far more than [`ADDRESSES_MAX`] addresses.
+/// Size of the reply to a look-up, in bytes: far more than [`ADDRESSES_MAX`] addresses.
 pub const LOOKUP_REPLY_BYTES_MAX: usize = 4096;
 
 // The group.
@@ -179,27 +176,27 @@ pub const VISITOR_HOSTS_MAX: usize = 256;
 /// Peers that the user may name, at the start and while chatting.
 pub const NAMED_MAX: usize = 1_000;
 
-/// How long events of who comes and goes are collected into one line at a terminal: short enough that
-/// nobody waits for them, long enough for all of a group to be met.
+/// How long joins and leaves are collected into one line at a terminal: short enough that nobody misses them,
+/// long enough to connect to all members of a group.
 pub const PRESENCE_WINDOW: Duration = Duration::from_secs(2);
 
-/// People in a line that tells who has come or gone, of whom the last may be "12 others". A list of those
-/// who were there before us may have more.
+/// Names in a line about joins or leaves, of which the last may be "12 others". The list of the members of an
+/// existing group may have more.
 pub const PRESENCE_NAMES_MAX: usize = 3;
 
-// Connections that fell silent.
+// Unreachable peers.
 
-/// Silence after which the kernel asks whether the other machine is still there. With
-/// [`KEEPALIVE_INTERVAL`] and [`KEEPALIVE_PROBES`] a vanished one is noticed after 30 s.
+/// Idle time after which the kernel sends keepalive probes. With [`KEEPALIVE_INTERVAL`] and
+/// [`KEEPALIVE_PROBES`], an unreachable machine is detected after 30 s.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
 
-/// Time between two such questions.
+/// Time between two keepalive probes.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Questions without an answer after which the connection is dead.
+/// Unanswered keepalive probes after which the connection fails.
 pub const KEEPALIVE_PROBES: u32 = 3;
 
-/// Unacknowledged data for this long means the same (TCP_USER_TIMEOUT, RFC 5482).
+/// How long data may stay unacknowledged before the connection fails (TCP_USER_TIMEOUT, RFC 5482).
 pub const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 // One turn of the loop. Each budget is some 100 µs of work, so that a turn stays within a few
@@ -214,7 +211,7 @@ pub const WRITE_TURN_BYTES: usize = 256 << 10;
 /// Writes to one client in one turn: lab framing takes one for each frame.
 pub const WRITE_TURN_CALLS: usize = 16;
 
-/// Bytes appended to the log in one turn, before they are written to everybody.
+/// Bytes appended to the log in one turn, before they are written to the connections.
 pub const SEND_TURN_BYTES: usize = 128 << 10;
 
 /// Connections accepted in one turn.
@@ -223,10 +220,10 @@ pub const ACCEPT_TURN: usize = 16;
 /// Events taken from the poll in one turn.
 pub const EVENTS: usize = 1024;
 
-/// Connections that the kernel may hold ready for us, as Linux allows by default (somaxconn).
+/// Connections that wait in the kernel to be accepted, as Linux allows by default (somaxconn).
 pub const BACKLOG: i32 = 4096;
 
-/// Out of descriptors, accepting is tried again after this long.
+/// Pause before accepting is tried again when descriptors are used up.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 // Standard input and output.
@@ -234,95 +231,93 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// One read of standard input, in bytes: what a pipe holds on Linux.
 pub const INPUT_READ_BYTES: usize = 64 << 10;
 
-/// A typed line in bytes: the longest that can fit one frame. Of a longer one, the first
-/// [`LINE_PIECE_BYTES`] are taken as a line of their own, again and again.
+/// A line of input, in bytes: the longest that can fit one frame. A longer one is split into pieces of
+/// [`LINE_PIECE_BYTES`].
 pub const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX;
 
 /// A piece of a longer line, in bytes: fits one frame unless it is full of codes.
 pub const LINE_PIECE_BYTES: usize = 60_000;
 
-/// What is kept of a sequence that a terminal sends for a key, in bytes: the longest that is known, with a
-/// few characters of text in it, takes some 30. A longer one is none.
+/// Longest escape sequence of a key, in bytes. The longest known one, with a few characters of text in it,
+/// takes some 30; a longer one is no key.
 pub const SEQUENCE_BYTES_MAX: usize = 64;
 
-/// A sequence that does not go on for this long is over, and ESC was a key: longer than a terminal pauses
-/// within one, and short enough for who pressed the key. Lines that come within this time of each other,
-/// once several came at once, are one paste.
+/// Timeout of an incomplete escape sequence, after which ESC was a key: longer than a terminal pauses within a
+/// sequence, and short enough for a user who pressed Escape. Lines that arrive within this time of each other,
+/// after several at once, belong to one paste.
 pub const SEQUENCE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// After a Ctrl+C that has cleared the line, another one does not leave for this long.
+/// Time after a Ctrl+C that cleared the line, within which another one does not leave.
 pub const INTERRUPT_GRACE: Duration = Duration::from_secs(1);
 
-/// How much before the cursor may be the beginning of a name, in bytes: more than a name has, written in
-/// another case.
+/// Text before the cursor that tab completion examines, in bytes: more than a name takes, also in another case.
 pub const COMPLETED_BYTES_MAX: usize = 4 * NAME_BYTES_MAX;
 
-/// Others of whom it is remembered when they last said something: more than a group has members.
+/// Recent senders that are remembered: more than a group has members.
 pub const SPEAKERS_MAX: usize = 2 * MEMBERS_MAX;
 
-/// How much of a command is quoted when it failed, in characters: enough to recognise it.
+/// Length of the quotation of a failed command, in characters: enough to recognise it.
 pub const COMMAND_CHARS_MAX: usize = 40;
 
-/// Lines in one paste from which on the user is asked first.
+/// Lines of a paste from which on the user has to confirm it.
 pub const PASTE_LINES_ASK: usize = 21;
 
-/// Characters in one paste from which on the user is asked first.
+/// Characters of a paste from which on the user has to confirm it.
 pub const PASTE_CHARACTERS_ASK: usize = 2_001;
 
-/// Lines that the user has typed and can have again.
+/// Lines in the input history.
 pub const INPUT_HISTORY_LINES_MAX: usize = 1_000;
 
-/// The same, in bytes.
+/// Size of the input history, in bytes.
 pub const INPUT_HISTORY_BYTES_MAX: usize = 1 << 20;
 
-/// Steps of editing that can be undone.
+/// Edits that can be undone.
 pub const UNDO_MAX: usize = 100;
 
-/// Conversation waiting for standard output, in bytes. From here on nothing is read from peers, so
-/// that it grows by no more than what one read of one client can add: 64 KiB of `x<MSGENCD>` become
-/// some 450 KiB of lines.
+/// Queue of standard output, in bytes. While it is longer, nothing is read from peers, so it exceeds the limit
+/// by at most the lines of one read: 64 KiB of `x<MSGENCD>` become some 450 KiB.
 pub const STDOUT_QUEUE_BYTES: usize = 256 << 10;
 
-/// Conversation waiting for a terminal that somebody sits at, in bytes: some 10,000 lines, more than
-/// anybody reads at once. Of more, the oldest are skipped.
+/// Backlog of an interactive terminal, in bytes: some 10,000 lines, more than anybody reads at once. Beyond
+/// that, the oldest lines are skipped.
 pub const BACKLOG_BYTES: usize = 1 << 20;
 
-/// How often it is looked whether a terminal is ours again that was somebody else's: shells do not tell
-/// a program that runs in the background when they bring it to the foreground.
+/// Interval of the check whether the program is in the foreground again: a shell sends no signal when it brings
+/// a running program to the foreground.
 pub const FOREGROUND_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How much of it is drawn in one turn, in bytes, more or less: what a slow terminal draws in a
-/// sixtieth of a second, so that what is typed is seen at once.
+/// Part of the backlog that is drawn in one turn, in bytes, approximately: what a slow terminal draws in a
+/// sixtieth of a second, so that typed text appears at once.
 pub const DRAW_TURN_BYTES: usize = 32 << 10;
 
-/// A terminal is not drawn until its size has stayed the same for so long: while it changes, how the rows are
-/// broken is not known, since tmux tells of new sizes no more often than every 250 ms.
+/// How long the size of a terminal must be stable before the next draw: while it changes, the wrapping of rows
+/// is unknown, since tmux reports new sizes at most every 250 ms.
 pub const RESIZE_SETTLE_TIME: Duration = Duration::from_millis(300);
 
-/// Conversation waiting for the file in which it is recorded, in bytes, while that cannot be written.
+/// Queue of the log file while it cannot be written, in bytes.
 pub const LOGFILE_QUEUE_BYTES: usize = 256 << 10;
 
-/// How much of the end of a record is compared with the past that a newcomer is shown, in bytes: some
-/// 3,000 lines, far more than the past of a group.
+/// Part of the end of a log file that is compared with past messages, in bytes: some 3,000 lines, far more than
+/// a newcomer receives.
 pub const LOGFILE_COMPARED_BYTES: usize = 256 << 10;
 
-/// A file that could not be written is tried again after this long.
+/// Pause before writing the log file is tried again.
 pub const LOGFILE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Notices waiting for standard error, in bytes. What does not fit is counted instead.
+/// Queue of standard error, in bytes. Lines that do not fit are dropped and counted.
 pub const STDERR_QUEUE_BYTES: usize = 64 << 10;
 
-/// One write to a pipe or socket that is shared with others and may block: POSIX's smallest
-/// PIPE_BUF on the systems we know, for which a pipe that polls writable has room.
+/// One write to a shared pipe or socket that may block, in bytes: the smallest PIPE_BUF of common systems, for
+/// which a pipe that polls writable has room.
 pub const SHARED_WRITE_BYTES: usize = 4096;
 
-/// One write to standard output or error when it cannot block the loop.
+/// One write to standard output or error that cannot block, in bytes.
 pub const OUTPUT_TURN_BYTES: usize = 64 << 10;
 
-/// A full disk is tried again after this long.
+/// Pause before writing to a full disk is tried again.
 pub const OUTPUT_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Combining marks shown on one character; more would climb over the lines above.
+/// Combining marks shown on one character; more would cover the rows above.
 pub const MARKS_MAX: usize = 8;
 
 const _: () = {

@@ -1,8 +1,8 @@
-//! What names look like, so that two that a reader cannot tell from each other can be told apart.
+//! Confusable names: detects names that look alike, so that they can be disambiguated.
 //!
 //! Two names look alike if their skeletons (UTS 39, Unicode Security Mechanisms) are equal, with or without
-//! case folding, after trimming and with each run of blanks as one. [`Looks`] turns that into keys of a
-//! map: two names look alike if they share a key.
+//! case folding, after trimming and with each run of blanks as one. [`Looks`] computes keys for a map: two
+//! names look alike if they share a key.
 
 use std::rc::Rc;
 

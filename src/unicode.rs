@@ -1,5 +1,5 @@
-//! What the Unicode Character Database (version 17) says of characters, as far as chat needs it and no
-//! small crate knows it: compact tables, each with the file that it was made from.
+//! Character properties from the Unicode Character Database (version 17) that no small crate provides: compact
+//! tables, each with the name of its source file.
 
 use unicode_properties::UnicodeEmoji as _;
 
@@ -29,13 +29,13 @@ pub fn is_default_ignorable(char: char) -> bool {
     )
 }
 
-/// White space, or a character that shows nothing.
+/// Whether a character is white space or invisible.
 #[must_use]
 pub fn is_blank_char(char: char) -> bool {
     char.is_whitespace() || is_default_ignorable(char) || char == '\u{2800}'
 }
 
-/// Whether nothing of `text` can be seen.
+/// Whether `text` has no visible character.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     // The first byte decides most texts.
