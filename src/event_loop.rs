@@ -534,11 +534,14 @@ impl EventLoop {
         Some(deadline.saturating_duration_since(now))
     }
 
-    /// The result of the run: the most important reason for a failure, if there is one.
+    /// The result of the run: the most important reason for a failure, if there is one, and the failed lines.
     fn result(self) -> Result<(), Error> {
-        let unreceived = self.peer.unreceived_count().map(|count| match count {
-            1 => "nobody was reached: the message is lost".to_owned(),
-            _ => format!("nobody was reached: all {count} messages are lost"),
+        let has_reached_somebody = self.peer.has_reached_somebody();
+        let unreceived = self.peer.unreceived_count().map(|count| match (count, has_reached_somebody) {
+            (1, false) => "nobody was reached: the message is lost".to_owned(),
+            (1, true) => "the message may be lost: nobody is known to have received it".to_owned(),
+            (_, false) => format!("nobody was reached: all {count} messages are lost"),
+            (_, true) => format!("all {count} messages may be lost: nobody is known to have received them"),
         });
         let unshown = (self.peer.discarded_bytes() > 0)
             .then(|| "standard output is too slow: the last messages of others are not shown".to_owned());
@@ -569,10 +572,10 @@ impl EventLoop {
             unshown,
             idle,
         ];
-        match reasons.into_iter().flatten().next() {
-            Some(sentence) => Err(Error::Failure(sentence)),
-            None => Ok(()),
-        }
+        let Some(reason) = reasons.into_iter().flatten().next() else { return Ok(()) };
+        // A script that failed elsewhere learns of its failed lines as well.
+        let failures = self.failures.sentence().filter(|failures| *failures != reason);
+        Err(Error::Failure(failures.map_or(reason.clone(), |failures| format!("{reason}; {failures}"))))
     }
 }
 

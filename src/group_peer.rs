@@ -272,6 +272,12 @@ impl GroupPeer {
         self.group.has_reached_nobody()
     }
 
+    /// Whether a member was met, or a peer that the user named was connected.
+    #[must_use]
+    pub fn has_reached_somebody(&self) -> bool {
+        self.group.has_reached_somebody()
+    }
+
     /// Whether a member may still confirm a private message.
     #[must_use]
     pub fn has_private_pending(&self) -> bool {

@@ -8,6 +8,7 @@ pub mod editor;
 pub mod format;
 pub mod ignore_list;
 pub mod json;
+pub mod json_peers;
 pub mod keys;
 pub mod layout;
 pub mod line_ui;
@@ -47,6 +48,7 @@ use crate::unicode;
 use clock::TimeFormat;
 use format::{Channel, Format, Formatter};
 use ignore_list::IgnoreList;
+use json_peers::JsonPeers;
 use layout::Size;
 use line_ui::{DrawOptions, LineUi};
 use logfile::{ConversationLog, LogFile};
@@ -116,7 +118,7 @@ enum OutputMode {
     /// Lines of text; at a terminal, wrapped to so many columns.
     Lines { columns: Option<usize> },
     /// JSON events.
-    Json,
+    Json(JsonPeers),
     /// Interactive: a terminal with a prompt below the conversation.
     LineUi(Box<LineUi>),
 }
@@ -165,7 +167,7 @@ impl Terminal {
             let draw_options = DrawOptions { has_colors, has_bell, reflows: descriptor::reflows() };
             OutputMode::LineUi(LineUi::new(raw_mode, name.clone(), draw_options).into())
         } else if is_json {
-            OutputMode::Json
+            OutputMode::Json(JsonPeers::default())
         } else {
             OutputMode::Lines { columns: stdout.is_terminal().then(|| descriptor::size(&stdout).columns) }
         };
@@ -243,7 +245,7 @@ impl Terminal {
     /// Whether standard output carries JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        matches!(self.mode, OutputMode::Json)
+        matches!(self.mode, OutputMode::Json(_))
     }
 
     /// The user's name.
@@ -348,7 +350,7 @@ impl Terminal {
         match &mut self.mode {
             OutputMode::LineUi(line_ui) => line_ui.resize(now),
             OutputMode::Lines { columns: Some(columns) } => *columns = descriptor::size(io::stdout()).columns,
-            OutputMode::Lines { columns: None } | OutputMode::Json => (),
+            OutputMode::Lines { columns: None } | OutputMode::Json(_) => (),
         }
     }
 
@@ -531,7 +533,12 @@ impl Terminal {
 
     /// Shows an event of the group: on standard output or error, and in the log file.
     pub fn show_event(&mut self, event: &Notice, now: Instant) {
-        if self.ignored.hides(event) {
+        let is_ignored = self.ignored.hides(event);
+        if let OutputMode::Json(peers) = &mut self.mode {
+            let (missed, shown) = peers.handle_event(event, is_ignored);
+            missed.iter().chain(shown).for_each(|event| self.show_now(event));
+        }
+        if is_ignored {
             return;
         }
         self.speakers.handle_event(event);
@@ -546,7 +553,9 @@ impl Terminal {
                 return;
             }
         }
-        self.show_now(event);
+        if !self.is_json() {
+            self.show_now(event);
+        }
     }
 
     /// Shows the collected joins and leaves.
@@ -576,8 +585,10 @@ impl Terminal {
         let skips = self.skips_conversation();
         match (&mut self.mode, format::channel(event)) {
             _ if self.conversation.closed().is_some() => (),
-            (OutputMode::Json, _) | (OutputMode::Lines { .. }, Channel::Stdout) if skips => self.skipped += 1,
-            (OutputMode::Json, _) => json::push(event, self.conversation.queue()),
+            (OutputMode::Json(_), _) | (OutputMode::Lines { .. }, Channel::Stdout) if skips => {
+                self.skipped += 1
+            }
+            (OutputMode::Json(_), _) => json::push(event, self.conversation.queue()),
             (OutputMode::Lines { columns: None }, Channel::Stdout) => {
                 self.formatter.push(event, self.conversation.queue());
             }
@@ -624,7 +635,7 @@ impl Terminal {
     pub fn report(&mut self, sentence: &str) {
         let mut line = Vec::new();
         match (&mut self.mode, self.stderr.is_apart()) {
-            (OutputMode::Json, _) => {
+            (OutputMode::Json(_), _) => {
                 json::push_report(sentence, &mut line);
                 self.stderr.push(&line, &mut self.conversation);
             }
@@ -650,7 +661,7 @@ impl Terminal {
     /// Shows the address on which the program listens.
     pub fn show_listening(&mut self, id: MemberId, address: SocketAddr) {
         match self.mode {
-            OutputMode::Json => {
+            OutputMode::Json(_) => {
                 json::push_listening(self.formatter.own_name(), id, address, self.conversation.queue())
             }
             _ => self.report(&format!("listening on {address}")),

@@ -11,8 +11,8 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
-use support::sockets::{MESSAGE, accept, listen, message, messages, wait_until};
-use support::{Lines, Peer, read_until};
+use support::sockets::{MESSAGE, accept, goodbye, listen, message, messages, wait_until};
+use support::{Lines, Peer, connect, read_until};
 
 /// Two members who have met: alice, where she listens, and bob who dialled her.
 fn pair(alice: &[&str], bob: &[&str]) -> (Peer, SocketAddr, Peer) {
@@ -310,6 +310,74 @@ fn scripts_read_one_object_a_line_and_nothing_else() {
     // Only why it ended so stands there.
     let [line] = &alice.notices.rest()[..] else { panic!("{:?}", alice.notices.seen) };
     assert_eq!(line, "groupchat: '/nonsense' failed");
+}
+
+#[test]
+fn scripts_read_of_each_arrival_and_its_end_under_the_same_name() {
+    let mut alice = Peer::start(&["-n", "alice", "--json", "0"]);
+    let listening = event(&mut alice.conversation, "listening");
+    let port = listening["address"].as_str().and_then(|address| address.rsplit(':').next()).expect("a port");
+    let address: SocketAddr = format!("127.0.0.1:{port}").parse().expect("an address");
+    let mut plain = connect(address);
+    for name in ["fay", "fred"] {
+        plain.write_all(message(name, "hi").as_bytes()).expect("a peer that reads");
+        assert_eq!(event(&mut alice.conversation, "message")["name"], name);
+    }
+    drop(plain);
+    assert_eq!(event(&mut alice.conversation, "lost")["name"], "fred");
+    let mut dan = Peer::start(&["-n", "dan", "0", port]);
+    event(&mut alice.conversation, "joined");
+    alice.say("/ignore dan");
+    alice.conversation.wait_for("dan is ignored");
+    dan.say("hello");
+    end(dan);
+    assert_eq!(event(&mut alice.conversation, "left")["name"], "dan");
+    let mut eve = connect(address);
+    eve.write_all(message("eve", "one").as_bytes()).expect("a peer that reads");
+    event(&mut alice.conversation, "message");
+    alice.say("/ignore eve");
+    alice.conversation.wait_for("eve is ignored");
+    drop(eve);
+    event(&mut alice.conversation, "lost");
+    // Of one that came while she was ignored, nothing is known to the reader.
+    let mut eve = connect(address);
+    eve.write_all(message("eve", "two").as_bytes()).expect("a peer that reads");
+    // What she sent was read once her name is known.
+    loop {
+        alice.say("/who");
+        let line = alice.conversation.next_line().expect("a reply");
+        if line.contains(r#""event":"member""#) && line.contains(r#""name":"eve""#) {
+            break;
+        }
+    }
+    alice.say("/unignore eve");
+    alice.conversation.wait_for("eve is not ignored");
+    drop(eve);
+    let mut eve = connect(address);
+    eve.write_all((message("eve", "three") + &goodbye("eve")).as_bytes()).expect("a peer that reads");
+    event(&mut alice.conversation, "left");
+    let seen: Vec<Value> =
+        alice.conversation.seen.iter().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    let of = |event: &Value| format!("{} {}", event["event"], event["name"]).replace('"', "");
+    let shown: Vec<_> =
+        seen.iter().filter(|event| event["name"].is_string() && event["event"] != "member").map(of).collect();
+    let expected = [
+        "listening alice",
+        "joined fay",
+        "message fay",
+        "renamed fred",
+        "message fred",
+        "lost fred",
+        "joined dan",
+        "left dan",
+        "joined eve",
+        "message eve",
+        "lost eve",
+        "joined eve",
+        "message eve",
+        "left eve",
+    ];
+    assert_eq!(shown, expected);
 }
 
 /// What the README shows, with another program in place of `jq`, which a machine may lack.

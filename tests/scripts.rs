@@ -71,16 +71,37 @@ fn a_command_that_failed_is_a_failure() {
         ),
         (&format!("/connect {nobody}\n"), &["the peer was never reached"]),
         ("/wo\n/msg carol hi\n/help me\n", &["groupchat: '/wo' and 2 more failed"]),
+        (&format!("/connect {nobody}\n/disconnect {nobody}\n/connect {nobody}\n"), &["never reached"]),
         // The rest is done all the same.
         ("/wo\nhello\n", &["groupchat: '/wo' failed"]),
     ] {
         check(script, &[&alice_address], 1, parts);
     }
     alice.conversation.wait_for("bot: hello");
+    // The user took it back.
+    check(&format!("/connect {nobody}\n/disconnect {nobody}\n"), &[&alice_address], 0, &[]);
+    check(&format!("/connect {nobody}\n/disconnect {nobody}\n"), &[], 0, &[]);
+    check(&format!("/disconnect {nobody}\n"), &[&nobody], 0, &[]);
     check("/help\n/name bat\n/quit\n", &[&alice_address], 0, &[]);
     check("", &[&nobody, &alice_address], 0, &["cannot reach"]);
     check("", &[&nobody], 1, &["groupchat: nobody was reached: none of the named peers answered"]);
+    let both = "groupchat: nobody was reached: the message is lost; '/wo' failed";
+    check("/wo\nhello\n", &[&nobody], 1, &[both]);
     check("/msg carol hi\n", &[&nobody], 1, &["groupchat: '/msg carol hi' failed"]);
+}
+
+#[test]
+fn messages_that_connected_peers_have_not_confirmed_are_not_said_to_have_reached_nobody() {
+    let mut bob = Peer::named("bob", &[]);
+    let mut bot = Peer::named("bot", &[bob.address()]);
+    wait_for_members(&mut bot, 1);
+    bob.signal(Signal::STOP);
+    bot.say("/wo");
+    bot.say("hello");
+    bot.end_input();
+    bot.notices
+        .wait_for("groupchat: the message may be lost: nobody is known to have received it; '/wo' failed");
+    assert_eq!(bot.exit_code(), 1);
 }
 
 #[test]

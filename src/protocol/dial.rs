@@ -60,6 +60,8 @@ enum State {
     Met(MemberKey),
     /// Not to be dialled any more.
     Over,
+    /// Not to be dialled any more, because the user said so.
+    Withdrawn,
 }
 
 /// What is known of the peer, and so what the user has been told.
@@ -140,13 +142,13 @@ impl Dial {
     /// Whether it is dialled no more.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.state == State::Over
+        matches!(self.state, State::Over | State::Withdrawn)
     }
 
     /// Whether the peer is still to be met.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !matches!(self.state, State::Over | State::Met(_))
+        !self.is_over() && !matches!(self.state, State::Met(_))
     }
 
     /// How many attempts have failed since it last sent something.
@@ -180,7 +182,7 @@ impl Dial {
         match self.state {
             State::Due { at } => Some(Retry::At(at)),
             State::Next { .. } | State::Trying { .. } => Some(Retry::Now),
-            State::Connected | State::Met(_) | State::Over => None,
+            State::Connected | State::Met(_) | State::Over | State::Withdrawn => None,
         }
     }
 
@@ -273,7 +275,20 @@ impl Dial {
 
     /// The peer said goodbye, or we are leaving.
     pub fn give_up(&mut self) {
-        self.state = State::Over;
+        if !self.is_over() {
+            self.state = State::Over;
+        }
+    }
+
+    /// The user does not want to reach the peer any more.
+    pub fn withdraw(&mut self) {
+        self.state = State::Withdrawn;
+    }
+
+    /// Whether the user wanted to reach the peer, and that never happened.
+    #[must_use]
+    pub fn is_unreached(&self) -> bool {
+        !self.was_reached && self.state != State::Withdrawn
     }
 
     /// The pause is a part, at random, of a whole that doubles with every failure: so peers that lost

@@ -438,7 +438,7 @@ pub fn sentence(event: &Notice) -> String {
         Notice::Identified { before } => format!("{before} turned out to be a member"),
         Notice::Visited { address, why } => match why {
             LostReason::Closed { unfinished_bytes: 0 } => {
-                format!("{address} connected and closed without sending anything")
+                format!("{address} connected and closed without sending a message")
             }
             LostReason::Closed { unfinished_bytes } => {
                 format!("{address} connected, sent {unfinished_bytes} bytes without a message, and closed")

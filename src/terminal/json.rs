@@ -8,10 +8,14 @@
 //! | `back` | a lost member is connected again | peer |
 //! | `left` | a member or plain peer sent its goodbye; a plain peer turned out to be a member | peer |
 //! | `lost` | the connection of a peer that had `joined` ended without a goodbye | peer, `why` |
-//! | `renamed` | a member changed its name | peer, `before` |
+//! | `renamed` | a member or plain peer has another name, or another mark behind it | peer, `before` |
 //! | `missed` | messages of a member will never arrive | peer, `count` |
 //! | `member` | the reply to `/who`, one per peer | peer, and the fields of [`MemberRecord`] |
 //! | `notice` | a diagnostic, which goes to standard error in the other output modes | `text` |
+//!
+//! Every `left` and `lost` ends what `joined` or `back` began, even if the user has ignored the peer since. A
+//! peer that came while it was ignored joins with its first event that is shown. All events of one peer have
+//! the same `id`, or else the same `address`.
 //!
 //! The fields of a peer are `name`, as it is shown here; `id`, for a member; and `address`, if one is known.
 //! Fields without a value are omitted. `time` is the time of a message by its sender's clock, or the time of

@@ -20,14 +20,19 @@ pub struct Speakers {
 
 /// The key of a sender, which does not change with its name: its id, or else its address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Speaker {
+pub enum Speaker {
+    /// A member, by its id.
     Member(MemberId),
+    /// A plain peer, by the address of its connection.
     Plain(SocketAddr),
+    /// A peer of which only the name is known.
     Named(Rc<str>),
 }
 
 impl Speaker {
-    fn of(who: &Who) -> Self {
+    /// The key of a peer.
+    #[must_use]
+    pub fn of(who: &Who) -> Self {
         match (who.id, who.address) {
             (Some(id), _) => Self::Member(id),
             (None, Some(address)) => Self::Plain(address),

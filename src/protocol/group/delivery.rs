@@ -13,6 +13,7 @@ use crate::protocol::frame::Frame;
 use crate::protocol::label::Label;
 use crate::protocol::message::{self, Timestamp};
 use crate::protocol::peer_frame::{PeerFrame, Wanted};
+use crate::unicode::is_blank;
 
 impl<S> Group<S> {
     /// Somebody says something.
@@ -59,7 +60,7 @@ impl<S> Group<S> {
     fn tell_plain(&mut self, id: ClientId, notice: Notice) {
         let Notice::Message { at, text, .. } = &notice else { return };
         let client = &mut self.clients[id.0];
-        let (is_told, bytes) = (at.is_some() || !text.is_empty(), notice.kept_bytes());
+        let (is_told, bytes) = (at.is_some() || !is_blank(text), notice.kept_bytes());
         if !matches!(client.introduction, Introduction::Begun(_)) {
             client.heard_early += 1;
             if is_told {
@@ -109,6 +110,7 @@ impl<S> Group<S> {
         let body = frame.text();
         let notice = match message::read_message(&body) {
             Some(message) => said(Some(message.at), from, message.text, is_past),
+            None if is_blank(&body) => return,
             None => said(None, from, text_of(&body), is_past),
         };
         if is_past && self.joining.is_waiting() {
@@ -217,7 +219,7 @@ fn said(at: Option<Timestamp>, from: Who, text: &str, is_past: bool) -> Notice {
     Notice::Message { at, from, text: text.to_owned(), is_past, is_private: false }
 }
 
-/// What to show of a body of another shape.
+/// What to show of a body of another shape. A blank one is no message, and nothing of it is shown.
 fn text_of(body: &str) -> &str {
     body.trim_matches(['\r', '\n'])
 }

@@ -156,14 +156,20 @@ impl<S> Group<S> {
     /// The peers that the user named and that were never reached.
     #[must_use]
     pub fn unreached(&self) -> Vec<Rc<str>> {
-        let unreached = self.named.iter().filter(|dial| !dial.was_reached());
+        let unreached = self.named.iter().filter(|dial| dial.is_unreached());
         unreached.map(|dial| Rc::clone(dial.name())).collect()
     }
 
     /// Whether the user named peers, and none of them was ever reached.
     #[must_use]
     pub fn has_reached_nobody(&self) -> bool {
-        !self.named.is_empty() && !self.named.iter().any(Dial::was_reached)
+        self.named.iter().any(Dial::is_unreached) && !self.named.iter().any(Dial::was_reached)
+    }
+
+    /// Whether a member was met, or a peer that the user named was connected.
+    #[must_use]
+    pub fn has_reached_somebody(&self) -> bool {
+        self.named.iter().any(Dial::was_reached) || self.members.iter().any(|(_, member)| !member.is_unmet())
     }
 
     /// Until when a peer that the user named, and that has been silent so far, may still turn out to be a

@@ -93,7 +93,7 @@ impl<S> Group<S> {
         if let Some(key) = id.and_then(|id| self.clients[id.0].introduction.member()) {
             return Disconnecting::Member(self.members[key].who());
         }
-        self.named[index].give_up();
+        self.named[index].withdraw();
         self.timers.handle_dials_changed();
         let name = Rc::clone(self.named[index].name());
         let Some(id) = id else { return Disconnecting::Stopped(name) };

@@ -1,0 +1,201 @@
+//! The peers of which the reader of the JSON knows that they are here, so that every `joined` and `back` has
+//! its `left` or `lost`, and no other event comes in between under a name that the reader does not know.
+
+use std::collections::HashMap;
+
+use super::speakers::Speaker;
+use crate::protocol::{Label, Notice, Who};
+
+/// The peers that are here, each until its end. There are no more of them than members and connections.
+///
+/// The value is the name that the reader knows. It is `None` for a peer that came while it was ignored, of
+/// which the reader knows nothing.
+#[derive(Debug, Default)]
+pub struct JsonPeers {
+    names: HashMap<Speaker, Option<Label>>,
+}
+
+/// What an event means for the presence of its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Arrival,
+    End,
+    /// The peer stays, under the same name or another.
+    Stay,
+}
+
+impl JsonPeers {
+    /// The events to show in place of `event`, in order: one that the reader has missed, and the event itself.
+    /// `is_ignored` tells whether the user ignores its peer.
+    ///
+    /// An end is shown where the arrival was, even if the peer was ignored since. A peer that came while it
+    /// was ignored has joined with the first event that is shown of it.
+    #[must_use]
+    pub fn handle_event<'a>(
+        &mut self,
+        event: &'a Notice,
+        is_ignored: bool,
+    ) -> (Option<Notice>, Option<&'a Notice>) {
+        let shown = Some(event).filter(|_| !is_ignored);
+        let Some((who, effect)) = effect(event) else { return (None, shown) };
+        let speaker = Speaker::of(who);
+        let name = || who.name.clone();
+        if effect == Effect::Arrival {
+            self.names.insert(speaker, (!is_ignored).then(name));
+            return (None, shown);
+        }
+        let Some(known) = self.names.get(&speaker).cloned() else { return (None, shown) };
+        if effect == Effect::End {
+            self.names.remove(&speaker);
+            return (known.as_ref().and_then(|before| renamed(event, before)), known.and(Some(event)));
+        }
+        if is_ignored {
+            return (None, None);
+        }
+        let missing = match &known {
+            None => Some(Notice::Joined { who: who.clone() }),
+            Some(before) => renamed(event, before),
+        };
+        if known.is_none() || missing.is_some() || matches!(event, Notice::Renamed { .. }) {
+            self.names.insert(speaker, Some(name()));
+        }
+        // Whoever joins only now had no other name before.
+        let is_news = known.is_some() || !matches!(event, Notice::Renamed { .. });
+        (missing, shown.filter(|_| is_news))
+    }
+}
+
+/// The change of name that the reader has to know of before `event`, if it knows the peer as `before`.
+fn renamed(event: &Notice, before: &Label) -> Option<Notice> {
+    let (who, _) = effect(event)?;
+    // A message of no shape is under the address, whatever its sender is called.
+    let is_nameless = matches!(event, Notice::Message { .. }) && who.name.looks().is_none();
+    let is_known = who.name == *before || is_nameless || matches!(event, Notice::Renamed { .. });
+    (!is_known).then(|| Notice::Renamed { who: who.clone(), before: before.clone() })
+}
+
+fn effect(event: &Notice) -> Option<(&Who, Effect)> {
+    match event {
+        Notice::Joined { who } | Notice::Appeared { who } | Notice::Back { who } => {
+            Some((who, Effect::Arrival))
+        }
+        Notice::Left { who } | Notice::Lost { who, .. } | Notice::Identified { before: who } => {
+            Some((who, Effect::End))
+        }
+        Notice::Message { from: who, .. } | Notice::Renamed { who, .. } | Notice::Missed { who, .. } => {
+            Some((who, Effect::Stay))
+        }
+        Notice::Present
+        | Notice::NamedLost { .. }
+        | Notice::Visited { .. }
+        | Notice::MoreVisitors { .. }
+        | Notice::Accepted { .. }
+        | Notice::Connected { .. }
+        | Notice::Unreachable { .. }
+        | Notice::Oneself { .. }
+        | Notice::Undelivered { .. }
+        | Notice::Silent { .. }
+        | Notice::Forgotten { .. }
+        | Notice::NameTaken { .. }
+        | Notice::Impostor { .. }
+        | Notice::Unheard { .. }
+        | Notice::CannotAccept(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::LostReason;
+    use crate::protocol::peer_frame::Word;
+
+    fn event(kind: &str, who: Who) -> Notice {
+        match kind {
+            "joined" => Notice::Joined { who },
+            "appeared" => Notice::Appeared { who },
+            "back" => Notice::Back { who },
+            "left" => Notice::Left { who },
+            "lost" => Notice::Lost { who, why: LostReason::Overrun },
+            "identified" => Notice::Identified { before: who },
+            "renamed" => Notice::Renamed { who, before: "x".into() },
+            "forgotten" => Notice::Forgotten { who },
+            _ => {
+                let (text, at) = ("hi".to_owned(), None);
+                Notice::Message { at, from: who, text, is_past: false, is_private: false }
+            }
+        }
+    }
+
+    fn line(event: &Notice) -> String {
+        match event {
+            Notice::Renamed { who, before } => format!("{} renamed {}", &**before, &*who.name),
+            Notice::Joined { who } | Notice::Appeared { who } => format!("{} joined", &*who.name),
+            Notice::Back { who } => format!("{} back", &*who.name),
+            Notice::Left { who } | Notice::Identified { before: who } => format!("{} left", &*who.name),
+            Notice::Lost { who, .. } => format!("{} lost", &*who.name),
+            Notice::Message { from, .. } => format!("{} said", &*from.name),
+            _ => "notice".to_owned(),
+        }
+    }
+
+    /// Plays `NAME what` of one peer, `-` before it while that is ignored, and compares what is shown.
+    #[track_caller]
+    fn check(script: &[&str], expected: &[&str]) {
+        let address = ([10, 0, 0, 1], 5000).into();
+        for id in [None, Some(Word(1))] {
+            let mut peers = JsonPeers::default();
+            let mut lines = Vec::new();
+            for step in script {
+                let bare = step.trim_start_matches('-');
+                let (name, kind) = bare.split_once(' ').expect("two words");
+                let name = if name == "?" { Label::of_place("10.0.0.1:5000") } else { name.into() };
+                let event = event(kind, Who { name, id, address: Some(address) });
+                let (before, shown) = peers.handle_event(&event, bare.len() < step.len());
+                lines.extend(before.as_ref().into_iter().chain(shown).map(line));
+            }
+            assert_eq!(lines, expected, "{script:?}");
+        }
+    }
+
+    #[test]
+    fn arrivals_and_ends_are_in_pairs() {
+        check(&["a joined", "a said", "a left"], &["a joined", "a said", "a left"]);
+        check(&["a joined", "a lost", "a back", "a lost"], &["a joined", "a lost", "a back", "a lost"]);
+        check(&["a appeared", "a identified"], &["a joined", "a left"]);
+        // The end of what the reader knows of is shown, and nothing else of it.
+        check(&["a joined", "-a said", "-a left"], &["a joined", "a left"]);
+        check(&["a joined", "-b renamed", "-b said", "-b lost"], &["a joined", "a renamed b", "b lost"]);
+        check(&["a joined", "-a lost", "-a back", "-a left"], &["a joined", "a lost"]);
+        check(&["a joined", "-a lost", "-a back", "a left"], &["a joined", "a lost"]);
+        check(&["a joined", "-a said", "a said", "a left"], &["a joined", "a said", "a left"]);
+        // Of what the reader does not know of, it is not.
+        check(&["-a joined", "-a said", "-a lost"], &[]);
+        check(&["-a appeared", "-a said", "a lost"], &[]);
+        check(&["-a joined", "a forgotten", "a said", "a left"], &["notice", "a joined", "a said", "a left"]);
+        check(&["-a joined", "b renamed", "b said", "b lost"], &["b joined", "b said", "b lost"]);
+        check(&["-a joined", "a said", "-a said", "-a lost"], &["a joined", "a said", "a lost"]);
+        // Whoever was never here.
+        check(&["a said", "a left", "-a said", "-a left"], &["a said", "a left"]);
+    }
+
+    #[test]
+    fn every_other_name_is_told_before_it_is_used() {
+        check(
+            &["a appeared", "a said", "b said", "b lost"],
+            &["a joined", "a said", "a renamed b", "b said", "b lost"],
+        );
+        check(&["a appeared", "b left"], &["a joined", "a renamed b", "b left"]);
+        check(
+            &["a joined", "b renamed", "b said", "b left"],
+            &["a joined", "x renamed b", "b said", "b left"],
+        );
+        check(
+            &["? appeared", "? said", "a said"],
+            &["10.0.0.1:5000 joined", "10.0.0.1:5000 said", "10.0.0.1:5000 renamed a", "a said"],
+        );
+        check(
+            &["a appeared", "? said", "a said", "a lost"],
+            &["a joined", "10.0.0.1:5000 said", "a said", "a lost"],
+        );
+    }
+}
