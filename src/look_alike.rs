@@ -88,19 +88,24 @@ fn skeleton(text: &str) -> String {
             None => skeleton.push(char),
         });
     }
-    sort_marks(&skeleton)
+    with_sorted_marks(&skeleton)
 }
 
-fn sort_marks(text: &str) -> String {
-    let is_mark = |char: char| char.general_category_group() == GeneralCategoryGroup::Mark;
+fn with_sorted_marks(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
     }
     let mut chars: Vec<char> = text.chars().collect();
+    sort_marks(&mut chars);
+    chars.into_iter().collect()
+}
+
+/// Puts the marks of each letter in the order of their numbers.
+pub fn sort_marks(chars: &mut [char]) {
+    let is_mark = |char: char| char.general_category_group() == GeneralCategoryGroup::Mark;
     for marks in chars.chunk_by_mut(|one, other| is_mark(*one) && is_mark(*other)) {
         marks.sort_unstable();
     }
-    chars.into_iter().collect()
 }
 
 fn single_blanks(text: &str) -> String {
@@ -114,7 +119,7 @@ pub fn is_blank(char: char) -> bool {
 }
 
 /// Takes a syllable of Hangul apart (The Unicode Standard, section 3.12); any other character is one part.
-fn push_syllable(char: char, mut push: impl FnMut(char)) {
+pub fn push_syllable(char: char, mut push: impl FnMut(char)) {
     const SYLLABLES: u32 = 0xac00;
     /// Before the first trailing consonant, so that the index 0 is none.
     const TRAILING: u32 = 0x11a7;
@@ -135,7 +140,8 @@ fn push_syllable(char: char, mut push: impl FnMut(char)) {
 }
 
 /// What a single character looks like, if that is anything else.
-fn prototype(char: char) -> Option<&'static str> {
+#[must_use]
+pub fn prototype(char: char) -> Option<&'static str> {
     let mut utf8 = [0; 4];
     let wanted: &str = char.encode_utf8(&mut utf8);
     let mut rest = SKELETONS;
@@ -218,7 +224,7 @@ mod tests {
     fn every_character_has_the_skeleton_of_the_standard() {
         for char in '\0'..=char::MAX {
             let text = char.to_string();
-            assert_eq!(skeleton(&text), sort_marks(&of_the_standard(&text)), "{char:?}");
+            assert_eq!(skeleton(&text), with_sorted_marks(&of_the_standard(&text)), "{char:?}");
         }
     }
 
@@ -227,7 +233,7 @@ mod tests {
         #[test]
         fn names_of_one_skeleton_look_alike(text in "\\PC{0,20}", other in "\\PC{0,20}") {
             let skeletons = [&text, &other].map(|text| of_the_standard(text));
-            prop_assert_eq!(skeleton(&text), sort_marks(&skeletons[0]));
+            prop_assert_eq!(skeleton(&text), with_sorted_marks(&skeletons[0]));
             prop_assert!(Looks::new(&text).are_like(&Looks::new(&skeletons[0])));
             prop_assert!(Looks::new(&text).are_like(&Looks::new(&text.to_lowercase())));
             prop_assert!(Looks::new(&text).are_like(&Looks::new(&text.to_uppercase())));

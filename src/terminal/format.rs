@@ -5,7 +5,7 @@
 use chrono::{DateTime, FixedOffset, Local, NaiveDate, Timelike as _, Utc};
 
 use super::clock::{self, TimeFormat};
-use super::mention;
+use super::mention::Pattern;
 use super::palette::{Palette, Style, Styling};
 use super::sanitize::push_sanitized;
 use super::wrap::{INDENT, expand_tabs};
@@ -47,8 +47,9 @@ impl Default for Format {
 #[derive(Debug)]
 pub struct Formatter {
     palette: Palette,
-    /// The user's name, for mentions.
     own_name: String,
+    /// The search for the user's name in messages.
+    mention: Pattern,
     finds_mentions: bool,
     expands_tabs: bool,
     has_event_times: bool,
@@ -118,6 +119,7 @@ impl Formatter {
         let day = (is_live && !time_format.has_date()).then_some(today.1);
         Self {
             palette,
+            mention: Pattern::new(&own_name),
             own_name,
             finds_mentions,
             expands_tabs,
@@ -137,6 +139,7 @@ impl Formatter {
 
     /// Changes the user's name.
     pub fn set_own_name(&mut self, name: String) {
+        self.mention = Pattern::new(&name);
         self.own_name = name;
     }
 
@@ -292,38 +295,37 @@ impl Formatter {
 
     /// Appends the text of a message. Returns whether it mentions the user.
     fn push_text(&self, text: &str, is_private: bool, marks_mentions: bool, out: &mut Vec<u8>) -> bool {
-        let mut is_mentioned = false;
-        let mut rest = Some(text.trim_end_matches(['\r', '\n']));
-        while let Some(text) = rest {
-            let line = match memchr::memchr(b'\n', text.as_bytes()) {
-                Some(end) => {
-                    rest = Some(&text[end + 1..]);
-                    text[..end].strip_suffix('\r').unwrap_or(&text[..end])
+        let text = text.trim_end_matches(['\r', '\n']);
+        let text = if self.expands_tabs { expand_tabs(text) } else { text.into() };
+        let mentions = marks_mentions.then(|| self.mention.find_all(&text));
+        let mut mentions = mentions.into_iter().flatten().peekable();
+        let is_mentioned = mentions.peek().is_some();
+        let mut start = 0;
+        loop {
+            let feed = memchr::memchr(b'\n', &text.as_bytes()[start..]).map(|length| start + length);
+            let line = &text[start..feed.unwrap_or(text.len())];
+            let end = start + feed.map_or(line, |_| line.strip_suffix('\r').unwrap_or(line)).len();
+            let mut shown = start;
+            while let Some(found) = mentions.peek().filter(|found| found.start < end && start < end).cloned()
+            {
+                self.push_words(&text[shown..found.start.max(shown)], is_private, out);
+                let piece = &text[found.start.max(shown)..found.end.min(end)];
+                self.palette.begin(Style::Mention, out);
+                push_sanitized(piece, out);
+                self.palette.end(Style::Mention, out);
+                shown = found.end.min(end);
+                // A name can go on in the next line.
+                if found.end > end {
+                    break;
                 }
-                None => {
-                    rest = None;
-                    text
-                }
-            };
-            let line = if self.expands_tabs { expand_tabs(line) } else { line.into() };
-            let (line, mut shown) = (&*line, 0);
-            if marks_mentions {
-                for found in mention::find_all(line, &self.own_name) {
-                    is_mentioned = true;
-                    self.push_words(&line[shown..found.start], is_private, out);
-                    self.palette.begin(Style::Mention, out);
-                    push_sanitized(&line[found.clone()], out);
-                    self.palette.end(Style::Mention, out);
-                    shown = found.end;
-                }
+                mentions.next();
             }
-            self.push_words(&line[shown..], is_private, out);
+            self.push_words(&text[shown..end], is_private, out);
             out.push(b'\n');
-            if rest.is_some() {
-                out.extend_from_slice(INDENT.as_bytes());
-            }
+            let Some(feed) = feed else { return is_mentioned };
+            out.extend_from_slice(INDENT.as_bytes());
+            start = feed + 1;
         }
-        is_mentioned
     }
 
     fn push_words(&self, words: &str, is_private: bool, out: &mut Vec<u8>) {
@@ -560,6 +562,23 @@ mod tests {
     fn live(time_format: &str) -> Format {
         let time_format = TimeFormat::new(time_format).expect("a format");
         Format { time_format, is_live: true, finds_mentions: true, ..Format::default() }
+    }
+
+    #[test]
+    fn a_mention_can_go_on_in_the_next_line() {
+        let look = Format { styling: Styling::Weights, expands_tabs: true, ..live("%H:%M") };
+        let mut words = Formatter::new(look, "Mary Ann".to_owned(), Local::now());
+        words.day = None;
+        for (text, expected) in [
+            ("mary\nann!\nx", "<1;7mmary<0m\n    <1;7mann<0m!\n    x\n"),
+            ("a\r\noh\tMary \r\n \tAnn", "a\n    oh      <1;7mMary <0m\n    <1;7m        Ann<0m\n"),
+            ("Mary\n\nAnn, Mary Ann\n", "<1;7mMary<0m\n    \n    <1;7mAnn<0m, <1;7mMary Ann<0m\n"),
+            ("Mary\nand Ann", "Mary\n    and Ann\n"),
+        ] {
+            let mut shown = Vec::new();
+            assert_eq!(words.push_text(text, false, true, &mut shown), expected.contains('<'));
+            assert_eq!(String::from_utf8(shown).expect("characters").replace("\x1b[", "<"), expected);
+        }
     }
 
     fn at(time: &str, past: bool) -> Notice {

@@ -14,7 +14,7 @@ use super::keys::{Key, Keys};
 use super::layout::{Line, Size, columns_at_most, cut_to_columns};
 use super::palette::{OFF, OWN};
 use super::raw_mode::RawModeGuard;
-use super::sanitize::push_sanitized;
+use super::sanitize::sanitized;
 use super::screen::Screen;
 use super::tab_completion::{self, Known};
 use super::unmarked_paste::UnmarkedPaste;
@@ -475,9 +475,7 @@ fn paste_prompt(pasted: &Pasted, columns: usize) -> String {
 
 /// A line, sanitized and trimmed.
 fn shown(line: &str) -> String {
-    let mut shown = Vec::new();
-    push_sanitized(line.trim(), &mut shown);
-    String::from_utf8_lossy(&shown).into_owned()
+    sanitized(line.trim())
 }
 
 /// The longest suffix of `text` that takes at most so many cells.

@@ -1,28 +1,150 @@
 //! Mentions: finds the user's name in messages of others, in every script.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 
+use crate::look_alike::{is_blank, prototype, push_syllable, sort_marks};
 use crate::unicode::{is_default_ignorable, is_hangul, is_written_without_blanks};
 
-/// The ranges of `text`, in bytes and in order, that mention `name`, in any case.
+/// A name to search for, in every form that looks like it: in any case, composed or decomposed, in full-width
+/// letters, with any apostrophe, any run of blanks, and invisible characters.
 ///
 /// In scripts that separate words by blanks, a mention is a whole word, possibly with a suffix of the language:
 /// Korean particles, or a suffix after an apostrophe (`bob's`, `Ali'nin`). In scripts without blanks, a name of
 /// two or more characters matches anywhere; a name of one character only after `@`, or without a letter next
-/// to it. A URL or an e-mail address contains no mention.
-pub fn find_all<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Range<usize>> + use<'a> {
-    Mentions { text, name, from: 0, is_one_character: name.graphemes(true).count() == 1, run: Run::default() }
+/// to it. The underscores of `_emphasis_` are not part of a word. A URL, an e-mail address, a host name or a
+/// path contains no mention.
+#[derive(Debug)]
+pub struct Pattern {
+    folded: Vec<char>,
+    is_one_character: bool,
+    /// A cache: recent non-ASCII characters of texts, and whether the name can start with each, since folding
+    /// a character takes a binary search.
+    beginnings: Vec<Cell<(char, bool)>>,
+}
+
+impl Pattern {
+    /// The pattern of `name`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        const MEMO_CHARS: usize = 256;
+        let (mut folded, mut rest) = (Vec::new(), name.trim_start_matches(is_default_ignorable));
+        while !rest.is_empty() {
+            let (unit, behind) = rest.split_at(unit_length(rest));
+            push_folded(unit, &mut folded);
+            rest = behind;
+        }
+        let is_one_character = name.graphemes(true).count() == 1;
+        Self { folded, is_one_character, beginnings: vec![Cell::default(); MEMO_CHARS] }
+    }
+
+    /// The ranges of `text`, in bytes and in order, that mention the name.
+    pub fn find_all<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + use<'a> {
+        Mentions { text, is_ascii: text.is_ascii(), name: self, from: 0, run: Run::default() }
+    }
+
+    /// Whether the name can start with `char`.
+    fn begins_with(&self, char: char) -> bool {
+        let first = self.folded.first();
+        if char.is_ascii() {
+            return first == Some(&fold_ascii(char));
+        }
+        let memo = &self.beginnings[char as usize % self.beginnings.len()];
+        if memo.get().0 != char {
+            let mut folded = Vec::new();
+            push_folded(char.encode_utf8(&mut [0; 4]), &mut folded);
+            memo.set((char, !folded.is_empty() && folded.first() == first));
+        }
+        memo.get().1
+    }
+
+    /// The length of the prefix of `text` that looks like the name, in bytes.
+    fn prefix_length(&self, text: &str) -> Option<usize> {
+        let (mut wanted, mut length, mut folded) = (&*self.folded, 0, Vec::new());
+        while let Some((first, others)) = wanted.split_first() {
+            let rest = &text[length..];
+            let unit = match rest.as_bytes() {
+                // No mark can follow.
+                [byte @ b'!'..=b'~'] | [byte @ b'!'..=b'~', ..=b'~', ..] => {
+                    if fold_ascii(char::from(*byte)) != *first {
+                        return None;
+                    }
+                    wanted = others;
+                    1
+                }
+                _ => {
+                    let unit = unit_length(rest);
+                    folded.clear();
+                    push_folded(&rest[..unit], &mut folded);
+                    wanted = wanted.strip_prefix(&*folded).filter(|_| unit > 0)?;
+                    unit
+                }
+            };
+            length += unit;
+        }
+        let is_selector = |char| matches!(char, '\u{fe00}'..='\u{fe0f}');
+        let is_behind = |char| is_default_ignorable(char) && !is_selector(char);
+        Some(text[..length].trim_end_matches(is_behind).len())
+    }
+}
+
+/// The length of the first unit of `text`, in bytes: a run of blanks, or a character with its marks.
+fn unit_length(text: &str) -> usize {
+    let rest = match text.chars().next() {
+        None => text,
+        Some(first) if is_blank(first) => {
+            text.trim_start_matches(|char| is_blank(char) || is_default_ignorable(char))
+        }
+        Some(first) => text[first.len_utf8()..].trim_start_matches(is_attached),
+    };
+    text.len() - rest.len()
+}
+
+/// Appends the folded form of a unit, with its marks in code point order.
+fn push_folded(unit: &str, out: &mut Vec<char>) {
+    const DOT_ABOVE: char = '\u{307}';
+    if unit.starts_with(is_blank) {
+        out.push(' ');
+        return;
+    }
+    let start = out.len();
+    for char in unit.chars().filter(|&char| !is_default_ignorable(char)).map(without_width).flat_map(folded) {
+        push_syllable(char, |char| match prototype(char) {
+            // ASCII characters that look alike stay different, as in AI and Al.
+            _ if char.is_ascii() => out.push(fold_ascii(char)),
+            // The dotted capital of Turkish is an i.
+            _ if char == DOT_ABOVE && out[start..].ends_with(&['i']) => (),
+            Some(prototype) => match prototype.strip_prefix("rn") {
+                Some(marks) => out.extend(std::iter::once('m').chain(marks.chars())),
+                None => out.extend(prototype.chars().flat_map(folded)),
+            },
+            None => out.push(char),
+        });
+    }
+    sort_marks(&mut out[start..]);
+}
+
+fn fold_ascii(char: char) -> char {
+    if char == '`' { '\'' } else { char.to_ascii_lowercase() }
+}
+
+/// The character of ASCII for its full-width form.
+fn without_width(char: char) -> char {
+    match char {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(char) - 0xfee0).unwrap_or(char),
+        _ => char,
+    }
 }
 
 struct Mentions<'a> {
     text: &'a str,
-    name: &'a str,
+    is_ascii: bool,
+    name: &'a Pattern,
     /// The position where the search continues.
     from: usize,
-    is_one_character: bool,
     /// A cache of the last run: a text without blanks is one long run, which is scanned only once.
     run: Run,
 }
@@ -31,14 +153,10 @@ impl Iterator for Mentions<'_> {
     type Item = Range<usize>;
 
     fn next(&mut self) -> Option<Range<usize>> {
-        let first = self.name.chars().next()?;
-        for (offset, char) in self.text[self.from..].char_indices() {
-            // The fast path: most characters do not start the name, and most are ASCII.
-            if first.is_ascii() && char.is_ascii() && !first.eq_ignore_ascii_case(&char) {
-                continue;
-            }
-            let start = self.from + offset;
-            let Some(length) = prefix_in_any_case(&self.text[start..], self.name) else { continue };
+        while let Some(start) = self.next_beginning() {
+            let rest = &self.text[start..];
+            self.from = start + rest.chars().next().map_or(0, char::len_utf8);
+            let Some(length) = self.name.prefix_length(rest) else { continue };
             let found = start..start + length;
             if self.is_mention(&found) {
                 self.from = found.end;
@@ -47,6 +165,24 @@ impl Iterator for Mentions<'_> {
         }
         self.from = self.text.len();
         None
+    }
+}
+
+impl Mentions<'_> {
+    /// The next position where the name can start.
+    fn next_beginning(&self) -> Option<usize> {
+        let rest = &self.text[self.from..];
+        let offset = if self.is_ascii {
+            // The fast path: most texts are ASCII, and most do not mention the user.
+            let first = u8::try_from(*self.name.folded.first()?).ok()?;
+            match first {
+                b'\'' => memchr::memchr2(first, b'`', rest.as_bytes()),
+                _ => memchr::memchr2(first, first.to_ascii_uppercase(), rest.as_bytes()),
+            }
+        } else {
+            rest.find(|char| self.name.begins_with(char))
+        };
+        offset.map(|offset| self.from + offset)
     }
 }
 
@@ -64,23 +200,25 @@ impl Mentions<'_> {
         else {
             return false;
         };
+        let (before, behind) = (without_emphasis(before, behind), without_emphasis_behind(before, behind));
         let (left, right) = (last_base(before), behind.chars().next());
+        let is_in_windows_path = left == Some('\\') || right == Some('\\');
         let is_letter = |char: Option<char>| char.is_some_and(char::is_alphabetic);
-        let is_word = if self.is_one_character && is_written_without_blanks(first) {
+        let is_word = if self.name.is_one_character && is_written_without_blanks(first) {
             matches!(left, Some('@' | '\u{ff20}')) || !is_letter(left) && !is_letter(right)
         } else {
             let is_begun = match left {
-                Some(APOSTROPHE | TYPOGRAPHIC_APOSTROPHE) => may_precede_apostrophe(before),
+                Some(char) if is_apostrophe(char) => may_precede_apostrophe(before),
                 _ => is_apart(left, Some(first)),
             };
             is_begun
                 && match right {
-                    Some(APOSTROPHE | TYPOGRAPHIC_APOSTROPHE) => is_apostrophe_suffix(name, behind),
+                    Some(char) if is_apostrophe(char) => is_apostrophe_suffix(name, behind),
                     Some(next) if is_hangul(last) && is_hangul(next) => are_particles(behind),
                     _ => is_apart(Some(last), right),
                 }
         };
-        is_word && !self.is_in_address(found)
+        is_word && !is_in_windows_path && !self.is_in_address(found)
     }
 
     fn is_in_address(&mut self, found: &Range<usize>) -> bool {
@@ -88,12 +226,38 @@ impl Mentions<'_> {
             self.run = Run::around(self.text, found.start);
         }
         let next = self.run.addresses.partition_point(|address| address.end <= found.start);
-        self.run.addresses.get(next).is_some_and(|address| address.start < found.end)
+        // A name can have the form of a host name itself.
+        self.run.addresses.get(next).is_some_and(|address| address.start < found.end && address != found)
     }
 }
 
-const APOSTROPHE: char = '\'';
-const TYPOGRAPHIC_APOSTROPHE: char = '\u{2019}';
+/// Whether a character is, or is often typed as, an apostrophe.
+fn is_apostrophe(char: char) -> bool {
+    matches!(char, '\'' | '`' | '\u{b4}' | '\u{2bc}' | '\u{2018}'..='\u{2019}' | '\u{2032}' | '\u{ff07}')
+}
+
+/// `before` without the underscores at its end that begin an emphasis: the next ones in `behind` end it.
+fn without_emphasis<'a>(before: &'a str, behind: &str) -> &'a str {
+    let outer = before.trim_end_matches('_');
+    let begins = outer.len() < before.len() && is_apart(last_base(outer), Some('_'));
+    let ends = || memchr::memchr(b'_', behind.as_bytes()).is_some_and(|at| ends_emphasis(&behind[at..]));
+    if begins && ends() { outer } else { before }
+}
+
+/// `behind` without the underscores at its start that end an emphasis: the last ones in `before` begin it.
+fn without_emphasis_behind<'a>(before: &str, behind: &'a str) -> &'a str {
+    let begins = || {
+        memchr::memrchr(b'_', before.as_bytes())
+            .is_some_and(|at| is_apart(last_base(before[..at].trim_end_matches('_')), Some('_')))
+    };
+    if ends_emphasis(behind) && begins() { behind.trim_start_matches('_') } else { behind }
+}
+
+/// Whether the underscores at the start of `text`, if any, are at the end of a word.
+fn ends_emphasis(text: &str) -> bool {
+    let next = text.trim_start_matches('_').chars().next();
+    text.starts_with('_') && (is_apart(Some('_'), next) || next.is_some_and(is_hangul))
+}
 
 /// Whether a word can end between two characters.
 fn is_apart(left: Option<char>, right: Option<char>) -> bool {
@@ -126,7 +290,7 @@ fn last_base(text: &str) -> Option<char> {
 fn may_precede_apostrophe(text: &str) -> bool {
     const ELIDED: [&str; 14] =
         ["all", "c", "d", "dall", "dell", "j", "l", "m", "n", "nell", "qu", "s", "sull", "t"];
-    let text = text.trim_end_matches([APOSTROPHE, TYPOGRAPHIC_APOSTROPHE]);
+    let text = text.trim_end_matches(is_apostrophe);
     let word_start = text.rfind(|char: char| !is_of_word(char) && !is_attached(char));
     let word = word_start.map_or(text, |at| text[at..].trim_start_matches(|char: char| !is_of_word(char)));
     word.is_empty() || ELIDED.contains(&word)
@@ -136,7 +300,7 @@ fn may_precede_apostrophe(text: &str) -> bool {
 /// after a name in capitals, but not the rest of `can't` or `O'Brien`.
 fn is_apostrophe_suffix(name: &str, behind: &str) -> bool {
     const SUFFIX_CHARS_MAX: usize = 6;
-    let suffix = behind.trim_start_matches([APOSTROPHE, TYPOGRAPHIC_APOSTROPHE]);
+    let suffix = behind.trim_start_matches(is_apostrophe);
     let letters = suffix.chars().take_while(|&char| is_of_word(char)).take(SUFFIX_CHARS_MAX + 1);
     let (mut count, mut has_capitals) = (0, false);
     for letter in letters {
@@ -152,20 +316,66 @@ fn is_apostrophe_suffix(name: &str, behind: &str) -> bool {
 fn are_particles(behind: &str) -> bool {
     let end = behind.find(|char| !is_hangul(char)).unwrap_or(behind.len());
     let is_at_end = !behind[end..].chars().next().is_some_and(is_of_word);
-    is_at_end && are_particles_up_to(&behind[..end], PARTICLES_MAX)
+    is_at_end && are_particles_up_to(&letters(&behind[..end]), PARTICLES_MAX)
 }
 
 /// The greatest number of particles after one name: a title, a particle of direction, a topic marker.
 const PARTICLES_MAX: usize = 3;
 
-fn are_particles_up_to(word: &str, count: usize) -> bool {
-    let is_rest =
-        |particle: &str| word.strip_prefix(particle).is_some_and(|rest| are_particles_up_to(rest, count - 1));
-    word.is_empty() || count > 0 && PARTICLES.iter().any(|particle| is_rest(particle))
+fn are_particles_up_to(word: &[char], count: usize) -> bool {
+    let is_rest = |particle: &str| {
+        word.strip_prefix(&*letters(particle)).is_some_and(|rest| are_particles_up_to(rest, count - 1))
+    };
+    word.is_empty() || count > 0 && (PARTICLES.iter().any(|particle| is_rest(particle)) || is_past(word))
 }
 
+/// Whether a word is the copula in the past.
+fn is_past(word: &[char]) -> bool {
+    let stem = ["이었", "였"].into_iter().find_map(|stem| word.strip_prefix(&*letters(stem)));
+    stem.is_some_and(|ending| PAST_ENDINGS.iter().any(|one| ending == letters(one)))
+}
+
+/// The letters of syllables of Hangul.
+fn letters(syllables: &str) -> Vec<char> {
+    let mut letters = Vec::new();
+    syllables.chars().for_each(|char| push_syllable(char, |letter| letters.push(letter)));
+    letters
+}
+
+/// Endings of the copula in the past.
+const PAST_ENDINGS: [&str; 28] = [
+    "어",
+    "어요",
+    "다",
+    "다고",
+    "다가",
+    "다면",
+    "대",
+    "지",
+    "지만",
+    "죠",
+    "지요",
+    "고",
+    "나",
+    "나요",
+    "네",
+    "네요",
+    "는데",
+    "는지",
+    "던",
+    "으면",
+    "으니",
+    "을까",
+    "습니다",
+    "습니까",
+    "구나",
+    "군요",
+    "거든",
+    "잖아",
+];
+
 /// Common particles, forms of the copula and titles after names.
-const PARTICLES: [&str; 78] = [
+const PARTICLES: [&str; 120] = [
     "이",
     "가",
     "은",
@@ -244,6 +454,48 @@ const PARTICLES: [&str; 78] = [
     "오빠",
     "선배",
     "쌤",
+    "인",
+    "이고",
+    "이면",
+    "면",
+    "이라",
+    "라서",
+    "이라서",
+    "이니",
+    "니",
+    "이냐",
+    "냐",
+    "죠",
+    "이죠",
+    "지요",
+    "이지요",
+    "구나",
+    "이구나",
+    "군요",
+    "이군요",
+    "거든",
+    "이거든",
+    "잖아",
+    "이잖아",
+    "인지",
+    "인데요",
+    "입니까",
+    "이예요",
+    "에요",
+    "여서",
+    "이어서",
+    "아니",
+    "야말로",
+    "이야말로",
+    "만큼",
+    "치고",
+    "에겐",
+    "한텐",
+    "보단",
+    "까진",
+    "선생님",
+    "아빠",
+    "엄마",
 ];
 
 /// A run of URL characters, and the ranges of the addresses in it.
@@ -262,32 +514,91 @@ impl Run {
             .map_or(0, |last| last + text[last..].chars().next().map_or(0, char::len_utf8));
         let end = text[at..].find(|char| !is_of_url(char)).map_or(text.len(), |length| at + length);
         let run = &text[start..end];
-        let url = url_start(run);
-        let mut addresses = Vec::new();
-        let mailbox_chars = |char: char| char.is_ascii_alphanumeric() || "._%+-".contains(char);
-        for (sign, _) in run[..url.unwrap_or(run.len())].match_indices('@') {
-            let local = run[..sign].len() - run[..sign].trim_end_matches(mailbox_chars).len();
-            let domain = &run[sign + 1..];
-            let domain = &domain[..domain.find(|char| !mailbox_chars(char)).unwrap_or(domain.len())];
-            let has_dot = domain.trim_matches('.').contains('.');
-            if local > 0 && has_dot {
-                addresses.push(start + sign - local..start + sign + 1 + domain.len());
+        let url = url_start(run).unwrap_or(run.len());
+        let mut addresses: Vec<_> = mailboxes(&run[..url]).chain(paths(&run[..url])).collect();
+        addresses.extend((url < run.len()).then_some(url..run.len()));
+        addresses.sort_unstable_by_key(|address| address.start);
+        addresses.dedup_by(|next, last| {
+            let is_one = next.start < last.end;
+            if is_one {
+                last.end = last.end.max(next.end);
             }
-        }
-        addresses.extend(url.map(|url| start + url..end));
+            is_one
+        });
+        addresses.iter_mut().for_each(|address| *address = start + address.start..start + address.end);
         Self { end, addresses }
     }
 }
 
+/// The e-mail addresses in a run.
+fn mailboxes(run: &str) -> impl Iterator<Item = Range<usize>> {
+    let mailbox_chars = |char: char| char.is_ascii_alphanumeric() || "._%+-".contains(char);
+    run.match_indices('@').filter_map(move |(sign, _)| {
+        let local = run[..sign].len() - run[..sign].trim_end_matches(mailbox_chars).len();
+        let domain = &run[sign + 1..];
+        let domain = &domain[..domain.find(|char| !mailbox_chars(char)).unwrap_or(domain.len())];
+        let has_dot = domain.trim_matches('.').contains('.');
+        (local > 0 && has_dot).then(|| sign - local..sign + 1 + domain.len())
+    })
+}
+
+/// The paths, host names and names of files in a run.
+fn paths(run: &str) -> impl Iterator<Item = Range<usize>> {
+    let is_of_path = |char: char| char.is_alphanumeric() || is_attached(char) || "._-~/+%".contains(char);
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let start = end + run[end..].find(is_of_path)?;
+        end = run[start..].find(|char| !is_of_path(char)).map_or(run.len(), |length| start + length);
+        Some(start..end)
+    })
+    .flat_map(|path| {
+        let is_begun = run[..path.start].chars().next_back().is_none_or(|char| "([{=:;,'".contains(char));
+        if is_begun && is_rooted(&run[path.clone()]) {
+            return vec![path];
+        }
+        // Beside words without blanks.
+        let mut from = path.start;
+        let pieces = run[path].split_inclusive(is_written_without_blanks).map(|piece| {
+            let start = from;
+            from += piece.len();
+            start..start + piece.trim_end_matches(is_written_without_blanks).len()
+        });
+        pieces.filter(|piece| has_dotted_words(&run[piece.clone()])).collect()
+    })
+}
+
+/// Whether a path begins at a root, a home or the current directory.
+fn is_rooted(path: &str) -> bool {
+    let is_of_home = path.starts_with('~') && path.contains('/');
+    is_of_home || path.trim_start_matches('.').starts_with('/') && !path.starts_with("//")
+}
+
+/// Whether there is a dot within a word, as in a host name or the name of a file: not the number of an item,
+/// and not the end of a sentence.
+fn has_dotted_words(path: &str) -> bool {
+    path.match_indices('.').any(|(dot, _)| {
+        let before = &path[..dot];
+        let word = before.rsplit(|char: char| !char.is_alphanumeric()).next().unwrap_or_default();
+        let next = path[dot + 1..].chars().next();
+        word.contains(char::is_alphabetic)
+            && next.is_some_and(|next| next.is_ascii_lowercase() || next.is_ascii_digit())
+    })
+}
+
 /// The start of a URL in a run: its scheme, or `www.`.
 fn url_start(run: &str) -> Option<usize> {
-    if let Some(at) = run.find("://") {
-        let scheme =
-            run[..at].trim_end_matches(|char: char| char.is_ascii_alphanumeric() || "+.-".contains(char));
-        return (scheme.len() < at).then_some(scheme.len());
-    }
+    const SCHEMES_WITHOUT_SLASHES: [&str; 6] = ["mailto", "xmpp", "sip", "sips", "acct", "file"];
+    let is_of_scheme = |char: char| char.is_ascii_alphanumeric() || "+.-".contains(char);
+    let scheme = run.match_indices(':').find_map(|(colon, _)| {
+        let start = run[..colon].trim_end_matches(is_of_scheme).len();
+        let scheme = &run[start..colon];
+        let is_known = || SCHEMES_WITHOUT_SLASHES.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        let is_scheme = !scheme.is_empty() && (run[colon..].starts_with("://") || is_known());
+        is_scheme.then_some(start)
+    });
     let is_domain = |&(at, _): &(usize, &str)| !run[..at].chars().next_back().is_some_and(is_of_word);
-    run.match_indices("www.").find(is_domain).map(|(at, _)| at)
+    let domain = run.match_indices("www.").find(is_domain).map(|(at, _)| at);
+    [scheme, domain].into_iter().flatten().min()
 }
 
 /// Whether a URL may contain a character: those of RFC 3986, and letters of every script.
@@ -326,7 +637,7 @@ mod tests {
     fn check(name: &str, expected: &str) {
         let text = expected.replace(['[', ']'], "");
         let (mut marked, mut from) = (String::new(), 0);
-        for Range { start, end } in find_all(&text, name) {
+        for Range { start, end } in Pattern::new(name).find_all(&text) {
             marked += &format!("{}[{}]", &text[from..start], &text[start..end]);
             from = end;
         }
@@ -435,10 +746,124 @@ mod tests {
     #[test]
     fn a_long_text_is_read_once() {
         let text = "bob,".repeat(16_384);
-        assert_eq!(find_all(&text, "bob").count(), 16_384);
+        assert_eq!(Pattern::new("bob").find_all(&text).count(), 16_384);
         let text = format!("x://{text}");
-        assert_eq!(find_all(&text, "bob").count(), 0);
+        assert_eq!(Pattern::new("bob").find_all(&text).count(), 0);
         let text = "bob@x.org,".repeat(6_000);
-        assert_eq!(find_all(&text, "bob").count(), 0);
+        assert_eq!(Pattern::new("bob").find_all(&text).count(), 0);
+    }
+    #[test]
+    fn what_looks_like_the_name_is_a_mention() {
+        // Composed or decomposed.
+        check("J\u{fc}rgen", "[Ju\u{308}rgen] [JU\u{308}RGEN]! Jurgen");
+        check("Ju\u{308}rgen", "[J\u{fc}rgen] [J\u{dc}RGEN] Ju\u{301}rgen");
+        check("Ti\u{1ebf}n", "[Ti\u{ea}\u{301}n] [Tie\u{302}\u{301}n] Ti\u{ea}n");
+        check("Vi\u{1ec7}t", "[Vi\u{ea}\u{323}t] [Vie\u{323}\u{302}t] [vi\u{1eb9}\u{302}t]");
+        check(
+            "\u{39d}\u{3af}\u{3ba}\u{3bf}\u{3c2}",
+            "[\u{39d}\u{3b9}\u{301}\u{3ba}\u{3bf}\u{3c2}] [\u{39d}\u{399}\u{301}\u{39a}\u{39f}\u{3a3}]",
+        );
+        check("\u{419}\u{43e}\u{440}", "[\u{418}\u{306}\u{43e}\u{440}] \u{418}\u{43e}\u{440}");
+        check("\u{bbfc}\u{c218}", "[\u{1106}\u{1175}\u{11ab}\u{1109}\u{116e}]");
+        check(
+            "\u{1106}\u{1175}\u{11ab}\u{1109}\u{116e}",
+            "[\u{bbfc}\u{c218}]\u{ac00} \u{bbfc}\u{c22d} \u{1106}\u{1175}\u{11ab}\u{1109}\u{116e}\u{11bc}",
+        );
+        check("\u{30d0}\u{30d0}", "[\u{30cf}\u{3099}\u{30cf}\u{3099}]");
+        check("\u{130}smail", "[I\u{307}smail] [i\u{307}smail]");
+        check("\u{e9}", "[e\u{301}] [E\u{301}] e");
+        // Apostrophes, however they are typed.
+        check(
+            "O'Neil",
+            "[O\u{2019}Neil] [o\u{2bc}neil] [O`Neil] [O\u{b4}Neil] [O\u{ff07}Neil]'s ONeil O Neil",
+        );
+        check("O\u{2019}Neil", "[O'Neil], Neil O'Neill");
+        check("bob", "[bob]\u{b4}s `[bob]` \u{2018}[bob]\u{2019} [bob]\u{2bc}s");
+        // Full-width letters, and those of mathematics.
+        check(
+            "bob",
+            "[\u{ff42}\u{ff4f}\u{ff42}] [\u{ff22}\u{ff2f}\u{ff22}]\u{ff01} \u{ff42}\u{ff4f}\u{ff42}\u{ff11}",
+        );
+        check("Tom", "[\u{ff34}\u{ff4f}\u{ff4d}] [\u{1d42d}\u{1d428}\u{1d426}]");
+        check("\u{ff42}\u{ff4f}\u{ff42}", "[bob] [BOB]");
+        check("a-b", "[a\u{2010}b] [\u{ff41}\u{ff0d}\u{ff42}]");
+        // What is not seen.
+        check("bob", "[b\u{200b}ob] [b\u{ad}o\u{2060}b]\u{feff}! \u{200b}[bob] b\u{200b}obby");
+        check("b\u{200b}ob", "[bob]");
+        check("\u{200b}", "a\u{200b}b");
+        check("\u{2764}\u{fe0f}", "[\u{2764}] [\u{2764}\u{fe0f}]");
+        // Blanks, however many.
+        check(
+            "Mary Ann",
+            "[Mary  Ann], [mary\u{a0}ann] [Mary\nAnn] [Mary \r\n\tAnn] [Mary\u{3000}Ann] MaryAnn",
+        );
+        check("Mary  Ann", "[Mary Ann] Mary - Ann");
+        // Letters that look alike are other letters within one script.
+        check("Al", "AI a1 [AL]");
+        check("b0b", "bob [B0B]");
+        check("modem", "modern [Modem]");
+    }
+
+    #[test]
+    fn underscores_of_an_emphasis_are_no_part_of_a_word() {
+        check("bob", "_[bob]_ __[bob]__, _[bob] is_ here, _hello [bob]_! (_[bob]_) _[bob]_'s *_[bob]_*");
+        check("bob", "my_bob_x _bob_x x_bob_ bob_ bob_2");
+        check("bob", "_bob");
+        check("bob_", "[bob_] bob _[bob_]_ [BOB_]: bob__x");
+        check("_bob_", "[_bob_] bob");
+        check("\u{bbfc}\u{c218}", "_[\u{bbfc}\u{c218}]_\u{ac00}");
+    }
+
+    #[test]
+    fn endings_of_korean_are_known() {
+        for ending in [
+            "였어",
+            "였다",
+            "였는데",
+            "였습니다",
+            "이었어요",
+            "이야",
+            "야",
+            "씨",
+            "님",
+            "씨였어",
+            "님이었는데",
+            "이고",
+            "죠",
+            "이잖아",
+            "구나",
+            "만큼은",
+            "씨한테만",
+            "인데요",
+            "야말로",
+            "선생님께서",
+        ] {
+            check("민수", &format!("[민수]{ending}?"));
+            check("민수", &format!("[민수]{ending}"));
+        }
+        for other in ["정", "였", "이었", "였정", "역", "였어정"] {
+            check("민수", &format!("민수{other}"));
+        }
+        // All of it decomposed.
+        let text: String = letters("민수였어").into_iter().collect();
+        assert_eq!(Pattern::new("민수").find_all(&text).count(), 1);
+    }
+
+    #[test]
+    fn nobody_is_mentioned_in_a_path_or_a_host_name() {
+        check("bob", "bob.com www.bob.com x.bob.org/ bob.example.org: Bob.com, (bob.com) bob-x.com bob.py");
+        check("bob", "mailto:bob@x MAILTO:bob xmpp:bob@home sip:bob@x,bob [bob]: hi");
+        check("bob", "/home/bob/x /home/bob (/bob) ~/bob/x ~bob/x ./bob ../bob x=/srv/bob src/bob/main.rs");
+        check("bob", r"C:\Users\bob\x bob\x \\host\bob");
+        check(
+            "bob",
+            "[bob]. [bob]... [bob].Are you there? 1.[bob] 2.[bob] ...[bob] [bob]/alice/carol alice/[bob]",
+        );
+        check(
+            "\u{5c0f}\u{660e}",
+            "[\u{5c0f}\u{660e}]\u{770b}example.org[\u{5c0f}\u{660e}] /home/\u{5c0f}\u{660e}/x",
+        );
+        check("bob.smith", "[bob.smith]: hi, @[bob.smith]! bob.smith.org bob.smith@x.org [bob.smith]'s");
+        check("mail", "mailto:x, [mail]: x");
     }
 }

@@ -33,6 +33,14 @@ pub fn push_sanitized(text: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// A sanitized copy of `text`.
+#[must_use]
+pub fn sanitized(text: &str) -> String {
+    let mut shown = Vec::new();
+    push_sanitized(text, &mut shown);
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
 /// Whether sanitizing leaves `text` unchanged.
 #[must_use]
 pub fn is_clean(text: &str) -> bool {

@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::layout::{clusters, columns_at_most, is_zero_width};
 use super::palette::OFF;
-use super::sanitize::push_sanitized;
+use super::sanitize::sanitized;
 
 /// The indent of the further lines of a message.
 pub const INDENT: &str = "    ";
@@ -36,26 +36,31 @@ fn indent_columns(columns: usize) -> usize {
     }
 }
 
-/// Replaces each tab of a line by blanks up to the next tab stop, counted from the start of the line.
+/// Replaces each tab of a text by blanks up to the next tab stop, counted from the start of its line.
 #[must_use]
-pub fn expand_tabs(line: &str) -> Cow<'_, str> {
-    let mut pieces = line.split('\t');
-    let mut text = Cow::from(pieces.next().unwrap_or_default());
-    let mut columns = shown_columns(&text);
-    for piece in pieces {
-        let blanks = TAB_COLUMNS - columns % TAB_COLUMNS;
-        text.to_mut().extend(std::iter::repeat_n(' ', blanks));
-        text.to_mut().push_str(piece);
-        columns += blanks + shown_columns(piece);
+pub fn expand_tabs(text: &str) -> Cow<'_, str> {
+    if !text.contains('\t') {
+        return text.into();
     }
-    text
+    let mut expanded = String::with_capacity(text.len() + TAB_COLUMNS);
+    for line in text.split_inclusive('\n') {
+        let mut columns = 0;
+        for (at, piece) in line.split('\t').enumerate() {
+            if at > 0 {
+                let blanks = TAB_COLUMNS - columns % TAB_COLUMNS;
+                expanded.extend(std::iter::repeat_n(' ', blanks));
+                columns += blanks;
+            }
+            expanded.push_str(piece);
+            columns += shown_columns(piece);
+        }
+    }
+    expanded.into()
 }
 
 /// The width of a sanitized text in most terminals, in cells.
 fn shown_columns(text: &str) -> usize {
-    let mut shown = Vec::new();
-    push_sanitized(text, &mut shown);
-    String::from_utf8_lossy(&shown).width()
+    sanitized(text).width()
 }
 
 /// Appends `lines` to `out`, broken into rows of at most so many cells.
