@@ -7,6 +7,7 @@ use crate::protocol::Who;
 use crate::protocol::roster::{Dialler, Participant, Retry, Standing};
 use crate::terminal::json;
 use crate::terminal::layout::{Size, columns_at_most};
+use crate::terminal::sanitize::sanitized;
 
 /// A peer as `/who` shows it.
 #[derive(Debug)]
@@ -114,12 +115,12 @@ fn overview(people: &[PeerInfo], size: Option<Size>, now: Instant) -> Vec<String
 
 /// One line for each peer.
 fn list(people: &[&PeerInfo], now: Instant) -> Vec<String> {
-    let name_columns = |one: &&PeerInfo| columns_at_most(&one.participant.who.to_string());
+    let name_columns = |one: &&PeerInfo| columns_at_most(&shown_name(one));
     let width = people.iter().map(name_columns).max().unwrap_or(0).min(NAME_COLUMNS);
     let line = |one: &&PeerInfo| {
         let padding = " ".repeat(width.saturating_sub(name_columns(one)));
         let participant = &one.participant;
-        let mut line = format!("{}{padding}  {}", participant.who, state(participant, false, now));
+        let mut line = format!("{}{padding}  {}", shown_name(one), state(participant, false, now));
         match participant.who.address.map(|address| address.to_string()) {
             Some(address) if participant.standing != Standing::Named => line += &format!(", at {address}"),
             _ => (),
@@ -127,6 +128,11 @@ fn list(people: &[&PeerInfo], now: Instant) -> Vec<String> {
         line + if one.is_ignored { ", ignored" } else { "" }
     };
     people.iter().map(line).collect()
+}
+
+/// The name of a peer as the terminal shows it, which decides how wide it is.
+fn shown_name(one: &PeerInfo) -> String {
+    sanitized(&one.participant.who.to_string())
 }
 
 /// The names of the peers in columns, grouped by state.
@@ -155,7 +161,7 @@ fn tables(people: &[&PeerInfo], columns: usize) -> Vec<String> {
 }
 
 fn cell(one: &PeerInfo) -> String {
-    let name = one.participant.who.to_string();
+    let name = shown_name(one);
     match (one.participant.behind, one.is_ignored) {
         (0, false) => name,
         (0, true) => format!("{name} (ignored)"),
@@ -370,6 +376,45 @@ mod tests {
         let lines = overview(&people, Some(Size::new(80, 10)), now);
         assert_eq!(lines[1], "  peer1                peer5  peer9   peer13  peer17  peer21  peer25");
         assert_eq!(lines[4], "  peer4 (1000 behind)  peer8  peer12  peer16  peer20  peer24");
+    }
+
+    #[test]
+    fn columns_are_straight_whatever_names_hold() {
+        let now = Instant::now() + Duration::from_secs(1_000);
+        let names = [
+            "bob",
+            "a\x07b",
+            "a\x1b[2Jb",
+            "a\tb",
+            "a\u{9b}b",
+            "a\u{202e}b",
+            "a\u{2028}b",
+            "a\u{200b}b",
+            "a\u{3164}b",
+            "\u{115f}\u{1160}ab",
+            "a\u{ad}\u{feff}b",
+            "a\u{e0041}b",
+            "e\u{301}\u{65e5}",
+        ];
+        let people: Vec<PeerInfo> = names.iter().map(|name| person(name, Standing::Here, now)).collect();
+        let column_of = |line: &str, word: &str| {
+            let line = sanitized(line);
+            line.find(word).map(|at| columns_at_most(&line[..at]))
+        };
+        let lines = overview(&people, None, now);
+        let first = column_of(&lines[0], "connected");
+        assert!(lines.iter().all(|line| column_of(line, "connected") == first), "{lines:#?}");
+        // In columns, each name beside one that is plain.
+        for name in names {
+            let mut people: Vec<PeerInfo> =
+                (1..=8).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
+            people[0] = person(name, Standing::Here, now);
+            let lines = overview(&people, Some(Size::new(24, 4)), now);
+            let last_columns = [&lines[1], &lines[2]]
+                .map(|line| column_of(line, line.rsplit(' ').next().unwrap_or_default()));
+            assert_eq!(last_columns[0], last_columns[1], "{lines:#?}");
+            assert!(last_columns[0] > Some(2), "{lines:#?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::mem;
 use std::time::Instant;
 
 use super::layout::columns_at_most;
+use super::sanitize::sanitized;
 use crate::limits::{FORGET, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
 use crate::protocol::{Label, Notice, Who};
 
@@ -306,7 +307,7 @@ fn list(title: &str, names: &[String], columns: usize) -> String {
     let mut used = sentence.len();
     for (at, name) in names.iter().enumerate() {
         let separator = if at == 0 { "" } else { ", " };
-        used += separator.len() + columns_at_most(name);
+        used += separator.len() + columns_at_most(&sanitized(name));
         if at > 0 && used > columns_max {
             sentence += ", \u{2026}";
             break;
