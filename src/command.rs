@@ -3,7 +3,7 @@
 //! The rules hold for every text, whatever its source (typed, pasted, piped, `--send`), so that a private
 //! message or a command is never sent to everybody:
 //!
-//! - Blanks, line breaks and invisible characters before the first word are skipped.
+//! - Blanks, line breaks, control characters and invisible ones before the first word are skipped.
 //! - A slash (or U+FF0F, into which input methods turn one), followed only by letters or `?`: a command.
 //! - The name of a command followed by another character (`/msg:`): refused.
 //! - A slash and anything else that holds `/`, `*`, `.`, `^` or a digit (`/etc/hosts`): text, sent
@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::limits::{COMMAND_CHARS_MAX, NAME_BYTES_MAX};
+use crate::limits::{COMMAND_CHARS_MAX, NAME_BYTES_MAX, RECIPIENT_BYTES_MAX};
 use crate::unicode::{is_blank, is_blank_char, is_default_ignorable};
 
 /// A parsed text. Arguments are as they were typed, without surrounding blanks.
@@ -256,11 +256,10 @@ impl fmt::Display for Refused {
 ///
 /// Why the text is neither a message nor a valid command.
 pub fn read(text: &str, source: Source) -> Result<Command<'_>, Refused> {
-    let begin = text.trim_start_matches(is_blank_char);
-    let Some(rest) = begin.strip_prefix(['/', '\u{ff0f}']) else { return Ok(Command::Text(text.into())) };
+    let begin = text.trim_start_matches(is_skipped);
+    let Some(rest) = begin.strip_prefix(SLASHES) else { return Ok(Command::Text(text.into())) };
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    let word: String =
-        rest[..end].chars().filter(|char| !is_default_ignorable(*char)).map(halfwidth).collect();
+    let word: String = rest[..end].chars().filter(|char| !is_hidden(*char)).map(halfwidth).collect();
     let lower = word.to_lowercase();
     if let Some(entry) = find(&lower) {
         return command(entry, &rest[end..]);
@@ -340,16 +339,76 @@ pub struct Slashless<'a> {
     pub is_marked: bool,
 }
 
-/// Recognizes a private message without its slash: `msg bob hi`, `\msg bob hi`.
+/// Recognizes a private message without its slash: `msg bob hi`, `\msg bob hi`, `7msg bob hi`.
+/// The word is read as that of a command is.
 #[must_use]
 pub fn slashless(text: &str) -> Option<Slashless<'_>> {
-    let begin = text.trim_start_matches(is_blank_char);
-    let bare = begin.strip_prefix(SLASH_LIKE).map(|bare| bare.trim_start_matches(is_blank_char));
-    let (word, words) = bare.unwrap_or(begin).split_once(char::is_whitespace)?;
-    let is_private = |kind| matches!(kind, Kind::Private) || bare.is_some() && matches!(kind, Kind::Reply);
-    // The fast path: no command has so long a name.
-    let entry = find(&Some(word).filter(|word| word.len() < 32)?.to_lowercase())?;
-    is_private(entry.kind).then(|| Slashless { words: words.trim(), is_marked: bare.is_some() })
+    let begin = text.trim_start_matches(is_skipped);
+    if begin.starts_with(SLASHES) {
+        return None;
+    }
+    let unmarked = begin.trim_start_matches(|char| SLASH_LIKE.contains(&char) || is_skipped(char));
+    let bare = unmarked.trim_start_matches(|char: char| !char.is_alphabetic() && !char.is_whitespace());
+    let (word, rest) = leading_word(bare);
+    let is_marked = unmarked.len() < begin.len() && rest.starts_with(char::is_whitespace);
+    let is_meant = match find(&word)?.kind {
+        Kind::Private => true,
+        Kind::Reply => is_marked,
+        Kind::Me
+        | Kind::Say
+        | Kind::Who
+        | Kind::Name
+        | Kind::Connect
+        | Kind::Disconnect
+        | Kind::Ignore
+        | Kind::Unignore
+        | Kind::Clear
+        | Kind::Help
+        | Kind::Quit => false,
+    };
+    // Between the word and the name may be a sign that is no part of either, as in `msg: bob hi`.
+    let words =
+        rest.trim_start_matches(|char: char| !char.is_alphanumeric() && !char.is_whitespace() && char != '"');
+    let words = words.trim();
+    (is_meant && !words.is_empty()).then_some(Slashless { words, is_marked })
+}
+
+/// The letters at the start of a text, in lower case and without what is hidden between them, and what stands
+/// behind them. A word that is longer than every name of a command is cut off.
+fn leading_word(text: &str) -> (String, &str) {
+    let mut word = String::new();
+    for (at, char) in text.char_indices().filter(|(_, char)| !is_hidden(*char)) {
+        let char = halfwidth(char);
+        if !char.is_alphabetic() || word.len() >= COMMAND_CHARS_MAX {
+            return (word, &text[at..]);
+        }
+        word.extend(char.to_lowercase());
+    }
+    (word, "")
+}
+
+/// The words of a private message without the punctuation around each: who writes `bob: hi` or `@bob hi`
+/// means `bob hi`.
+#[must_use]
+pub fn without_punctuation(words: &str) -> String {
+    let is_sign =
+        |char| char != '"' && halfwidth(char).is_ascii_punctuation() || "\u{3001}\u{3002}".contains(char);
+    let words = &words[..words.floor_char_boundary(RECIPIENT_BYTES_MAX)];
+    words.split_whitespace().map(|word| word.trim_matches(is_sign)).collect::<Vec<_>>().join(" ")
+}
+
+/// The slash, and the wide one of input methods.
+const SLASHES: [char; 2] = ['/', '\u{ff0f}'];
+
+/// Whether a character before the first word does not matter.
+fn is_skipped(char: char) -> bool {
+    is_blank_char(char) || is_hidden(char)
+}
+
+/// Whether a character within a word shows nothing, or only that something was there: invisible characters,
+/// control characters, and the replacement character with its neighbours, which are controls as well.
+fn is_hidden(char: char) -> bool {
+    is_default_ignorable(char) || char.is_control() || matches!(char, '\u{fff9}'..='\u{fffd}')
 }
 
 /// Characters next to the slash on a keyboard, its forms in input methods, and characters that look like it.
@@ -615,6 +674,12 @@ mod tests {
             "\u{3164}",
             "\u{2800}",
             "\u{180e} \u{200d}\n",
+            "\0",
+            "\x1b",
+            "\x08 \x1c",
+            "\x7f\u{85}\u{9b}",
+            "\u{fffd}",
+            "\u{fffc}\u{fff9}\n",
         ] {
             for slash in ["/", "\u{ff0f}"] {
                 check(&format!("{before}{slash}msg bob sec"), Command::Private("bob sec"));
@@ -622,6 +687,7 @@ mod tests {
             }
         }
         check("/\u{200b}m\u{ad}sg\u{feff} bob sec", Command::Private("bob sec"));
+        check("/\x07m\0sg\u{fffd} bob sec", Command::Private("bob sec"));
         check("\u{ff0f}\u{ff4d}\u{ff53}\u{ff47}\u{3000}bob sec", Command::Private("bob sec"));
         check("/msg\u{a0}bob sec", Command::Private("bob sec"));
         check("/msg\nbob sec", Command::Private("bob sec"));
@@ -719,11 +785,42 @@ mod tests {
         check("\\msg bob sec", Some(("bob sec", true)));
         check("\u{3001}msg bob sec", Some(("bob sec", true)));
         check("\\reply sec", Some(("sec", true)));
+        for text in ["m\u{200b}sg bob sec", "\u{ff4d}\u{ff53}\u{ff47}\u{3000}bob sec", "\x1bm\0sg bob sec"] {
+            check(text, Some(("bob sec", false)));
+        }
+        for text in ["\\m\u{ad}sg bob sec", "\\msg\u{200b} bob sec", "\\\\msg bob sec", "\\/msg bob sec"] {
+            check(text, Some(("bob sec", true)));
+        }
+        for sign in ["7", "-", "&", ".", ":", "77", "?", "7\u{200b}", "\u{ff17}", "\"", "-/"] {
+            check(&format!("{sign}msg bob sec"), Some(("bob sec", false)));
+        }
+        check("msg bob: sec", Some(("bob: sec", false)));
+        check("msg: bob sec", Some(("bob sec", false)));
+        check("\\msg:bob sec", Some(("bob sec", false)));
+        check("msg \"bob\" sec", Some(("\"bob\" sec", false)));
+        check("msg *bob* sec", Some(("*bob* sec", false)));
+        // Two slashes are how such a text is sent.
+        check("/msg bob sec", None);
+        check("//msg bob sec", None);
+        check("7 msg bob sec", None);
+        check("7reply sec", None);
+        check("\\msg", None);
+        check("\\query{it}", Some(("it}", false)));
+        check(&"msg".repeat(20_000), None);
         check("reply to bob", None);
         check("message bob", None);
         check("msg", None);
         check("\\quit now", None);
         check("hello bob", None);
+    }
+
+    #[test]
+    fn punctuation_around_a_name_does_not_hide_it() {
+        for words in ["bob: sec", "@bob, sec", "<bob> sec", "bob\u{ff1a} sec.", "bob\u{3001} sec"] {
+            assert_eq!(without_punctuation(words), "bob sec", "{words}");
+        }
+        assert_eq!(without_punctuation("\"bob the\": sec"), "\"bob the\" sec");
+        assert_eq!(without_punctuation("O'Neil: sec"), "O'Neil sec");
     }
 
     #[test]

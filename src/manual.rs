@@ -10,7 +10,8 @@ pub const EXIT_CODES: [(u8, &str); 3] = [
     (
         1,
         "Something failed: the program could not run, nobody was reached, not everybody has what was sent \
-         with --send, a command of a script failed, or the conversation could not be shown or recorded. \
+         with --send, a command of a script failed, the conversation could not be shown or recorded, or \
+         standard input ended before anything was said and no peer was named (--stay keeps running then). \
          Standard error shows the cause.",
     ),
     (
@@ -107,7 +108,7 @@ pub fn page(program: &Command) -> String {
     page.section("COMMANDS");
     page.text(
         "A line that begins with a slash is a command, in any case of letters. One that is not known is not \
-         sent. A line typed at a terminal that
+         sent. A line typed at a terminal that \
          begins with two slashes is sent with one.",
     );
     for entry in COMMANDS {

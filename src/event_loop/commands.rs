@@ -89,8 +89,9 @@ impl EventLoop {
     /// The question to ask before sending a text to everybody that looks like a private message.
     fn confirmation_question(&self, text: &str) -> Option<String> {
         let Slashless { words, is_marked } = command::slashless(text)?;
-        let is_somebody = || !matches!(self.peer.find(words), Err(NotFound::Nobody));
-        (is_marked || is_somebody()).then(|| match self.terminal.is_interactive() {
+        let is_somebody = |words: &str| !matches!(self.peer.find(words), Err(NotFound::Nobody));
+        let is_private = is_marked || is_somebody(words) || is_somebody(&command::without_punctuation(words));
+        is_private.then(|| match self.terminal.is_interactive() {
             true => "not sent yet: this would go to everybody. Enter again sends it; \
                      a private message begins with /msg NAME"
                 .to_owned(),
