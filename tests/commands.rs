@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -332,7 +332,7 @@ fn scripts_read_of_each_arrival_and_its_end_under_the_same_name() {
     dan.say("hello");
     end(dan);
     assert_eq!(event(&mut alice.conversation, "left")["name"], "dan");
-    let mut eve = connect(address);
+    let mut eve = TcpStream::connect(address).expect("a peer that listens");
     eve.write_all(message("eve", "one").as_bytes()).expect("a peer that reads");
     event(&mut alice.conversation, "message");
     alice.say("/ignore eve");
@@ -340,7 +340,7 @@ fn scripts_read_of_each_arrival_and_its_end_under_the_same_name() {
     drop(eve);
     event(&mut alice.conversation, "lost");
     // Of one that came while she was ignored, nothing is known to the reader.
-    let mut eve = connect(address);
+    let mut eve = TcpStream::connect(address).expect("a peer that listens");
     eve.write_all(message("eve", "two").as_bytes()).expect("a peer that reads");
     // What she sent was read once her name is known.
     loop {
@@ -353,7 +353,7 @@ fn scripts_read_of_each_arrival_and_its_end_under_the_same_name() {
     alice.say("/unignore eve");
     alice.conversation.wait_for("eve is not ignored");
     drop(eve);
-    let mut eve = connect(address);
+    let mut eve = TcpStream::connect(address).expect("a peer that listens");
     eve.write_all((message("eve", "three") + &goodbye("eve")).as_bytes()).expect("a peer that reads");
     event(&mut alice.conversation, "left");
     let seen: Vec<Value> =
