@@ -7,7 +7,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 main() {
-    (($# == 1)) && [[ $1 =~ ^[1-9][0-9]{0,5}$ ]] || fail "it takes a number of seconds: scripts/soak.sh 60" 2
+    [[ $# == 1 && $1 =~ ^[1-9][0-9]{0,5}$ ]] || fail "it takes a number of seconds: scripts/soak.sh 60" 2
     command -v cargo >/dev/null || fail "$cargo_is_missing"
     cd "$root"
     if ! GROUPCHAT_SOAK_SECONDS=$1 cargo test --release --locked --test simulation -- --nocapture; then
