@@ -55,9 +55,10 @@ members() {
     grep -c ' has joined$' "$1"
 }
 
-# connections FILE: counts those that a peer has reported on its standard error, both ways.
-connections() {
-    grep -Ec '^connected to | connected$' "$1"
+# dialled FILE: counts the connections that a peer has made, as its standard error says. Of those
+# that others make to a plain peer, not every one is shown before it sends something.
+dialled() {
+    grep -c '^connected to ' "$1"
 }
 
 # The peers that this script has started and that are still there, as bash knows them: a process

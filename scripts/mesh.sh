@@ -170,7 +170,7 @@ all_connected() {
     local index
     for ((index = 0; index < count; index++)); do
         if [[ $plain == yes ]]; then
-            (($(connections "$directory/${names[index]}.err") >= count - 1)) || return 1
+            (($(dialled "$directory/${names[index]}.err") >= index)) || return 1
         else
             (($(members "$directory/${names[index]}.out") >= count - 1)) || return 1
         fi
