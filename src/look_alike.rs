@@ -1,13 +1,15 @@
 //! Confusable names: detects names that look alike, so that they can be disambiguated.
 //!
 //! Two names look alike if their skeletons (UTS 39, Unicode Security Mechanisms) are equal, with or without
-//! case folding, after trimming and with each run of blanks as one. [`Looks`] computes keys for a map: two
+//! case folding, after trimming and with each run of blanks as one. Names are compared in their sanitized
+//! form: a control character looks like the sign that is shown for it. [`Looks`] computes keys for a map: two
 //! names look alike if they share a key.
 
 use std::rc::Rc;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
+use crate::sanitize::sanitized;
 use crate::unicode::is_default_ignorable;
 
 /// The skeletons of single characters, a line each in the order of the characters: a character, then its
@@ -34,8 +36,9 @@ impl Looks {
     /// The keys of `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let written: Rc<str> = key(name.to_owned()).into();
-        let folded: Rc<str> = key(fold(name)).into();
+        let shown = sanitized(name);
+        let folded: Rc<str> = key(fold(&shown)).into();
+        let written: Rc<str> = key(shown).into();
         let folded = if folded == written { Rc::clone(&written) } else { folded };
         Self { written, folded }
     }
@@ -232,6 +235,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn names_of_one_skeleton_look_alike(text in "\\PC{0,20}", other in "\\PC{0,20}") {
+            let [text, other] = [sanitized(&text), sanitized(&other)];
             let skeletons = [&text, &other].map(|text| of_the_standard(text));
             prop_assert_eq!(skeleton(&text), with_sorted_marks(&skeletons[0]));
             prop_assert!(Looks::new(&text).are_like(&Looks::new(&skeletons[0])));
@@ -260,7 +264,7 @@ mod tests {
             ("bob", "\u{412}\u{41e}\u{412}"),
             ("bob", " bob  "),
             ("mary ann", "Mary\u{a0}\u{2003}Ann"),
-            ("bob", "b\u{200b}o\u{ad}b\u{e0041}"),
+            ("bob", "b\u{200b}o\u{ad}b\u{feff}"),
             ("bob", "\u{ff42}\u{ff4f}\u{ff42}"),
             ("bob", "\u{1d41b}\u{1d428}\u{1d41b}"),
             ("bob", "b0b"),
@@ -275,6 +279,15 @@ mod tests {
             ("\u{3c3}\u{3bf}\u{3c6}\u{3cc}\u{3c2}", "\u{3a3}\u{39f}\u{3a6}\u{38c}\u{3a3}"),
             ("\u{ac01}", "\u{1100}\u{1161}\u{11a8}"),
             ("", "\u{200b}\u{2800} "),
+            ("a\u{202e}b", "a\u{fffd}b"),
+            ("a\u{202e}b", "A\u{e0041}B"),
+            ("bob\u{2028}c", "bob\u{fffd}c"),
+            ("x\u{9b}", "x\u{fff9}"),
+            ("x\x07", "x^G"),
+            ("x\x07", "X^g"),
+            ("t\tu", "t^Iu"),
+            ("t\u{7f}", "t^?"),
+            ("\x1bO", "^[0"),
             ("k", "\u{212a}"),
         ] {
             check(one, other, true);
@@ -294,6 +307,10 @@ mod tests {
             ("J\u{fc}rgen", "Jurgen"),
             ("\u{1f980}", "\u{1f44d}"),
             ("", "bob"),
+            ("a\u{202e}b", "ab"),
+            ("bob\u{2028}c", "bob c"),
+            ("t\tu", "t u"),
+            ("x\x07", "x\x08"),
         ] {
             check(one, other, false);
         }

@@ -3,7 +3,7 @@
 use crate::limits::NAME_BYTES_MAX;
 use crate::look_alike::Looks;
 use crate::protocol::label::{Flaw, flaw};
-use crate::terminal::sanitize::is_clean;
+use crate::sanitize::is_clean;
 
 /// Validates the user's name, and returns it without surrounding blanks.
 ///

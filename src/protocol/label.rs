@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use crate::look_alike::{Looks, ascii_sign, is_blank};
+use crate::sanitize::sanitized;
 use crate::unicode::is_default_ignorable;
 
 /// What somebody is called here. It is made once for each name, and cheap to clone.
@@ -231,7 +232,8 @@ pub fn flaw(name: &str, looks: &Looks) -> Option<Flaw> {
         return Some(Flaw::Invisible);
     }
     let is_margin = |char: char| is_blank(char) || is_default_ignorable(char);
-    let visible = name.trim_matches(is_margin);
+    let shown = sanitized(name);
+    let visible = shown.trim_matches(is_margin);
     let signs: String = visible.chars().filter(|char| !is_default_ignorable(*char)).map(ascii_sign).collect();
     let first = signs.chars().next();
     if let Some(sign) = signs.chars().find(|sign| SIGNS.contains(sign)) {
@@ -245,7 +247,7 @@ pub fn flaw(name: &str, looks: &Looks) -> Option<Flaw> {
     } else if let Some(phrase) = phrase_in(looks) {
         Some(Flaw::Sentence(phrase))
     } else {
-        (visible != name).then_some(Flaw::Margin)
+        (name.trim_matches(is_margin) != name).then_some(Flaw::Margin)
     }
 }
 
@@ -326,6 +328,7 @@ mod tests {
             ("[04:50] alice", Flaw::Sign('[')),
             ("a]b", Flaw::Sign(']')),
             ("b\"ob", Flaw::Sign('"')),
+            ("a\x1bb", Flaw::Sign('[')),
             ("alice\u{ff1a}", Flaw::Sign(':')),
             ("\u{201c}alice\u{201d} x", Flaw::Sign('"')),
             ("bob (1.2.3.4:5)", Flaw::Sign(':')),

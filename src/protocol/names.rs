@@ -235,6 +235,22 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_shown_alike_are_marked() {
+        for (one, other) in [
+            ("a\u{202e}b", "a\u{fffd}b"),
+            ("x\x07", "x^G"),
+            ("t\tu", "t^Iu"),
+            ("bob\u{2028}c", "bob\u{fffd}c"),
+            ("b\u{200b}ob", "bob"),
+        ] {
+            let mut names = Copied::default();
+            names.insert(member(0x4aa6 << 112), one);
+            names.insert(member(0x77c1 << 112), other);
+            assert!(names.all()[0].ends_with("#4aa6") && names.all()[1].ends_with("#77c1"), "{one:?}");
+        }
+    }
+
+    #[test]
     fn a_name_in_another_script_alone_is_never_marked() {
         let mut names = Copied::default();
         let all = ["\u{431}\u{43e}\u{431}", "bob", "\u{674e}", "\u{5d3}\u{5d5}\u{5d3}", "mary ann", "mary"];
