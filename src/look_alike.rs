@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 use crate::sanitize::sanitized;
 use crate::unicode::is_default_ignorable;
@@ -176,6 +176,8 @@ pub fn ascii_sign(char: char) -> char {
         '\u{fe6b}' => '@',
         // Brackets and quotation marks that the table takes for others, or for none.
         '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{2036}' | '\u{301d}'..='\u{301f}' => '"',
+        // Letters that are drawn as such.
+        '\u{2ba}' | '\u{2ee}' | '\u{5f4}' => '"',
         '\u{27e6}' | '\u{301a}' | '\u{2045}' | '\u{3010}' | '\u{3014}' => '[',
         '\u{27e7}' | '\u{301b}' | '\u{2046}' | '\u{3011}' | '\u{3015}' => ']',
         '\u{2013}'..='\u{2015}' => '-',
@@ -185,12 +187,21 @@ pub fn ascii_sign(char: char) -> char {
                 let mut chars = prototype(char).unwrap_or_default().chars();
                 match (chars.next(), chars.next()) {
                     (Some(sign), None) if sign.is_ascii_punctuation() => sign,
+                    // The skeleton of a quotation mark.
+                    (Some('\''), Some('\'')) => '"',
                     _ => char,
                 }
             }
             _ => char,
         },
     }
+}
+
+/// Whether a character looks like an apostrophe, two of which look like a quotation mark.
+#[must_use]
+pub fn is_apostrophe(char: char) -> bool {
+    // Among the letters is the yod of Hebrew, which readers tell from a sign.
+    char == '\'' || prototype(char) == Some("'") && char.general_category() != GeneralCategory::OtherLetter
 }
 
 #[cfg(test)]
@@ -322,7 +333,7 @@ mod tests {
             (":\u{ff1a}\u{2236}\u{a789}\u{fe55}", ':'),
             ("[\u{ff3b}\u{301a}\u{3010}", '['),
             ("]\u{ff3d}\u{301b}", ']'),
-            ("\"\u{ff02}\u{201c}\u{201d}", '"'),
+            ("\"\u{ff02}\u{201c}\u{201d}\u{2ba}\u{2ee}\u{2dd}\u{5f4}\u{2033}\u{3003}", '"'),
             ("*\u{ff0a}\u{2217}\u{204e}", '*'),
             ("/\u{ff0f}\u{2044}\u{2215}", '/'),
             ("@\u{ff20}\u{fe6b}", '@'),
@@ -333,6 +344,10 @@ mod tests {
                 assert_eq!(ascii_sign(char), sign, "{char:?}");
             }
         }
+        for char in "'\u{2019}\u{2018}\u{ff07}\u{2bc}\u{2032}`\u{b4}".chars() {
+            assert!(is_apostrophe(char), "{char:?}");
+        }
+        assert!(!['"', ',', 'a', '\u{5d9}', '\u{301}'].into_iter().any(is_apostrophe));
         for char in ['a', '\u{e4}', '\u{903}', '\u{2d0}', '\u{738b}', '\u{1f980}'] {
             assert_eq!(ascii_sign(char), char);
         }

@@ -268,12 +268,18 @@ mod tests {
         names.insert(plain(9).0, "\u{200b}");
         names.insert(member(0x4aa6 << 112), "bob#4aa6");
         names.insert(member(0x77c1 << 112), "c#");
+        names.insert(member(0x8888 << 112), "?");
+        names.insert(member(0x9999 << 112), "[::1]:5");
+        names.insert(plain(10).0, "localhost:5000");
         let all = [
             "\"bob#4aa6\"#4aa6",
             "c#",
+            "\"?\"#8888",
+            "\"[::1]:5\"#9999",
             "\"bob#4aa6\" (10.0.0.1:7)",
             "\"192.168.1.7\" (10.0.0.1:8)",
             "\"\u{200b}\" (10.0.0.1:9)",
+            "\"localhost:5000\" (10.0.0.1:10)",
         ];
         assert_eq!(names.all(), all);
     }
