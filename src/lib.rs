@@ -19,6 +19,7 @@
 //! | base | [`limits`] | every limit and timeout, with its unit and reason |
 //! | | [`error`] | the errors that end the program |
 //! | | [`unicode`] | character properties from the Unicode Character Database |
+//! | | [`sanitize`] | text from others, made safe to show |
 //! | | [`look_alike`] | confusable names: the skeletons of UTS 39 |
 //!
 //! A message is formatted once and appended to one [`Log`](protocol::Log). Every connection has a cursor
@@ -49,6 +50,7 @@ pub mod manual;
 pub mod name;
 pub mod protocol;
 pub mod resolver;
+pub mod sanitize;
 pub mod server;
 pub mod terminal;
 pub mod unicode;

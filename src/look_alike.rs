@@ -1,13 +1,15 @@
 //! Confusable names: detects names that look alike, so that they can be disambiguated.
 //!
 //! Two names look alike if their skeletons (UTS 39, Unicode Security Mechanisms) are equal, with or without
-//! case folding, after trimming and with each run of blanks as one. [`Looks`] computes keys for a map: two
+//! case folding, after trimming and with each run of blanks as one. Names are compared in their sanitized
+//! form: a control character looks like the sign that is shown for it. [`Looks`] computes keys for a map: two
 //! names look alike if they share a key.
 
 use std::rc::Rc;
 
-use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
+use crate::sanitize::sanitized;
 use crate::unicode::is_default_ignorable;
 
 /// The skeletons of single characters, a line each in the order of the characters: a character, then its
@@ -34,8 +36,9 @@ impl Looks {
     /// The keys of `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let written: Rc<str> = key(name.to_owned()).into();
-        let folded: Rc<str> = key(fold(name)).into();
+        let shown = sanitized(name);
+        let folded: Rc<str> = key(fold(&shown)).into();
+        let written: Rc<str> = key(shown).into();
         let folded = if folded == written { Rc::clone(&written) } else { folded };
         Self { written, folded }
     }
@@ -173,6 +176,8 @@ pub fn ascii_sign(char: char) -> char {
         '\u{fe6b}' => '@',
         // Brackets and quotation marks that the table takes for others, or for none.
         '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{2036}' | '\u{301d}'..='\u{301f}' => '"',
+        // Letters that are drawn as such.
+        '\u{2ba}' | '\u{2ee}' | '\u{5f4}' => '"',
         '\u{27e6}' | '\u{301a}' | '\u{2045}' | '\u{3010}' | '\u{3014}' => '[',
         '\u{27e7}' | '\u{301b}' | '\u{2046}' | '\u{3011}' | '\u{3015}' => ']',
         '\u{2013}'..='\u{2015}' => '-',
@@ -182,12 +187,21 @@ pub fn ascii_sign(char: char) -> char {
                 let mut chars = prototype(char).unwrap_or_default().chars();
                 match (chars.next(), chars.next()) {
                     (Some(sign), None) if sign.is_ascii_punctuation() => sign,
+                    // The skeleton of a quotation mark.
+                    (Some('\''), Some('\'')) => '"',
                     _ => char,
                 }
             }
             _ => char,
         },
     }
+}
+
+/// Whether a character looks like an apostrophe, two of which look like a quotation mark.
+#[must_use]
+pub fn is_apostrophe(char: char) -> bool {
+    // Among the letters is the yod of Hebrew, which readers tell from a sign.
+    char == '\'' || prototype(char) == Some("'") && char.general_category() != GeneralCategory::OtherLetter
 }
 
 #[cfg(test)]
@@ -232,6 +246,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn names_of_one_skeleton_look_alike(text in "\\PC{0,20}", other in "\\PC{0,20}") {
+            let [text, other] = [sanitized(&text), sanitized(&other)];
             let skeletons = [&text, &other].map(|text| of_the_standard(text));
             prop_assert_eq!(skeleton(&text), with_sorted_marks(&skeletons[0]));
             prop_assert!(Looks::new(&text).are_like(&Looks::new(&skeletons[0])));
@@ -260,7 +275,7 @@ mod tests {
             ("bob", "\u{412}\u{41e}\u{412}"),
             ("bob", " bob  "),
             ("mary ann", "Mary\u{a0}\u{2003}Ann"),
-            ("bob", "b\u{200b}o\u{ad}b\u{e0041}"),
+            ("bob", "b\u{200b}o\u{ad}b\u{feff}"),
             ("bob", "\u{ff42}\u{ff4f}\u{ff42}"),
             ("bob", "\u{1d41b}\u{1d428}\u{1d41b}"),
             ("bob", "b0b"),
@@ -275,6 +290,15 @@ mod tests {
             ("\u{3c3}\u{3bf}\u{3c6}\u{3cc}\u{3c2}", "\u{3a3}\u{39f}\u{3a6}\u{38c}\u{3a3}"),
             ("\u{ac01}", "\u{1100}\u{1161}\u{11a8}"),
             ("", "\u{200b}\u{2800} "),
+            ("a\u{202e}b", "a\u{fffd}b"),
+            ("a\u{202e}b", "A\u{e0041}B"),
+            ("bob\u{2028}c", "bob\u{fffd}c"),
+            ("x\u{9b}", "x\u{fff9}"),
+            ("x\x07", "x^G"),
+            ("x\x07", "X^g"),
+            ("t\tu", "t^Iu"),
+            ("t\u{7f}", "t^?"),
+            ("\x1bO", "^[0"),
             ("k", "\u{212a}"),
         ] {
             check(one, other, true);
@@ -294,6 +318,10 @@ mod tests {
             ("J\u{fc}rgen", "Jurgen"),
             ("\u{1f980}", "\u{1f44d}"),
             ("", "bob"),
+            ("a\u{202e}b", "ab"),
+            ("bob\u{2028}c", "bob c"),
+            ("t\tu", "t u"),
+            ("x\x07", "x\x08"),
         ] {
             check(one, other, false);
         }
@@ -305,7 +333,7 @@ mod tests {
             (":\u{ff1a}\u{2236}\u{a789}\u{fe55}", ':'),
             ("[\u{ff3b}\u{301a}\u{3010}", '['),
             ("]\u{ff3d}\u{301b}", ']'),
-            ("\"\u{ff02}\u{201c}\u{201d}", '"'),
+            ("\"\u{ff02}\u{201c}\u{201d}\u{2ba}\u{2ee}\u{2dd}\u{5f4}\u{2033}\u{3003}", '"'),
             ("*\u{ff0a}\u{2217}\u{204e}", '*'),
             ("/\u{ff0f}\u{2044}\u{2215}", '/'),
             ("@\u{ff20}\u{fe6b}", '@'),
@@ -316,6 +344,10 @@ mod tests {
                 assert_eq!(ascii_sign(char), sign, "{char:?}");
             }
         }
+        for char in "'\u{2019}\u{2018}\u{ff07}\u{2bc}\u{2032}`\u{b4}".chars() {
+            assert!(is_apostrophe(char), "{char:?}");
+        }
+        assert!(!['"', ',', 'a', '\u{5d9}', '\u{301}'].into_iter().any(is_apostrophe));
         for char in ['a', '\u{e4}', '\u{903}', '\u{2d0}', '\u{738b}', '\u{1f980}'] {
             assert_eq!(ascii_sign(char), char);
         }

@@ -3,7 +3,7 @@
 use crate::limits::NAME_BYTES_MAX;
 use crate::look_alike::Looks;
 use crate::protocol::label::{Flaw, flaw};
-use crate::terminal::sanitize::is_clean;
+use crate::sanitize::is_clean;
 
 /// Validates the user's name, and returns it without surrounding blanks.
 ///
@@ -26,6 +26,7 @@ pub fn parse(text: &str) -> Result<String, String> {
     let why = match flaw(name, &Looks::new(name)) {
         None => return Ok(name.to_owned()),
         Some(Flaw::Invisible) => "nothing of it can be seen: take visible characters".to_owned(),
+        Some(Flaw::NoName) => "that stands for somebody whose name is not known: take a word".to_owned(),
         Some(Flaw::Margin) => "it must not begin or end with something invisible: leave that out".to_owned(),
         Some(Flaw::Sign(sign)) => {
             format!(
@@ -84,7 +85,12 @@ mod tests {
             ("-n", "must not begin with -"),
             ("bob#4aa6", "must not end in # and digits"),
             ("192.168.1.7", "must not look like an address"),
-            ("192.168.1.7:5000", "must not hold :"),
+            ("192.168.1.7:5000", "must not look like an address"),
+            ("[::1]:5", "must not look like an address"),
+            ("localhost:5000", "must not look like an address"),
+            ("''bob''", "must not hold \" "),
+            ("\u{2ba}bob", "must not hold \" "),
+            ("?", "stands for somebody whose name is not known"),
         ] {
             let why = parse(text).expect_err(text);
             assert!(why.contains(reason), "{text}: {why}");

@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 5] = [
     &["event_loop"],
     &["group_peer", "server", "terminal", "resolver", "address", "name"],
     &["protocol", "command"],
-    &["limits", "error", "unicode", "look_alike"],
+    &["limits", "error", "unicode", "sanitize", "look_alike"],
 ];
 
 /// What only some files may say.

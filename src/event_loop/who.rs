@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::EventLoop;
 use crate::protocol::Who;
 use crate::protocol::roster::{Dialler, Participant, Retry, Standing};
+use crate::sanitize::sanitized;
 use crate::terminal::json;
 use crate::terminal::layout::{Size, columns_at_most};
-use crate::terminal::sanitize::sanitized;
 
 /// A peer as `/who` shows it.
 #[derive(Debug)]

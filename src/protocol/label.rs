@@ -12,7 +12,8 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use crate::look_alike::{Looks, ascii_sign, is_blank};
+use crate::look_alike::{Looks, ascii_sign, is_apostrophe, is_blank};
+use crate::sanitize::sanitized;
 use crate::unicode::is_default_ignorable;
 
 /// What somebody is called here. It is made once for each name, and cheap to clone.
@@ -107,11 +108,14 @@ impl Label {
 /// A name in quotes. What is or looks like a quotation mark within it stands behind a backslash.
 fn quoted(name: &str) -> String {
     let mut quoted = String::from("\"");
+    let mut is_after_apostrophe = false;
     for char in name.chars() {
-        if char == '\\' || ascii_sign(char) == '"' {
+        if char == '\\' || ascii_sign(char) == '"' || is_after_apostrophe && is_apostrophe(char) {
             quoted.push('\\');
         }
         quoted.push(char);
+        // What is invisible between two does not part them.
+        is_after_apostrophe = is_apostrophe(char) || is_after_apostrophe && is_default_ignorable(char);
     }
     quoted + "\""
 }
@@ -141,7 +145,7 @@ impl From<&str> for Label {
             None if name.contains(is_blank) => Quotes::InSentences,
             None => Quotes::Nowhere,
         };
-        let forges_mark = matches!(flaw, Some(Flaw::Tag | Flaw::Address | Flaw::Invisible));
+        let forges_mark = matches!(flaw, Some(Flaw::Tag | Flaw::Address | Flaw::Invisible | Flaw::NoName));
         let (text, bare_bytes, looks) = (name.to_owned(), name.len(), Some(looks));
         Self(Rc::new(Inner { text, bare_bytes, quotes, forges_mark, looks }))
     }
@@ -181,6 +185,8 @@ impl fmt::Debug for Label {
 pub enum Flaw {
     /// Nothing of it can be seen.
     Invisible,
+    /// It looks like [`NO_NAME`].
+    NoName,
     /// It begins or ends with a blank, or with something invisible.
     Margin,
     /// It holds a sign that stands around names, or looks like it.
@@ -194,6 +200,9 @@ pub enum Flaw {
     /// It reads like a sentence of ours, which holds these words.
     Sentence(&'static str),
 }
+
+/// The name of a member that has not sent one.
+pub const NO_NAME: &str = "?";
 
 /// Signs that stand around names in what is shown.
 const SIGNS: [char; 4] = ['"', ':', '[', ']'];
@@ -231,22 +240,36 @@ pub fn flaw(name: &str, looks: &Looks) -> Option<Flaw> {
         return Some(Flaw::Invisible);
     }
     let is_margin = |char: char| is_blank(char) || is_default_ignorable(char);
-    let visible = name.trim_matches(is_margin);
-    let signs: String = visible.chars().filter(|char| !is_default_ignorable(*char)).map(ascii_sign).collect();
+    let shown = sanitized(name);
+    let signs = signs(shown.trim_matches(is_margin));
     let first = signs.chars().next();
-    if let Some(sign) = signs.chars().find(|sign| SIGNS.contains(sign)) {
+    if signs == NO_NAME {
+        Some(Flaw::NoName)
+    } else if ends_in_tag(&signs) {
+        Some(Flaw::Tag)
+    } else if signs.split(|char: char| !is_of_address(char)).any(is_address) {
+        Some(Flaw::Address)
+    } else if let Some(sign) = signs.chars().find(|sign| SIGNS.contains(sign)) {
         Some(Flaw::Sign(sign))
     } else if let Some(start) = first.filter(|first| STARTS.contains(first)) {
         Some(Flaw::Start(start))
-    } else if ends_in_tag(&signs) {
-        Some(Flaw::Tag)
-    } else if signs.split(|char: char| is_blank(char) || "(),;".contains(char)).any(is_address) {
-        Some(Flaw::Address)
     } else if let Some(phrase) = phrase_in(looks) {
         Some(Flaw::Sentence(phrase))
     } else {
-        (visible != name).then_some(Flaw::Margin)
+        (name.trim_matches(is_margin) != name).then_some(Flaw::Margin)
     }
+}
+
+/// `text` with the sign of ASCII for each character that looks like one, and a quotation mark for two
+/// apostrophes.
+fn signs(text: &str) -> String {
+    let mut signs = String::new();
+    let mut chars = text.chars().filter(|char| !is_default_ignorable(*char)).peekable();
+    while let Some(char) = chars.next() {
+        let is_pair = is_apostrophe(char) && chars.next_if(|next| is_apostrophe(*next)).is_some();
+        signs.push(if is_pair { '"' } else { ascii_sign(char) });
+    }
+    signs
 }
 
 /// Whether `text` ends in a number sign and what looks like hexadecimal digits.
@@ -257,13 +280,33 @@ fn ends_in_tag(text: &str) -> bool {
     !looks.are_invisible() && looks.as_written().chars().all(is_digit)
 }
 
+/// Whether a character can be part of an address; others separate it from what is around it.
+fn is_of_address(char: char) -> bool {
+    char.is_alphanumeric() || ".:[]%-_".contains(char)
+}
+
+/// Whether a word has the form of an IP address, or of a host with a port.
 fn is_address(word: &str) -> bool {
-    let digit = |char: char| match Looks::new(char.encode_utf8(&mut [0; 4])).as_written() {
+    let plain = |char: char| match Looks::new(char.encode_utf8(&mut [0; 4])).as_written() {
         "o" => '0',
         "l" => '1',
-        _ => char,
+        looks => looks.chars().next().unwrap_or(char),
     };
-    word.contains('.') && word.chars().map(digit).collect::<String>().parse::<IpAddr>().is_ok()
+    let word: String = word.chars().map(plain).collect();
+    let word = word.trim_matches(['.', '-', '_']);
+    let word = if word.ends_with("::") { word } else { word.trim_end_matches(':') };
+    let is_ip = |text: &str| {
+        let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        text.split('%').next().is_some_and(|ip| ip.parse::<IpAddr>().is_ok())
+    };
+    is_ip(word)
+        || word.rsplit_once(':').is_some_and(|(host, port)| {
+            let is_port = (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+            // Otherwise it is a time of day.
+            let is_host = host.contains(|char: char| char.is_alphabetic() || char == '.')
+                && host.chars().all(|char| char.is_alphanumeric() || ".-_".contains(char));
+            is_port && (is_ip(host) || is_host)
+        })
 }
 
 fn phrase_in(looks: &Looks) -> Option<&'static str> {
@@ -310,6 +353,11 @@ mod tests {
             "\u{5d3}\u{5d5}\u{5d3}",
             "\u{674e}\u{5c0f}\u{9f99}",
             "1.2.3",
+            "rock \'n\' roll",
+            "\u{5d7}\u{5d9}\u{5d9}\u{5dd}",
+            "who?",
+            "??",
+            "5000",
             "v1.2.3.4.5",
             "was here joined",
             "his backup",
@@ -326,11 +374,19 @@ mod tests {
             ("[04:50] alice", Flaw::Sign('[')),
             ("a]b", Flaw::Sign(']')),
             ("b\"ob", Flaw::Sign('"')),
+            ("a\x1bb", Flaw::Sign('[')),
             ("alice\u{ff1a}", Flaw::Sign(':')),
             ("\u{201c}alice\u{201d} x", Flaw::Sign('"')),
-            ("bob (1.2.3.4:5)", Flaw::Sign(':')),
-            ("192.168.1.7:5000", Flaw::Sign(':')),
-            ("::1", Flaw::Sign(':')),
+            ("bob: hi", Flaw::Sign(':')),
+            ("bob:", Flaw::Sign(':')),
+            ("at 12:30", Flaw::Sign(':')),
+            ("std::io", Flaw::Sign(':')),
+            ("\'\'bob\'\'", Flaw::Sign('"')),
+            ("\'\'x", Flaw::Sign('"')),
+            ("O\u{2019}\u{200b}\'Neil", Flaw::Sign('"')),
+            ("``bob", Flaw::Sign('"')),
+            ("\u{2ba}bob\u{2ba}", Flaw::Sign('"')),
+            ("\u{2dd}bob", Flaw::Sign('"')),
             ("* alice", Flaw::Start('*')),
             (" \u{200b}* alice", Flaw::Start('*')),
             ("\u{2217}alice", Flaw::Start('*')),
@@ -344,7 +400,30 @@ mod tests {
             ("bob\u{ff03}\u{ff14}aa6", Flaw::Tag),
             ("bob#l\u{43e}", Flaw::Tag),
             ("bob#0", Flaw::Tag),
+            ("a: bob#4aa6", Flaw::Tag),
+            ("*bob#4aa6", Flaw::Tag),
+            ("\"bob\"#4aa6", Flaw::Tag),
             ("192.168.1.7", Flaw::Address),
+            ("192.168.1.7:5000", Flaw::Address),
+            ("[::1]:5", Flaw::Address),
+            ("[::1]", Flaw::Address),
+            ("::1", Flaw::Address),
+            ("::", Flaw::Address),
+            ("fe80::1%eth0", Flaw::Address),
+            ("[fe80::1%3]:5000", Flaw::Address),
+            ("::ffff:10.0.0.1", Flaw::Address),
+            ("localhost:5000", Flaw::Address),
+            ("my-host.example:80", Flaw::Address),
+            ("bob (127.0.0.1:5)", Flaw::Address),
+            ("\"bob\" (127.0.0.1:5)", Flaw::Address),
+            ("bob (\u{ff11}27.0.0.1\u{ff1a}5)", Flaw::Address),
+            ("\u{1d7cf}27.0.0.1:5", Flaw::Address),
+            ("bob@192.168.1.7", Flaw::Address),
+            ("192.168.1.7.", Flaw::Address),
+            ("192.168.1.7:", Flaw::Address),
+            ("* 192.168.1.7:5000", Flaw::Address),
+            ("?", Flaw::NoName),
+            (" \u{ff1f}\u{200b}", Flaw::NoName),
             ("bob (192.168.1.7)", Flaw::Address),
             ("l92.l68.1.7", Flaw::Address),
             ("\u{ff11}92.168.1.7", Flaw::Address),
@@ -370,6 +449,8 @@ mod tests {
             ("Mary Ann", "#4aa6", "Mary Ann#4aa6", "\"Mary Ann\"#4aa6"),
             ("alice: yes. x", "", "\"alice: yes. x\"", "\"alice: yes. x\""),
             ("bob#4aa6", "#77c1", "\"bob#4aa6\"#77c1", "\"bob#4aa6\"#77c1"),
+            ("?", "#4aa6", "\"?\"#4aa6", "\"?\"#4aa6"),
+            ("\'\'b\'\'\'", "#4aa6", "\"\'\\\'b\'\\\'\\\'\"#4aa6", "\"\'\\\'b\'\\\'\\\'\"#4aa6"),
             ("a\"b\\", " (1.2.3.4:5)", "\"a\\\"b\\\\\" (1.2.3.4:5)", "\"a\\\"b\\\\\" (1.2.3.4:5)"),
         ] {
             let label = Label::from(name).with_mark(mark);

@@ -235,6 +235,22 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_shown_alike_are_marked() {
+        for (one, other) in [
+            ("a\u{202e}b", "a\u{fffd}b"),
+            ("x\x07", "x^G"),
+            ("t\tu", "t^Iu"),
+            ("bob\u{2028}c", "bob\u{fffd}c"),
+            ("b\u{200b}ob", "bob"),
+        ] {
+            let mut names = Copied::default();
+            names.insert(member(0x4aa6 << 112), one);
+            names.insert(member(0x77c1 << 112), other);
+            assert!(names.all()[0].ends_with("#4aa6") && names.all()[1].ends_with("#77c1"), "{one:?}");
+        }
+    }
+
+    #[test]
     fn a_name_in_another_script_alone_is_never_marked() {
         let mut names = Copied::default();
         let all = ["\u{431}\u{43e}\u{431}", "bob", "\u{674e}", "\u{5d3}\u{5d5}\u{5d3}", "mary ann", "mary"];
@@ -252,12 +268,18 @@ mod tests {
         names.insert(plain(9).0, "\u{200b}");
         names.insert(member(0x4aa6 << 112), "bob#4aa6");
         names.insert(member(0x77c1 << 112), "c#");
+        names.insert(member(0x8888 << 112), "?");
+        names.insert(member(0x9999 << 112), "[::1]:5");
+        names.insert(plain(10).0, "localhost:5000");
         let all = [
             "\"bob#4aa6\"#4aa6",
             "c#",
+            "\"?\"#8888",
+            "\"[::1]:5\"#9999",
             "\"bob#4aa6\" (10.0.0.1:7)",
             "\"192.168.1.7\" (10.0.0.1:8)",
             "\"\u{200b}\" (10.0.0.1:9)",
+            "\"localhost:5000\" (10.0.0.1:10)",
         ];
         assert_eq!(names.all(), all);
     }

@@ -5,8 +5,8 @@ use chrono::{
     DateTime, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone as _, Timelike as _,
 };
 
-use super::sanitize::is_clean;
 use crate::protocol::message::Timestamp;
+use crate::sanitize::is_clean;
 
 /// Converts a time to the local time zone. A time without an offset is taken as local already.
 #[must_use]

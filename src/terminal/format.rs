@@ -7,11 +7,11 @@ use chrono::{DateTime, FixedOffset, Local, NaiveDate, Timelike as _, Utc};
 use super::clock::{self, TimeFormat};
 use super::mention::Pattern;
 use super::palette::{Palette, Style, Styling};
-use super::sanitize::push_sanitized;
 use super::wrap::{INDENT, expand_tabs};
 use crate::limits::FORGET;
 use crate::protocol::message::Timestamp;
 use crate::protocol::{LostReason, Notice, Who};
+use crate::sanitize::push_sanitized;
 
 /// Options of the text form.
 #[derive(Clone, Debug, PartialEq, Eq)]

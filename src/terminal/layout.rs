@@ -9,7 +9,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::sanitize::push_sanitized;
+use crate::sanitize::push_sanitized;
 
 /// The size of the terminal, in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,6 @@ use super::keys::{Key, Keys};
 use super::layout::{Line, Size, columns_at_most, cut_to_columns};
 use super::palette::{OFF, OWN};
 use super::raw_mode::RawModeGuard;
-use super::sanitize::sanitized;
 use super::screen::Screen;
 use super::tab_completion::{self, Known};
 use super::unmarked_paste::UnmarkedPaste;
@@ -23,6 +22,7 @@ use crate::command::Source;
 use crate::limits::{
     DRAW_TURN_BYTES, FOREGROUND_POLL_INTERVAL, INTERRUPT_GRACE, RESIZE_SETTLE_TIME, SEQUENCE_TIMEOUT,
 };
+use crate::sanitize::sanitized;
 
 /// An action of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use std::mem;
 use std::time::Instant;
 
 use super::layout::columns_at_most;
-use super::sanitize::sanitized;
 use crate::limits::{FORGET, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
 use crate::protocol::{Label, Notice, Who};
+use crate::sanitize::sanitized;
 
 /// The kind of an event that is collected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::layout::{clusters, columns_at_most, is_zero_width};
 use super::palette::OFF;
-use super::sanitize::sanitized;
+use crate::sanitize::sanitized;
 
 /// The indent of the further lines of a message.
 pub const INDENT: &str = "    ";

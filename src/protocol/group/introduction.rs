@@ -21,6 +21,7 @@ use super::{ClientId, Dial, Dialled, Group, Introduction, LostReason, MemberKey,
 use crate::limits::{FORGET, INTRODUCTION};
 use crate::protocol::dial::DialId;
 use crate::protocol::frame::Code;
+use crate::protocol::label::NO_NAME;
 use crate::protocol::member::Member;
 use crate::protocol::names::Holder;
 use crate::protocol::peer_frame::{MemberId, PeerFrame, Wanted};
@@ -229,7 +230,7 @@ impl<S> Group<S> {
             // Who is here counts more than who is not.
             self.forget_an_absent_one(now);
         }
-        let name = frame.name.as_deref().unwrap_or("?").into();
+        let name = frame.name.as_deref().unwrap_or(NO_NAME).into();
         let dial = Dial::resting(Peer { name, addresses: Vec::new() }, now);
         self.add_member(member_id, dial, self.log.next_number(), now)
     }

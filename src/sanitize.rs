@@ -44,9 +44,7 @@ pub fn sanitized(text: &str) -> String {
 /// Whether sanitizing leaves `text` unchanged.
 #[must_use]
 pub fn is_clean(text: &str) -> bool {
-    let mut shown = Vec::new();
-    push_sanitized(text, &mut shown);
-    shown == text.as_bytes()
+    sanitized(text) == text
 }
 
 /// The tags at the start of `rest` that turn the black flag before them into the flag of England, Scotland or
