@@ -193,8 +193,8 @@ pub enum Refused {
     NoBlank {
         /// The first word.
         word: String,
-        /// The command.
-        entry: &'static Entry,
+        /// The command's name that it begins with, and its slash.
+        name: String,
     },
     /// A slash alone.
     Slash,
@@ -229,10 +229,9 @@ impl fmt::Display for Refused {
             Self::Lines(entry) => {
                 write!(f, "{} takes one line; to send all lines as text, begin with /say", entry.name)
             }
-            Self::NoBlank { word, entry } => write!(
+            Self::NoBlank { word, name } => write!(
                 f,
-                "not sent: {word} is no command; write {} and a blank, or to send it as text: /say {word}",
-                entry.name
+                "not sent: {word} is no command; write {name} and a blank, or to send it as text: /say {word}"
             ),
             Self::Slash => f.write_str(
                 "not sent: a slash alone is no command; /help lists commands, to send it as text: /say /",
@@ -266,9 +265,9 @@ pub fn read(text: &str, source: Source) -> Result<Command<'_>, Refused> {
     }
     let shown = || shorten(&format!("/{word}"));
     let letters = lower.find(|char: char| !char.is_alphabetic()).unwrap_or(lower.len());
-    let known = find(&lower[..letters]).or_else(|| lower.starts_with('?').then(|| find("?"))?);
-    if let Some(entry) = known {
-        return Err(Refused::NoBlank { word: shown(), entry });
+    let name = if lower.starts_with('?') { "?" } else { &lower[..letters] };
+    if find(name).is_some() {
+        return Err(Refused::NoBlank { word: shown(), name: format!("/{name}") });
     }
     if word.contains(|char: char| matches!(char, '/' | '*' | '.' | '^') || char.is_numeric()) {
         let is_escape = source == Source::Typed && begin.starts_with("//") && !text.contains('\n');
@@ -293,8 +292,8 @@ fn command<'a>(entry: &'static Entry, behind: &'a str) -> Result<Command<'a>, Re
         return Err(Refused::Lines(entry));
     }
     let arguments = match behind.trim() {
-        // An invisible text counts as missing; an invisible name or address is refused later, as such.
-        blank if is_blank(blank) && (entry.takes_lines() || entry.takes_nothing()) => "",
+        // What cannot be seen is no argument, as it is no message.
+        blank if is_blank(blank) => "",
         arguments => arguments,
     };
     if arguments.is_empty() && entry.needs_arguments() || !arguments.is_empty() && entry.takes_nothing() {
@@ -460,7 +459,10 @@ fn advice(word: &str) -> Option<Advice> {
     if word.chars().count() > COMMAND_CHARS_MAX {
         return None;
     }
-    let names = || COMMANDS.iter().flat_map(Entry::names).filter(|name| name.len() > 1);
+    // The names that are listed come before those that are only tried.
+    let listed = || COMMANDS.iter().map(|entry| &entry.name[1..]);
+    let aliases = || COMMANDS.iter().flat_map(|entry| entry.aliases.iter().copied());
+    let names = || listed().chain(aliases()).filter(|name| name.len() > 1);
     let begun = names().find(|name| word.len() > 1 && name.starts_with(word));
     let run_on = || names().filter(|name| name.len() > 2).find(|name| word.starts_with(name));
     let near = begun.or_else(|| nearest(word, names())).or_else(run_on)?;
@@ -615,6 +617,7 @@ mod tests {
         check("/help", Command::Help);
         check("/?", Command::Help);
         check("/who ", Command::Who(None));
+        check("/who \u{200b}", Command::Who(None));
         check("/who bob", Command::Who(Some("bob")));
         check("/connect  host:5000 ", Command::Connect("host:5000"));
         check("/disconnect host:5000", Command::Disconnect("host:5000"));
@@ -726,6 +729,9 @@ mod tests {
         ] {
             check_refused(text, "is no command; write /");
         }
+        check_refused("/names2", "/names2 is no command; write /names and a blank");
+        check_refused("/DM: bob x", "write /dm and a blank");
+        check_refused("/?x", "write /? and a blank");
         check_refused("/msg:bob x", "not sent: /msg:bob is no command; write /msg and a blank");
     }
 
@@ -737,6 +743,14 @@ mod tests {
         check_refused("/msg bob", "usage: /msg NAME TEXT");
         check_refused("/me ", "usage: /me TEXT");
         check_refused("/say \u{200b}", "usage: /say TEXT");
+        for command in
+            ["/name NEW", "/connect ADDRESS", "/disconnect ADDRESS", "/ignore NAME", "/unignore NAME"]
+        {
+            let name = command.split(' ').next().unwrap_or_default();
+            for blank in ["\u{200b}", "\u{3164} \u{2800}"] {
+                check_refused(&format!("{name} {blank}"), &format!("usage: {command}"));
+            }
+        }
         check_refused("/", "a slash alone is no command");
         check_refused("/ msg bob x", "a slash alone is no command");
         check_refused("/nmae bob", "unknown command /nmae; did you mean /name?");
@@ -755,6 +769,9 @@ mod tests {
             ("unig", "/unignore"),
             ("msgbob", "/msg"),
             ("exi", "/exit"),
+            ("wh", "/who"),
+            ("whi", "/whisper"),
+            ("na", "/name"),
             ("users", "/who"),
             ("w", "/msg"),
             ("r", "/reply"),

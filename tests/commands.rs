@@ -421,7 +421,7 @@ fn the_readme_shows_a_bot_that_works() {
 #[test]
 fn a_record_on_a_full_disk_stops_nobody() {
     let (mut alice, _, mut bob) = pair(&["--log", "/dev/full"], &[]);
-    alice.notices.wait_for("cannot record to /dev/full: no space left");
+    alice.notices.wait_for("cannot record to '/dev/full': no space left");
     bob.say("hi");
     alice.conversation.wait_for("bob: hi");
     alice.say("hello");
@@ -532,7 +532,9 @@ fn send_obeys_what_sends() {
         bob.conversation.wait_for("sec2");
     }
     // Whoever is not here does not get it, and neither does anybody else.
-    for text in ["/msg carol secret", "/msg bob \u{200b}", "msg bob secret", "\\msg bob secret"] {
+    for text in
+        ["/msg carol secret", "/msg bob \u{200b}", "msg bob secret", "\\msg bob secret", "7msg bob: secret"]
+    {
         let (code, errors) = send(&[text]);
         assert_eq!(code, 1, "{text}: {errors}");
         assert!(errors.contains("' failed: "), "{errors}");
@@ -583,6 +585,10 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
         "/ msg bob sec",
         "msg bob sec",
         "\\msg bob sec",
+        "\u{ff4d}\u{ff53}\u{ff47} bob sec",
+        "msg @bob: sec",
+        "7msg bob sec",
+        "-msg bob sec",
         "/mgs bob sec",
         "/query bob",
         "/msg bbo sec",
@@ -592,7 +598,7 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
         alice.say(line);
         alice.notices.wait_for(&format!("'{line}' failed: "));
     }
-    alice.say(" \u{200b}/msg bob sec1");
+    alice.say(" \u{200b}\x1b/msg bob sec1");
     assert!(bob.conversation.wait_for("sec1").ends_with(" private] alice: sec1"));
     bob.say("/reply sec2");
     assert!(alice.conversation.wait_for("sec2").ends_with(" private] bob: sec2"));
