@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
-use crate::error::reason;
+use crate::error::{reason, uncapitalized};
 use crate::protocol::Peer;
 
 /// A parsed peer address, whose host name is not resolved yet.
@@ -124,8 +124,8 @@ impl PeerAddress {
         };
         let found = (name.as_str(), self.port).to_socket_addrs().map_err(|error| {
             let why = reason(&error);
-            let why = why.rsplit(": ").next().unwrap_or_default().to_owned();
-            format!("cannot find its host: {why}")
+            let why = uncapitalized(why.rsplit(": ").next().unwrap_or_default().to_owned());
+            format!("cannot find its host: {why}; check how it is spelled, or write its IP address")
         })?;
         let mut addresses: Vec<SocketAddr> = Vec::new();
         for mut address in found {

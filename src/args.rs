@@ -16,7 +16,7 @@ use crate::command::{self, Command, Source, nearest};
 use crate::completions::Shell;
 use crate::error::Error;
 use crate::event_loop::Config;
-use crate::limits::HISTORY_DEFAULT;
+use crate::limits::{ARGUMENT_CHARS_MAX, HISTORY_DEFAULT, LINE_BYTES_MAX};
 use crate::manual;
 use crate::name;
 use crate::protocol::Peer;
@@ -183,7 +183,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     let name = match arguments.name.filter(|name| is_option || !name.is_empty()) {
         Some(name) => name::parse(&name).map_err(|why| {
             let variable = if is_option { "" } else { " from GROUPCHAT_NAME" };
-            Error::Argument(format!("invalid value '{name}' for '--name <NAME>'{variable}: {why}"))
+            Error::Argument(format!(
+                "invalid value '{}' for '--name <NAME>'{variable}: {why}",
+                start_of(&name)
+            ))
         })?,
         None => login_name()?,
     };
@@ -195,6 +198,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         _ => env::var_os("NO_COLOR").filter(|value| !value.is_empty()).map(|_| false),
     };
     let ui = UiOptions { has_colors, has_bell: !arguments.no_bell, time_format, is_json: json };
+    if send.iter().filter(|outgoing| **outgoing == Outgoing::StandardInput).count() > 1 {
+        let sentence =
+            "'--send -' cannot be given twice: standard input is one message; leave one of them out";
+        return Err(Error::Argument(sentence.to_owned()));
+    }
     let send = send.into_iter().map(|outgoing| match outgoing {
         Outgoing::Line(line) => Ok(line),
         // Standard input is never a command, whatever its first word is.
@@ -222,11 +230,13 @@ fn explain(error: &clap::Error, command: &clap::Command) -> String {
     let argument = context(ContextKind::InvalidArg);
     let sentence = match error.kind() {
         ErrorKind::UnknownArgument => {
-            let options = command.get_arguments().filter_map(clap::Arg::get_long);
-            let name = argument.trim_start_matches('-').split('=').next().unwrap_or_default();
-            let near = nearest(name, options).filter(|_| argument.starts_with("--"));
-            let meant = near.map_or(String::new(), |near| format!("; did you mean --{near}?"));
-            format!("unknown option '{argument}'{meant}")
+            let is_number = argument.starts_with('-') && argument[1..].parse::<u64>().is_ok();
+            let meant = match options_near(&argument, command).as_slice() {
+                [] if is_number => "; a port is a number from 0 to 65535".to_owned(),
+                [] => String::new(),
+                near => format!("; did you mean {}?", near.join(" or ")),
+            };
+            format!("unknown option '{}'{meant}", start_of(&argument))
         }
         ErrorKind::MissingRequiredArgument if argument.contains("PORT") => {
             "usage: groupchat [OPTIONS] <PORT> [PEER]...; <PORT> is required: \"groupchat 5000\" begins a \
@@ -241,11 +251,55 @@ fn explain(error: &clap::Error, command: &clap::Command) -> String {
         }
         ErrorKind::InvalidValue => {
             let (value, valid) = (context(ContextKind::InvalidValue), context(ContextKind::ValidValue));
-            format!("invalid value '{value}' for '{argument}': it is one of {valid}")
+            format!("invalid value '{}' for '{argument}': it is one of {valid}", start_of(&value))
+        }
+        ErrorKind::ValueValidation => {
+            let why = std::error::Error::source(error).map_or(String::new(), |why| format!(": {why}"));
+            format!("invalid value '{}' for '{argument}'{why}", start_of(&context(ContextKind::InvalidValue)))
+        }
+        ErrorKind::ArgumentConflict if context(ContextKind::PriorArg) == argument => {
+            format!("'{argument}' cannot be given twice; leave one of them out")
+        }
+        ErrorKind::ArgumentConflict if is_exclusive(&argument, command) => {
+            format!("'{argument}' cannot be used with other arguments; leave them out")
+        }
+        ErrorKind::ArgumentConflict => {
+            let other = context(ContextKind::PriorArg);
+            format!("'{argument}' cannot be used with '{other}'; leave one of them out")
+        }
+        // The arguments have been looked at before.
+        ErrorKind::InvalidUtf8 => {
+            format!("{NAME_VARIABLE} is not UTF-8; choose another name with --name <NAME>")
         }
         _ => without_paragraphs(error),
     };
     format!("{sentence} (see groupchat --help)")
+}
+
+/// The options that were probably meant: those that begin so, or the one that is spelled alike.
+fn options_near(argument: &str, command: &clap::Command) -> Vec<String> {
+    let name = argument.strip_prefix("--").and_then(|name| name.split('=').next());
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Vec::new() };
+    let visible = command.get_arguments().filter(|option| !option.is_hide_set());
+    let options: Vec<_> = visible.filter_map(clap::Arg::get_long).collect();
+    let mut near: Vec<_> = options.iter().copied().filter(|option| option.starts_with(name)).collect();
+    if near.is_empty() {
+        near.extend(nearest(name, options.into_iter()));
+    }
+    near.into_iter().map(|option| format!("--{option}")).collect()
+}
+
+/// Whether the option that clap writes so is one that stands alone.
+fn is_exclusive(written: &str, command: &clap::Command) -> bool {
+    command.get_arguments().any(|option| option.is_exclusive_set() && option.to_string() == written)
+}
+
+/// The start of an argument, at most [`ARGUMENT_CHARS_MAX`] characters, for an error message that quotes it.
+fn start_of(argument: &str) -> String {
+    match argument.char_indices().nth(ARGUMENT_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &argument[..end]),
+        None => argument.to_owned(),
+    }
 }
 
 /// The text of a clap error on one line, without the paragraphs after it.
@@ -270,7 +324,8 @@ fn login_name() -> Result<String, Error> {
 fn parse_port(text: &str) -> Result<u16, String> {
     address::parse_port(text).map_err(|why| match address::parse(text) {
         Ok(_) => format!("{why}; to join {text}, write groupchat 0 {text}"),
-        Err(_) => why,
+        Err(_) if matches!(text, "help" | "version") => format!("{why}; did you mean --{text}?"),
+        Err(_) => format!("{why}; 0 takes a free one"),
     })
 }
 
@@ -289,12 +344,11 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
         return Ok(Outgoing::StandardInput);
     }
     if unicode::is_blank(text) {
-        return Err("there is nothing to say".to_owned());
+        return Err("there is nothing to say; write a text".to_owned());
     }
-    match command::read(text, Source::Verbatim).map_err(|refused| refused.to_string())? {
-        Command::Text(_) | Command::Say(_) | Command::Me(_) | Command::Private(_) => {
-            Ok(Outgoing::Line(text.to_owned()))
-        }
+    let size = match command::read(text, Source::Verbatim).map_err(|refused| refused.to_string())? {
+        Command::Text(text) => text.len(),
+        Command::Say(text) | Command::Me(text) | Command::Private(text) => text.len(),
         Command::Reply(_)
         | Command::Who(_)
         | Command::Name(_)
@@ -305,9 +359,17 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
         | Command::Clear
         | Command::Help
         | Command::Quit(_) => {
-            Err("of the commands it takes /msg, /me and /say; write the others while chatting".to_owned())
+            return Err(
+                "of the commands it takes /msg, /me and /say; write the others while chatting".to_owned()
+            );
         }
+    };
+    if size > LINE_BYTES_MAX {
+        return Err(format!(
+            "one message has at most {LINE_BYTES_MAX} bytes, and this has {size}; send it in parts"
+        ));
     }
+    Ok(Outgoing::Line(text.to_owned()))
 }
 
 fn framing_parser() -> impl TypedValueParser<Value = Framing> {

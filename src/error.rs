@@ -28,6 +28,13 @@ impl std::error::Error for Error {}
 pub fn reason(error: &std::io::Error) -> String {
     let mut text = error.to_string();
     text.truncate(text.rfind(" (os error ").unwrap_or(text.len()));
+    uncapitalized(text)
+}
+
+/// A sentence in the form that follows a colon: without a capital first letter, unless that begins an
+/// abbreviation.
+#[must_use]
+pub fn uncapitalized(mut text: String) -> String {
     let is_word = text.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase);
     if let Some(first) = text.get_mut(..1).filter(|_| is_word) {
         first.make_ascii_lowercase();

@@ -146,7 +146,13 @@ impl EventLoop {
         let record = log.map(|path| {
             let record = LogFile::open(&path);
             record.map_err(|error| {
-                Error::Argument(format!("cannot record to '{}': {}", path.display(), reason(&error)))
+                let (path, why) = (path.display(), reason(&error));
+                let remedy = match error.kind() {
+                    ErrorKind::NotFound => "create its folder first",
+                    ErrorKind::PermissionDenied => "name one that you may write",
+                    _ => "name another file",
+                };
+                Error::Argument(format!("cannot record to '{path}': {why}; {remedy}"))
             })
         });
         let record = record.transpose()?;

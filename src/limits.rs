@@ -259,6 +259,13 @@ pub const SPEAKERS_MAX: usize = 2 * MEMBERS_MAX;
 /// Length of the quotation of a failed command, in characters: enough to recognise it.
 pub const COMMAND_CHARS_MAX: usize = 40;
 
+/// How much of an argument is quoted when it is refused, in characters: any name, address or path that is
+/// likely to be a mistake, but no text.
+pub const ARGUMENT_CHARS_MAX: usize = 80;
+
+/// A format of times, in bytes: several times what a date and a time take in any way to write them.
+pub const TIME_FORMAT_BYTES_MAX: usize = 200;
+
 /// Lines of a paste from which on the user has to confirm it.
 pub const PASTE_LINES_ASK: usize = 21;
 

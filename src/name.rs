@@ -15,13 +15,18 @@ use crate::sanitize::is_clean;
 pub fn parse(text: &str) -> Result<String, String> {
     let name = text.trim();
     if name.is_empty() {
-        return Err("a name must not be empty".to_owned());
+        return Err("a name must not be empty: take at least one letter".to_owned());
     }
     if name.len() > NAME_BYTES_MAX {
-        return Err(format!("a name has at most {NAME_BYTES_MAX} bytes, and this has {}", name.len()));
+        return Err(format!(
+            "a name has at most {NAME_BYTES_MAX} bytes, and this has {}: take a shorter one",
+            name.len()
+        ));
     }
     if !is_clean(name) {
-        return Err("a name must not hold control characters or other invisible ones".to_owned());
+        return Err(
+            "a name must not hold control characters or other invisible ones: leave them out".to_owned()
+        );
     }
     let why = match flaw(name, &Looks::new(name)) {
         None => return Ok(name.to_owned()),

@@ -97,6 +97,9 @@ fn a_port_is_a_number_that_is_there() {
     for port in ["70000", "65536", "abc", "", "5000x", "0x10", "1.5", "\u{661}"] {
         check_mistake(&[port], &[&format!("'{port}' for '<PORT>'"), "0 to 65535"]);
     }
+    check_mistake(&["80x"], &["0 takes a free one"]);
+    check_mistake(&["help"], &["'help' for '<PORT>'", "did you mean --help?"]);
+    check_mistake(&["-1"], &["unknown option '-1'; a port is a number from 0 to 65535"]);
     check_mistake(&["host:5000"], &["'host:5000' for '<PORT>'", "write groupchat 0 host:5000"]);
 }
 
@@ -140,7 +143,9 @@ fn an_ipv6_address_without_a_port_is_told_how_to_have_one() {
 #[test]
 fn a_host_that_nobody_knows_is_a_mistake() {
     for peer in ["no-such-host.invalid:5000", "no such host:5000"] {
-        check_mistake(&["0", peer], &["cannot find", &format!("'{peer}' for '[PEER]...'")]);
+        let parts =
+            ["cannot find its host: n", "or write its IP address", &format!("'{peer}' for '[PEER]...'")];
+        check_mistake(&["0", peer], &parts);
     }
 }
 
@@ -157,14 +162,14 @@ fn a_name_can_be_shown_and_is_short() {
             check_mistake_of(peer, &[parts[0], parts[1], "from GROUPCHAT_NAME"]);
         }
     }
-    check("", "", "empty");
+    check("", "", "empty: take at least one letter");
     check("\u{1b}[31mred", "^[[31mred", "control characters");
     check("a\u{7}", "a^G", "control characters");
     check("a\u{9b}b", "a\u{fffd}b", "control characters");
     check("a\u{202e}b", "a\u{fffd}b", "control characters");
-    check("a\u{200b}b", "ab", "control characters");
+    check("a\u{200b}b", "ab", "leave them out");
     let long = "\u{20ac}".repeat(22);
-    check(&long, &long, "at most 64 bytes");
+    check(&long, &long, "at most 64 bytes, and this has 66: take a shorter one");
     let longest = "x".repeat(64);
     check_start(&["-n", &longest, "0"]);
 }
@@ -185,6 +190,14 @@ fn options_that_are_none_are_mistakes() {
     check_mistake(&["--frob", "0"], &["unknown option '--frob' (see groupchat --help)"]);
     check_mistake(&["--nmae", "bob", "0"], &["unknown option '--nmae'; did you mean --name?"]);
     check_mistake(&["--colour=never", "0"], &["unknown option '--colour'; did you mean --color?"]);
+    check_mistake(&["--se", "x"], &["unknown option '--se'; did you mean --send?"]);
+    check_mistake(&["--s", "0"], &["did you mean --stay or --send?"]);
+    let long = format!("--{}", "x".repeat(70_000));
+    check_mistake(&[&long, "0"], &["unknown option '--xxx", "xxx...' (see"]);
+    check_mistake(
+        &["-n", "a", "--name", "b", "0"],
+        &["'--name <NAME>' cannot be given twice; leave one of them out"],
+    );
     check_mistake(&["-z", "0"], &["'-z'"]);
     check_mistake(&["-1"], &["'-1'"]);
     check_mistake(&["--framing", "xml", "0"], &["'xml' for '--framing <", "text, lab"]);
@@ -206,6 +219,8 @@ fn an_argument_that_is_no_text_is_a_mistake() {
         let peer = Peer::start_shell(&format!(r#"x=$(printf '\377'); exec "$PEER" {arguments}"#));
         check_mistake_of(peer, &["UTF-8"]);
     }
+    let peer = Peer::start_shell(r#"GROUPCHAT_NAME=$(printf '\377') exec "$PEER" 0"#);
+    check_mistake_of(peer, &["GROUPCHAT_NAME is not UTF-8; choose another name with --name <NAME>"]);
 }
 
 #[test]
@@ -407,15 +422,29 @@ fn what_is_sent_goes_to_somebody() {
     check("/msg bob", "usage: /msg NAME TEXT");
     check("/who\nis there", "/who takes one line");
     check_mistake(&["0", "127.0.0.1:9", "--send", ""], &["'--send <TEXT>'", "nothing to say"]);
-    check_mistake(&["0", "127.0.0.1:9", "--send", "hi", "--stay"], &["--stay", "cannot be used with"]);
+    check_mistake(
+        &["0", "127.0.0.1:9", "--send", "hi", "--stay"],
+        &["--stay", "cannot be used with", "leave one of them out"],
+    );
+    check_mistake(
+        &["0", "127.0.0.1:9", "--send", "-", "--send", "-"],
+        &["'--send -' cannot be given twice: standard input is one message"],
+    );
+    // Each is one message, as standard input is.
+    let text = "x".repeat(65_536);
+    for text in [text.clone(), format!("/say {text}"), format!("/me {text}"), format!("/msg bob {text}")] {
+        check(&text, "one message has at most 65535 bytes, and this has 655");
+    }
 }
 
 #[test]
 fn times_are_shown_in_a_way_that_is_known() {
     for (format, why) in [
-        ("%", "strftime knows no % at its end; write for example %H:%M"),
-        ("%H:%Q", "strftime knows no %Q; write for example %H:%M"),
-        ("%#z", "strftime knows no %#z;"),
+        ("%", "this program knows no % at its end; write for example %H:%M"),
+        ("%H:%Q", "this program knows no %Q; write for example %H:%M"),
+        ("%#z", "this program knows no %#z;"),
+        ("%Ey", "this program knows no %Ey;"),
+        (&"%H ".repeat(20_000), "a format has at most 200 bytes, and this has 60000"),
         ("", "it shows nothing"),
         (" ", "it shows nothing"),
         ("%H%n%M", "cannot be seen"),
@@ -431,15 +460,17 @@ fn words_for_options_are_known() {
     check_mistake(&["--color", "red", "0"], &["'red'", "--color"]);
     check_mistake(&["--completions", "csh"], &["'csh'", "--completions"]);
     check_mistake(&["--completions", "bash", "0"], &["--completions", "cannot be used with"]);
-    check_mistake(&["--man", "0"], &["--man", "cannot be used with"]);
+    check_mistake(&["--man", "0"], &["'--man' cannot be used with other arguments; leave them out"]);
 }
 
 #[test]
 fn a_record_that_cannot_be_opened_is_a_mistake() {
-    check_mistake(&["--log", "/", "0"], &["cannot record to '/'", "directory"]);
+    check_mistake(&["--log", "/", "0"], &["cannot record to '/'", "directory; name another file"]);
+    // Standard output is a pipe here.
+    check_mistake(&["--log", "/dev/stdout", "0"], &["not a regular file; name another file"]);
     check_mistake(
         &["--log", "/no/such/folder/file", "0"],
-        &["cannot record to '/no/such/folder/file'", "no such file"],
+        &["cannot record to '/no/such/folder/file'", "no such file or directory; create its folder first"],
     );
 }
 
@@ -462,6 +493,10 @@ fn the_manual_is_printed() {
     for line in manual.iter().filter(|line| line.starts_with(['.', '\''])) {
         assert!(macros.contains(&line.split(' ').next().expect("a word")), "{line}");
     }
+    // A paragraph is one line: no text is broken within a sentence.
+    assert!(!manual.iter().any(|line| line.starts_with(' ')), "{text}");
+    assert!(text.contains("typed at a terminal that begins with two slashes"), "{text}");
+    assert!(text.contains("no peer was named (\\-\\-stay keeps"), "{text}");
     assert!(!text.contains("look\\-up"), "it is for the program itself");
 }
 

@@ -5,6 +5,7 @@ use chrono::{
     DateTime, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone as _, Timelike as _,
 };
 
+use crate::limits::TIME_FORMAT_BYTES_MAX;
 use crate::protocol::message::Timestamp;
 use crate::sanitize::is_clean;
 
@@ -57,9 +58,15 @@ impl TimeFormat {
     ///
     /// A sentence with the reason and an example.
     pub fn new(text: &str) -> Result<Self, String> {
+        if text.len() > TIME_FORMAT_BYTES_MAX {
+            return Err(format!(
+                "a format has at most {TIME_FORMAT_BYTES_MAX} bytes, and this has {}; write for example %H:%M",
+                text.len()
+            ));
+        }
         let Some(format) = Self::read(text) else {
             return Err(format!(
-                "strftime knows no {}; write for example %H:%M or %Y-%m-%d %H:%M:%S, and %% for a percent sign",
+                "this program knows no {}; write for example %H:%M or %Y-%m-%d %H:%M:%S, and %% for a percent sign",
                 unknown_part(text)
             ));
         };
@@ -163,9 +170,9 @@ fn unknown_part(text: &str) -> String {
         let Some(end) = ends.find(|&end| TimeFormat::read(&rest[..end]).is_some()) else { break };
         rest = &rest[end..];
     }
-    // Flags and digits, and the letter after them.
+    // Flags, digits and modifiers, and the letter after them.
     let flags =
-        rest.chars().skip(1).take_while(|char| "-_0#:.".contains(*char) || char.is_ascii_digit()).count();
+        rest.chars().skip(1).take_while(|char| "-_0#:.EO".contains(*char) || char.is_ascii_digit()).count();
     match rest.chars().nth(flags + 1) {
         Some(_) => rest.chars().take(flags + 2).collect(),
         None => format!("{rest} at its end"),
@@ -244,13 +251,17 @@ mod tests {
             let why = TimeFormat::new(format).expect_err("refused");
             assert!(why.starts_with(expected), "{why}");
         }
-        check("%H:%Q", "strftime knows no %Q; write for example %H:%M");
-        check("%%%H %9999f", "strftime knows no %9999f;");
-        check("%H%", "strftime knows no % at its end;");
-        check("%H %-", "strftime knows no %- at its end;");
-        check("%:::z %#z", "strftime knows no %#z;");
-        check("%_A", "strftime knows no %_A;");
-        check("%\u{e9}", "strftime knows no %\u{e9};");
+        check("%H:%Q", "this program knows no %Q; write for example %H:%M");
+        check("%%%H %9999f", "this program knows no %9999f;");
+        check("%H%", "this program knows no % at its end;");
+        check("%H %-", "this program knows no %- at its end;");
+        check("%:::z %#z", "this program knows no %#z;");
+        check("%Ey", "this program knows no %Ey;");
+        check("%H %Od", "this program knows no %Od;");
+        check("%E", "this program knows no %E at its end;");
+        check(&"%H:%M ".repeat(40), "a format has at most 200 bytes, and this has 240;");
+        check("%_A", "this program knows no %_A;");
+        check("%\u{e9}", "this program knows no %\u{e9};");
         for empty in ["", "  ", "%.f"] {
             check(empty, "it shows nothing; write");
         }

@@ -76,7 +76,7 @@ impl LogFile {
     pub fn failure(&self) -> Option<String> {
         let lines = self.missing + self.lost + memchr::memchr_iter(b'\n', &self.queue).count() as u64;
         let path = self.path.display();
-        (lines > 0).then(|| format!("cannot record to {path}: {lines} lines are missing there"))
+        (lines > 0).then(|| format!("cannot record to '{path}': {lines} lines are missing there"))
     }
 
     /// When [`flush`](Self::flush) tries again after a failure.
@@ -99,15 +99,15 @@ impl LogFile {
                 let lost = mem::take(&mut self.lost);
                 self.missing += lost;
                 had_failed.then(|| match lost {
-                    0 => format!("recording to {path} again; nothing is missing there"),
-                    _ => format!("recording to {path} again; {lost} lines are missing there"),
+                    0 => format!("recording to '{path}' again; nothing is missing there"),
+                    _ => format!("recording to '{path}' again; {lost} lines are missing there"),
                 })
             }
             Err(error) => {
                 let had_failed = self.retry_at.replace(now + LOGFILE_RETRY_INTERVAL).is_some();
                 self.forget_surplus();
                 let why = reason(&error);
-                (!had_failed).then(|| format!("cannot record to {path}: {why}; tried again until it works"))
+                (!had_failed).then(|| format!("cannot record to '{path}': {why}; tried again until it works"))
             }
         }
     }
