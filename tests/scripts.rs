@@ -63,7 +63,7 @@ fn a_command_that_failed_is_a_failure() {
         ),
         ("/ignore carol\n", &["groupchat: '/ignore carol' failed"]),
         ("/unignore carol\n", &["nobody is ignored"]),
-        ("/name \u{202e}\n", &["cannot change your name to"]),
+        ("/name \u{202e}\n", &["usage: /name NEW"]),
         ("/connect nonsense\n", &["cannot connect to 'nonsense': it has no port"]),
         (
             "/connect no-such-host.invalid:5000\n",
