@@ -119,3 +119,4 @@ pub use label::Label;
 pub use log::Log;
 pub use notice::{LostReason, Notice, Who};
 pub use peer_frame::MemberId;
+pub use visitors::Host;

@@ -290,7 +290,9 @@ fn is_address(word: &str) -> bool {
     let plain = |char: char| match Looks::new(char.encode_utf8(&mut [0; 4])).as_written() {
         "o" => '0',
         "l" => '1',
-        looks => looks.chars().next().unwrap_or(char),
+        looks if char.is_alphanumeric() => looks.chars().next().unwrap_or(char),
+        // A percent sign looks like letters.
+        _ => char,
     };
     let word: String = word.chars().map(plain).collect();
     let word = word.trim_matches(['.', '-', '_']);

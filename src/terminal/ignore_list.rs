@@ -1,17 +1,31 @@
 //! The ignore list: peers whose messages and events are hidden.
 
-use std::net::IpAddr;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 
+use crate::limits::MEMBERS_MAX;
+use crate::protocol::peer_frame::MemberId;
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::NotFound;
-use crate::protocol::{Notice, Who};
+use crate::protocol::{Host, Label, Notice, Who};
 
-/// The list of ignored peers; only the user adds to it. A member is identified by its id. A plain peer is
-/// identified by its connection, whatever its name there, and on later connections by its host and the skeleton
-/// of its name.
+/// The list of ignored peers; only the user adds to it. A member is identified by its id, whatever its name. A
+/// plain peer is identified by its connection, whatever its name there. Who comes later from the same host under a
+/// name that looks like one of theirs is taken for the same person; of those without a name, who comes from the
+/// same host.
 #[derive(Debug, Default)]
 pub struct IgnoreList {
-    all: Vec<Who>,
+    all: Vec<Ignored>,
+}
+
+#[derive(Debug)]
+struct Ignored {
+    /// The peer as it was when the user ignored it.
+    who: Who,
+    /// Its latest name.
+    name: Label,
+    /// The ids under which it was a member, the latest last; at most [`MEMBERS_MAX`].
+    ids: VecDeque<MemberId>,
 }
 
 impl IgnoreList {
@@ -19,7 +33,7 @@ impl IgnoreList {
     pub fn add(&mut self, who: Who) -> bool {
         let is_new = !self.holds(&who);
         if is_new {
-            self.all.push(who);
+            self.all.push(Ignored { name: who.name.clone(), ids: who.id.into_iter().collect(), who });
         }
         is_new
     }
@@ -30,7 +44,8 @@ impl IgnoreList {
     ///
     /// No ignored peer has this name, or several do.
     pub fn remove_named(&mut self, name: &str) -> Result<Who, NotFound> {
-        let candidate = |who: &Who| Candidate { who: who.clone(), attendance: Attendance::Here };
+        let candidate =
+            |ignored: &Ignored| Candidate { who: ignored.who.clone(), attendance: Attendance::Here };
         let all: Vec<_> = self.all.iter().map(candidate).collect();
         let (who, _) = recipient::find(name, &all, Extent::Whole)?;
         self.remove(&who);
@@ -40,20 +55,26 @@ impl IgnoreList {
     /// Removes a peer, whatever its name was when it was added. Returns whether it was on the list.
     pub fn remove(&mut self, who: &Who) -> bool {
         let count = self.all.len();
-        self.all.retain(|ignored| !is_same(ignored, who));
+        self.all.retain(|ignored| !ignored.is(who));
         self.all.len() < count
     }
 
     /// Whether a peer is on the list.
     #[must_use]
     pub fn holds(&self, who: &Who) -> bool {
-        self.all.iter().any(|ignored| is_same(ignored, who))
+        self.all.iter().any(|ignored| ignored.is(who))
     }
 
     /// Whether an event is hidden: it is about a message or an action of an ignored peer. Events about the
-    /// user's own messages are always shown.
-    #[must_use]
-    pub fn hides(&self, event: &Notice) -> bool {
+    /// user's own messages are always shown. New names and new ids of ignored peers are noted.
+    pub fn hides(&mut self, event: &Notice) -> bool {
+        if let Notice::Joined { who } = event {
+            self.all.iter_mut().for_each(|ignored| ignored.recognize(who));
+        }
+        if let Notice::Renamed { who, .. } = event {
+            let renamed = self.all.iter_mut().filter(|ignored| ignored.is(who));
+            renamed.for_each(|ignored| ignored.name = who.name.clone());
+        }
         match event {
             Notice::Message { from: who, .. }
             | Notice::Joined { who }
@@ -65,11 +86,13 @@ impl IgnoreList {
             | Notice::Appeared { who }
             | Notice::Identified { before: who }
             | Notice::Forgotten { who } => self.holds(who),
+            // Nothing is known of the others that connect from there.
+            Notice::Accepted { address } | Notice::Visited { address, .. } => {
+                self.holds_plain_of(host(address))
+            }
+            Notice::MoreVisitors { host, .. } => self.holds_plain_of(*host),
             Notice::Present
             | Notice::NamedLost { .. }
-            | Notice::Visited { .. }
-            | Notice::MoreVisitors { .. }
-            | Notice::Accepted { .. }
             | Notice::Connected { .. }
             | Notice::Unreachable { .. }
             | Notice::Oneself { .. }
@@ -85,25 +108,60 @@ impl IgnoreList {
     /// The name of each peer as it was when it was added, in the form that a command accepts.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.all.iter().map(|who| who.name.to_string()).collect()
+        self.all.iter().map(|ignored| ignored.who.name.to_string()).collect()
+    }
+
+    fn holds_plain_of(&self, from: Host) -> bool {
+        self.all
+            .iter()
+            .any(|ignored| ignored.ids.is_empty() && ignored.who.address.as_ref().map(host) == Some(from))
     }
 }
 
-fn is_same(ignored: &Who, who: &Who) -> bool {
-    let host = |who: &Who| -> Option<IpAddr> { who.address.map(|address| address.ip().to_canonical()) };
-    match (ignored.id, who.id) {
-        (None, None) => {
-            let is_connection = ignored.address.is_some() && ignored.address == who.address;
-            is_connection || host(ignored) == host(who) && ignored.name.is_like(&who.name)
+impl Ignored {
+    fn is(&self, who: &Who) -> bool {
+        match who.id {
+            Some(id) => self.ids.contains(&id),
+            None => {
+                let is_connection = who.address.is_some() && who.address == self.who.address;
+                self.who.id.is_none() && (is_connection || self.looks_like(who))
+            }
         }
-        (one, other) => one == other,
     }
+
+    /// A member has joined: it may be the same person.
+    fn recognize(&mut self, who: &Who) {
+        if let Some(id) = who.id.filter(|_| !self.is(who) && self.looks_like(who)) {
+            if self.ids.len() == MEMBERS_MAX {
+                self.ids.pop_front();
+            }
+            self.ids.push_back(id);
+        }
+    }
+
+    /// Whether `who` comes from the same host and has a name that looks like one of its names, or none if it has
+    /// none.
+    fn looks_like(&self, who: &Who) -> bool {
+        let is_like = |name: &Label| match (name.looks(), who.name.looks()) {
+            (None, None) => true,
+            _ => name.is_like(&who.name),
+        };
+        let hosts = (self.who.address.as_ref().map(host), who.address.as_ref().map(host));
+        matches!(hosts, (Some(one), Some(other)) if one == other)
+            && (is_like(&self.who.name) || is_like(&self.name))
+    }
+}
+
+fn host(address: &SocketAddr) -> Host {
+    Host::of(address.ip().to_canonical())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Label;
+    use std::time::Duration;
+
+    use crate::protocol::LostReason;
     use crate::protocol::peer_frame::Word;
 
     fn member(name: &str, id: u128) -> Who {
@@ -138,8 +196,53 @@ mod tests {
         for other in [plain("nc", 2, 1), plain("other", 1, 2), member("nc", 1)] {
             assert!(!ignored.holds(&other), "{other:?}");
         }
-        let nameless = |port| Who { name: Label::of_place("10.0.0.3"), ..plain("", 3, port) };
-        assert!(ignored.add(nameless(1)) && !ignored.add(nameless(1)) && ignored.add(nameless(2)));
+        let nameless = |port| Who { name: Label::of_place(format!("10.0.0.3:{port}")), ..plain("", 3, port) };
+        assert!(ignored.add(nameless(1)) && !ignored.add(nameless(2)) && ignored.holds(&nameless(3)));
+        assert!(!ignored.holds(&plain("bob", 3, 2)), "it has a name");
+    }
+
+    #[test]
+    fn a_member_that_comes_again_is_known_by_its_host_and_looks() {
+        let mut ignored = IgnoreList::default();
+        let at = |name, host, id| Who { id: Some(Word(id)), ..plain(name, host, 5000) };
+        let bob = |id| at("bob", 1, id);
+        let joins = |ignored: &mut IgnoreList, who: Who| ignored.hides(&Notice::Joined { who });
+        assert!(!joins(&mut ignored, bob(2)));
+        ignored.add(bob(1));
+        assert!(!ignored.holds(&bob(2)), "it was here before");
+        assert!(joins(&mut ignored, at("B\u{43e}b", 1, 3)));
+        for other in [at("bob", 2, 4), at("dan", 1, 4), member("bob", 4)] {
+            assert!(!joins(&mut ignored, other));
+        }
+        // Under its name of now, too.
+        assert!(ignored.hides(&Notice::Renamed { who: at("rob", 1, 3), before: "bob".into() }));
+        assert!(joins(&mut ignored, at("rob", 1, 5)) && joins(&mut ignored, bob(6)));
+        assert!(ignored.remove_named("bob").is_ok());
+        assert!([1, 3, 5, 6].into_iter().all(|id| !ignored.holds(&bob(id))));
+        // A plain peer can turn out to be a member.
+        ignored.add(plain("bob", 1, 1));
+        assert!(joins(&mut ignored, bob(7)) && !ignored.holds(&bob(6)));
+        for id in 8..8 + MEMBERS_MAX as u128 {
+            assert!(joins(&mut ignored, bob(id)));
+        }
+        assert_eq!(ignored.all[0].ids.len(), MEMBERS_MAX);
+    }
+
+    #[test]
+    fn connections_from_the_host_of_an_ignored_plain_peer_are_not_told() {
+        let mut ignored = IgnoreList::default();
+        let nameless = |host| Who { name: Label::of_place("10.0.0.1:1"), ..plain("", host, 1) };
+        let is_told = |ignored: &mut IgnoreList| {
+            let address = SocketAddr::from(([10, 0, 0, 1], 2));
+            !ignored.hides(&Notice::Accepted { address })
+                && !ignored.hides(&Notice::Visited { address, why: LostReason::Stalled(Duration::ZERO) })
+                && !ignored.hides(&Notice::MoreVisitors { host: Host::of(address.ip()), count: 1 })
+        };
+        ignored.add(nameless(2));
+        ignored.add(member("bob", 1));
+        assert!(is_told(&mut ignored));
+        ignored.add(nameless(1));
+        assert!(!is_told(&mut ignored));
     }
 
     #[test]
