@@ -103,6 +103,15 @@ fn who_cannot_be_spoken_to_alone_is_told_of() {
     alice.notices.wait_for("not sent: nc is a plain peer");
     alice.say("/msg nd psst");
     alice.notices.wait_for("nobody is called nd; did you mean nc?");
+    for (words, error) in [
+        ("\"Mary Ann\" hi", "nobody is called \"Mary Ann\"; /who lists who is here"),
+        ("\"nd\" hi", "nobody is called nd; did you mean nc?"),
+        ("\"nc hi", "a quotation mark begins the name and none ends it; write \"NAME\""),
+        (": hi", "nobody is called \":\"; /who"),
+    ] {
+        alice.say(&format!("/msg {words}"));
+        alice.notices.wait_for(error);
+    }
     alice.say("/msg somebody psst");
     alice.notices.wait_for("nobody is called somebody; /who lists who is here");
     alice.say("/msg nc");

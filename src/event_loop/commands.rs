@@ -11,6 +11,7 @@ use crate::address;
 use crate::command::{self, COMMANDS, Command, Refused, Slashless, Source, nearest};
 use crate::limits::NAME_BYTES_MAX;
 use crate::name;
+use crate::protocol::label::read_quoted;
 use crate::protocol::roster::{Connecting, Disconnecting, NotFound, Participant, Standing};
 use crate::protocol::{Label, Peer, Who};
 use crate::resolver;
@@ -271,7 +272,8 @@ impl EventLoop {
 
     /// The recipient whose name `words` begin with, and the text after the name.
     pub(super) fn find_recipient<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
-        let name = words.split_whitespace().next().unwrap_or(words);
+        let word = words.split_whitespace().next().unwrap_or(words);
+        let name = if words.starts_with('"') { words } else { word };
         self.peer.find(words).map_err(|why| self.not_found(name, &why))
     }
 
@@ -280,6 +282,7 @@ impl EventLoop {
         self.peer.find_named(name).map_err(|why| self.not_found(name, &why))
     }
 
+    /// The error for a name that is not found. A name in quotes may have a text behind it.
     fn not_found(&self, name: &str, why: &NotFound) -> String {
         match why {
             NotFound::Nobody => self.no_such_name(name),
@@ -291,6 +294,13 @@ impl EventLoop {
 
     /// The error for a name that nobody has, with the nearest existing name as a hint.
     fn no_such_name(&self, name: &str) -> String {
+        let name = match read_quoted(name) {
+            Some((name, _)) => name,
+            None if name.starts_with('"') => {
+                return "a quotation mark begins the name and none ends it; write \"NAME\"".to_owned();
+            }
+            None => name.to_owned(),
+        };
         if name.len() > NAME_BYTES_MAX {
             let start = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
             return format!("nobody is called {start}...: a name has at most {NAME_BYTES_MAX} bytes");
@@ -303,8 +313,10 @@ impl EventLoop {
             let near = near.chars().count();
             near.abs_diff(length) * 3 <= near.max(3)
         };
-        match nearest(name, met.filter(is_near)) {
-            Some(near) => format!("nobody is called {name}; did you mean {}?", Label::from(near)),
+        let near = nearest(&name, met.filter(is_near)).map(Label::from);
+        let name = Label::from(name.as_str());
+        match near {
+            Some(near) => format!("nobody is called {name}; did you mean {near}?"),
             None => format!("nobody is called {name}; /who lists who is here"),
         }
     }

@@ -121,7 +121,8 @@ fn quoted(name: &str) -> String {
 }
 
 /// Reads a name in quotes at the start of `text`: the name, and what stands behind the quotes.
-pub(super) fn read_quoted(text: &str) -> Option<(String, &str)> {
+#[must_use]
+pub fn read_quoted(text: &str) -> Option<(String, &str)> {
     let mut chars = text.char_indices();
     chars.next().filter(|(_, char)| *char == '"')?;
     let mut name = String::new();
