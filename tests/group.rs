@@ -277,7 +277,7 @@ fn a_newcomer_is_shown_the_last_messages_of_each_in_the_order_of_their_times() {
         let in_order: Vec<_> = expected.iter().filter(|line| past.contains(&line.as_str())).collect();
         assert!(past[..past.len() - 1].iter().eq(in_order), "{past:?}");
         // The present begins once, behind all of that; where there is no past, nothing says so.
-        let line = "--- the above was said before you came ---";
+        let line = "--- the messages above were sent before you joined ---";
         assert_eq!(count(seen, line), usize::from(wanted > 0));
         if wanted > 0 {
             let at = seen.iter().position(|it| it == line).expect("it is there");
@@ -315,7 +315,7 @@ fn a_newcomer_that_is_dialled_is_shown_the_past_like_any_other() {
     }
     // It names nobody: the others find it where it was.
     peers[1] = run(1, &[]);
-    peers[1].conversation.wait_for("--- the above was said before you came ---");
+    peers[1].conversation.wait_for("--- the messages above were sent before you joined ---");
     let seen = &peers[1].conversation.seen;
     let said: Vec<_> = seen.iter().filter_map(|line| line.split_once("] ")).map(|(_, it)| it).collect();
     assert_eq!(said, ["peer0: one", "peer2: two"], "{seen:?}");
@@ -329,7 +329,10 @@ fn what_was_said_alone_is_the_past_of_who_comes() {
     alice.notices.wait_for("no peer is connected: only peers that join later can read this");
     let mut bob = Peer::named("bob", &[address]);
     bob.conversation.wait_for("alice: is anybody here");
-    assert_eq!(bob.conversation.next_line().as_deref(), Some("--- the above was said before you came ---"));
+    assert_eq!(
+        bob.conversation.next_line().as_deref(),
+        Some("--- the messages above were sent before you joined ---")
+    );
 }
 
 #[test]

@@ -433,7 +433,7 @@ pub fn sentence(event: &Notice) -> String {
         Notice::Renamed { who, before } => format!("{before} is now {who}"),
         Notice::Missed { who, count: 1 } => format!("1 message of {who} is missing here"),
         Notice::Missed { who, count } => format!("{count} messages of {who} are missing here"),
-        Notice::Present => "--- the above was said before you came ---".to_owned(),
+        Notice::Present => "--- the messages above were sent before you joined ---".to_owned(),
         Notice::Left { who } => format!("{who} has left the chat..."),
         Notice::Lost { who, why } | Notice::NamedLost { who, why } => format!("{who} is lost: {why}"),
         Notice::Appeared { who } => format!("{who} sends its first message"),
@@ -602,7 +602,7 @@ mod tests {
         let expected = "\
             --- Wednesday, 25 November 2026 ---\n[10:00] bob: hi\n\
             --- Thursday, 26 November 2026 ---\n[11:00] bob: hi\n[11:30] bob: hi\n\
-            --- the above was said before you came ---\n\
+            --- the messages above were sent before you joined ---\n\
             --- Friday, 27 November 2026 ---\n[12:01] bob: hi\n[2031-01-02 03:04] bob: hi\n\
             [12:03] carol has joined\n\
             --- Saturday, 28 November 2026 ---\n[2026-11-27 23:59] bob: hi\n\
