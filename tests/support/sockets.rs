@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -128,10 +128,19 @@ pub struct FreePort {
 
 impl FreePort {
     pub fn new() -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.set_reuse_address(true).expect("an option");
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
-        let address = socket.local_addr().expect("its address").as_socket().expect("an IP address");
+        // Of all addresses, as a peer takes it: it could be in use at another than this one.
+        let bind = |address: SocketAddr| {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            socket.set_reuse_address(true)?;
+            if address.is_ipv6() {
+                socket.set_only_v6(false)?;
+            }
+            socket.bind(&address.into()).map(|()| socket)
+        };
+        let socket = bind((Ipv6Addr::UNSPECIFIED, 0).into());
+        let socket = socket.or_else(|_| bind((Ipv4Addr::UNSPECIFIED, 0).into())).expect("a free port");
+        let bound = socket.local_addr().expect("its address").as_socket().expect("an IP address");
+        let address = (Ipv4Addr::LOCALHOST, bound.port()).into();
         Self { address, _holder: cfg!(target_os = "linux").then_some(socket) }
     }
 
