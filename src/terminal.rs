@@ -277,7 +277,9 @@ impl Terminal {
     pub fn next_action(&mut self) -> Option<UserAction<'_>> {
         match &mut self.mode {
             OutputMode::LineUi(line_ui) => line_ui.poll(),
-            _ => self.stdin.next_line().map(|line| UserAction::Submit(line, Source::Verbatim)),
+            OutputMode::Lines { .. } | OutputMode::Json(_) => {
+                self.stdin.next_line().map(|line| UserAction::Submit(line, Source::Verbatim))
+            }
         }
     }
 
@@ -317,7 +319,7 @@ impl Terminal {
             OutputMode::LineUi(line_ui) => {
                 line_ui.has_keys() || line_ui.owns_terminal() && self.stdin.is_ready()
             }
-            _ => self.stdin.is_ready(),
+            OutputMode::Lines { .. } | OutputMode::Json(_) => self.stdin.is_ready(),
         }
     }
 
@@ -663,7 +665,9 @@ impl Terminal {
             OutputMode::Json(_) => {
                 json::push_listening(self.formatter.own_name(), id, address, self.conversation.queue())
             }
-            _ => self.report(&format!("listening on {address}")),
+            OutputMode::Lines { .. } | OutputMode::LineUi(_) => {
+                self.report(&format!("listening on {address}"));
+            }
         }
     }
 

@@ -445,7 +445,11 @@ pub fn sentence(event: &Notice) -> String {
             LostReason::Closed { unfinished_bytes } => {
                 format!("{address} connected, sent {unfinished_bytes} bytes without a message, and closed")
             }
-            _ => format!("{address} is lost: {why}"),
+            LostReason::Failed(_)
+            | LostReason::FrameTooLong
+            | LostReason::Stalled(_)
+            | LostReason::Overrun
+            | LostReason::Unintroduced(_) => format!("{address} is lost: {why}"),
         },
         Notice::MoreVisitors { host, count } => {
             let connections = if *count == 1 { "connection" } else { "connections" };
