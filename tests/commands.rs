@@ -59,7 +59,7 @@ fn something_can_be_said_to_one_alone() {
     // Who comes later does not find it in the past.
     let mut dave = Peer::named("dave", &[address]);
     dave.conversation.wait_for("alice: for all");
-    dave.conversation.wait_for("said before you came");
+    dave.conversation.wait_for("sent before you joined");
     assert!(!dave.conversation.seen.iter().any(|line| line.contains("eyes")));
     [alice, bob, carol, dave].into_iter().for_each(end);
 }
