@@ -346,25 +346,13 @@ pub fn slashless(text: &str) -> Option<Slashless<'_>> {
     if begin.starts_with(SLASHES) {
         return None;
     }
-    let unmarked = begin.trim_start_matches(|char| SLASH_LIKE.contains(&char) || is_skipped(char));
+    let unmarked = begin.trim_start_matches(|char: char| SLASH_LIKE.contains(&char) || is_skipped(char));
     let bare = unmarked.trim_start_matches(|char: char| !char.is_alphabetic() && !char.is_whitespace());
     let (word, rest) = leading_word(bare);
     let is_marked = unmarked.len() < begin.len() && rest.starts_with(char::is_whitespace);
-    let is_meant = match find(&word)?.kind {
-        Kind::Private => true,
-        Kind::Reply => is_marked,
-        Kind::Me
-        | Kind::Say
-        | Kind::Who
-        | Kind::Name
-        | Kind::Connect
-        | Kind::Disconnect
-        | Kind::Ignore
-        | Kind::Unignore
-        | Kind::Clear
-        | Kind::Help
-        | Kind::Quit => false,
-    };
+    let mut private = COMMANDS.iter().filter(|entry| matches!(entry.kind, Kind::Private | Kind::Reply));
+    let entry = private.find(|entry| entry.names().any(|known| known == word))?;
+    let is_meant = is_marked || entry.kind == Kind::Private;
     // Between the word and the name may be a sign that is no part of either, as in `msg: bob hi`.
     let words =
         rest.trim_start_matches(|char: char| !char.is_alphanumeric() && !char.is_whitespace() && char != '"');
@@ -375,11 +363,14 @@ pub fn slashless(text: &str) -> Option<Slashless<'_>> {
 /// The letters at the start of a text, in lower case and without what is hidden between them, and what stands
 /// behind them. A word that is longer than every name of a command is cut off.
 fn leading_word(text: &str) -> (String, &str) {
-    let mut word = String::new();
-    for (at, char) in text.char_indices().filter(|(_, char)| !is_hidden(*char)) {
+    // The fast path: most words are ASCII to their end.
+    let ascii = text.bytes().take(COMMAND_CHARS_MAX).take_while(u8::is_ascii_alphabetic).count();
+    let (start, rest) = text.split_at(ascii);
+    let mut word = start.to_ascii_lowercase();
+    for (at, char) in rest.char_indices().filter(|(_, char)| !is_hidden(*char)) {
         let char = halfwidth(char);
         if !char.is_alphabetic() || word.len() >= COMMAND_CHARS_MAX {
-            return (word, &text[at..]);
+            return (word, &rest[at..]);
         }
         word.extend(char.to_lowercase());
     }
@@ -401,7 +392,7 @@ const SLASHES: [char; 2] = ['/', '\u{ff0f}'];
 
 /// Whether a character before the first word does not matter.
 fn is_skipped(char: char) -> bool {
-    is_blank_char(char) || is_hidden(char)
+    !char.is_ascii_graphic() && (is_blank_char(char) || is_hidden(char))
 }
 
 /// Whether a character within a word shows nothing, or only that something was there: invisible characters,

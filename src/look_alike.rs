@@ -142,9 +142,15 @@ pub fn push_syllable(char: char, mut push: impl FnMut(char)) {
     parts.into_iter().filter(|part| *part != TRAILING).filter_map(char::from_u32).for_each(push);
 }
 
+/// The characters of ASCII that have a skeleton. Most names need no look at the table.
+const ASCII_LIKE_OTHERS: &str = "\"%01I`m|";
+
 /// What a single character looks like, if that is anything else.
 #[must_use]
 pub fn prototype(char: char) -> Option<&'static str> {
+    if char.is_ascii() && !ASCII_LIKE_OTHERS.contains(char) {
+        return None;
+    }
     let mut utf8 = [0; 4];
     let wanted: &str = char.encode_utf8(&mut utf8);
     let mut rest = SKELETONS;

@@ -542,7 +542,10 @@ impl Terminal {
         if is_ignored {
             return;
         }
-        self.speakers.handle_event(event);
+        // Nothing is completed in a pipe; only who sent a private message is asked for.
+        if self.is_interactive() || matches!(event, Notice::Message { is_private: true, .. }) {
+            self.speakers.handle_event(event);
+        }
         if let Some(log) = &mut self.log {
             log.push(event);
         }

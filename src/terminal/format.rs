@@ -98,6 +98,9 @@ enum Age {
     Past,
 }
 
+/// The time, which is asked for only where it is shown.
+type Clock<'a> = &'a dyn Fn() -> DateTime<Utc>;
+
 /// The prefix of an action message (as in XEP-0245).
 const ACTION: &str = "/me ";
 
@@ -146,10 +149,10 @@ impl Formatter {
     /// Appends `event` to `out`: one line, or several for a message of several lines. Returns whether the bell
     /// should ring: the message is live, and private or a mention.
     pub fn push(&mut self, event: &Notice, out: &mut Vec<u8>) -> bool {
-        self.push_at(Utc::now(), event, out)
+        self.push_at(&Utc::now, event, out)
     }
 
-    fn push_at(&mut self, now: DateTime<Utc>, event: &Notice, out: &mut Vec<u8>) -> bool {
+    fn push_at(&mut self, now: Clock<'_>, event: &Notice, out: &mut Vec<u8>) -> bool {
         if let Notice::Message { at, from, text, is_past, is_private } = event {
             let mark = is_private.then_some(" private");
             let style = self.palette.name(from);
@@ -169,10 +172,10 @@ impl Formatter {
 
     /// Appends a sentence about a join or leave as one line, with the time if the format is live.
     pub fn push_event(&mut self, sentence: &str, out: &mut Vec<u8>) {
-        self.push_event_at(Utc::now(), sentence, out);
+        self.push_event_at(&Utc::now, sentence, out);
     }
 
-    fn push_event_at(&mut self, now: DateTime<Utc>, sentence: &str, out: &mut Vec<u8>) {
+    fn push_event_at(&mut self, now: Clock<'_>, sentence: &str, out: &mut Vec<u8>) {
         if self.has_event_times {
             self.push_start(now, None, Age::Live, None, out);
         }
@@ -182,7 +185,7 @@ impl Formatter {
     /// Appends the user's own message, to everybody or privately `to` one peer.
     pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str, out: &mut Vec<u8>) {
         let mark = to.map(|to| format!(" private to {to}"));
-        self.push_start(at.to_utc(), Some(Timestamp::Zoned(at)), Age::Live, mark.as_deref(), out);
+        self.push_start(&|| at.to_utc(), Some(Timestamp::Zoned(at)), Age::Live, mark.as_deref(), out);
         let text = self.push_speaker(&self.own_name, Style::Own, text, out);
         self.push_text(text, to.is_some(), false, out);
     }
@@ -192,13 +195,13 @@ impl Formatter {
         match event {
             Notice::Message { at, from, text, is_private, .. } => {
                 let mark = is_private.then_some(" private");
-                self.push_start(Utc::now(), *at, Age::Past, mark, out);
+                self.push_start(&Utc::now, *at, Age::Past, mark, out);
                 self.push_one_line(&from.name.speaker(), text, out);
             }
             // The log file has no join of this peer.
             Notice::NamedLost { .. } => (),
             _ if channel(event) == Channel::Stdout => {
-                self.push_start(Utc::now(), None, Age::Live, None, out);
+                self.push_start(&Utc::now, None, Age::Live, None, out);
                 push_sanitized(&sentence(event), out);
                 out.push(b'\n');
             }
@@ -215,7 +218,7 @@ impl Formatter {
         out: &mut Vec<u8>,
     ) {
         let mark = to.map(|to| format!(" private to {to}"));
-        self.push_start(at.to_utc(), Some(Timestamp::Zoned(at)), Age::Live, mark.as_deref(), out);
+        self.push_start(&|| at.to_utc(), Some(Timestamp::Zoned(at)), Age::Live, mark.as_deref(), out);
         self.push_one_line(&self.own_name, text, out);
     }
 
@@ -238,17 +241,17 @@ impl Formatter {
     /// If new days are shown and the day has changed, a line for the day comes first.
     fn push_start(
         &mut self,
-        now: DateTime<Utc>,
+        now: Clock<'_>,
         at: Option<Timestamp>,
         age: Age,
         mark: Option<&str>,
         out: &mut Vec<u8>,
     ) {
-        self.set_time(at.unwrap_or(Timestamp::Zoned(now.fixed_offset())));
+        self.set_time(at.unwrap_or_else(|| Timestamp::Zoned(now().fixed_offset())));
         let mut is_of_another_day = false;
         if let Some(day) = self.day {
             let date = match age {
-                Age::Live => self.day_of(now),
+                Age::Live => self.day_of(now()),
                 Age::Past => self.shown.date,
             };
             is_of_another_day = self.shown.date != date;
@@ -558,7 +561,7 @@ mod tests {
         let mut words = Formatter::new(format, "al".to_owned(), at("2026-11-27T12:00:00"));
         let mut shown = Vec::new();
         for (now, event) in events {
-            words.push_at(at(now).to_utc(), event, &mut shown);
+            words.push_at(&|| at(now).to_utc(), event, &mut shown);
         }
         assert_eq!(String::from_utf8(shown).expect("characters"), expected);
     }

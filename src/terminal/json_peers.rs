@@ -1,7 +1,7 @@
 //! The peers of which the reader of the JSON knows that they are here, so that every `joined` and `back` has
 //! its `left` or `lost`, and no other event comes in between under a name that the reader does not know.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::speakers::Speaker;
 use crate::protocol::{Label, Notice, Who};
@@ -12,7 +12,7 @@ use crate::protocol::{Label, Notice, Who};
 /// which the reader knows nothing.
 #[derive(Debug, Default)]
 pub struct JsonPeers {
-    names: HashMap<Speaker, Option<Label>>,
+    names: BTreeMap<Speaker, Option<Label>>,
 }
 
 /// What an event means for the presence of its peer.

@@ -1,6 +1,6 @@
 //! The order in which peers last sent a message, for `/reply` and for tab completion.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::protocol::{MemberId, Notice, Who};
 #[derive(Debug, Default)]
 pub struct Speakers {
     /// The number of each sender's last message.
-    last: HashMap<Speaker, u64>,
+    last: BTreeMap<Speaker, u64>,
     /// The number of messages so far.
     count: u64,
     /// The sender of the last private message.
@@ -19,7 +19,7 @@ pub struct Speakers {
 }
 
 /// The key of a sender, which does not change with its name: its id, or else its address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Speaker {
     /// A member, by its id.
     Member(MemberId),
