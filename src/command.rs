@@ -351,7 +351,7 @@ pub fn slashless(text: &str) -> Option<Slashless<'_>> {
     let (word, rest) = leading_word(bare);
     let is_marked = unmarked.len() < begin.len() && rest.starts_with(char::is_whitespace);
     let mut private = COMMANDS.iter().filter(|entry| matches!(entry.kind, Kind::Private | Kind::Reply));
-    let entry = private.find(|entry| entry.names().any(|known| known == word))?;
+    let entry = private.find(|entry| entry.names().any(|known| known.eq_ignore_ascii_case(&word)))?;
     let is_meant = is_marked || entry.kind == Kind::Private;
     // Between the word and the name may be a sign that is no part of either, as in `msg: bob hi`.
     let words =
@@ -360,21 +360,24 @@ pub fn slashless(text: &str) -> Option<Slashless<'_>> {
     (is_meant && !words.is_empty()).then_some(Slashless { words, is_marked })
 }
 
-/// The letters at the start of a text, in lower case and without what is hidden between them, and what stands
-/// behind them. A word that is longer than every name of a command is cut off.
-fn leading_word(text: &str) -> (String, &str) {
-    // The fast path: most words are ASCII to their end.
+/// The letters at the start of a text, without what is hidden between them, and what stands behind them. A word
+/// that is longer than every name of a command is cut off.
+fn leading_word(text: &str) -> (Cow<'_, str>, &str) {
+    // The fast path: most words are ASCII, and something visible or a blank ends them.
     let ascii = text.bytes().take(COMMAND_CHARS_MAX).take_while(u8::is_ascii_alphabetic).count();
     let (start, rest) = text.split_at(ascii);
-    let mut word = start.to_ascii_lowercase();
+    if rest.starts_with(|end: char| end == ' ' || end.is_ascii_graphic()) {
+        return (start.into(), rest);
+    }
+    let mut word = start.to_owned();
     for (at, char) in rest.char_indices().filter(|(_, char)| !is_hidden(*char)) {
         let char = halfwidth(char);
         if !char.is_alphabetic() || word.len() >= COMMAND_CHARS_MAX {
-            return (word, &rest[at..]);
+            return (word.into(), &rest[at..]);
         }
         word.extend(char.to_lowercase());
     }
-    (word, "")
+    (word.into(), "")
 }
 
 /// The words of a private message without the punctuation around each: who writes `bob: hi` or `@bob hi`
