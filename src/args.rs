@@ -3,7 +3,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -267,6 +267,9 @@ fn explain(error: &clap::Error, command: &clap::Command) -> String {
             let other = context(ContextKind::PriorArg);
             format!("'{argument}' cannot be used with '{other}'; leave one of them out")
         }
+        ErrorKind::TooManyValues => {
+            format!("'{argument}' takes no value; write it without one")
+        }
         // The arguments have been looked at before.
         ErrorKind::InvalidUtf8 => {
             format!("{NAME_VARIABLE} is not UTF-8; choose another name with --name <NAME>")
@@ -325,6 +328,11 @@ fn parse_port(text: &str) -> Result<u16, String> {
     address::parse_port(text).map_err(|why| match address::parse(text) {
         Ok(_) => format!("{why}; to join {text}, write groupchat 0 {text}"),
         Err(_) if matches!(text, "help" | "version") => format!("{why}; did you mean --{text}?"),
+        // `groupchat HOST PORT` is how many programs that connect are started.
+        Err(_) if text.parse::<Ipv6Addr>().is_ok() => {
+            format!("{why}; to join, write groupchat 0 [{text}]:PORT")
+        }
+        Err(_) if text.contains('.') => format!("{why}; to join, write groupchat 0 {text}:PORT"),
         Err(_) => format!("{why}; 0 takes a free one"),
     })
 }

@@ -98,6 +98,10 @@ fn a_port_is_a_number_that_is_there() {
         check_mistake(&[port], &[&format!("'{port}' for '<PORT>'"), "0 to 65535"]);
     }
     check_mistake(&["80x"], &["0 takes a free one"]);
+    check_mistake(&["127.0.0.1", "5000"], &["to join, write groupchat 0 127.0.0.1:PORT"]);
+    check_mistake(&["::1", "5000"], &["to join, write groupchat 0 [::1]:PORT"]);
+    check_mistake(&["chat.example", "5000"], &["to join, write groupchat 0 chat.example:PORT"]);
+    check_mistake(&["--json=yes", "0"], &["'--json' takes no value; write it without one"]);
     check_mistake(&["help"], &["'help' for '<PORT>'", "did you mean --help?"]);
     check_mistake(&["-1"], &["unknown option '-1'; a port is a number from 0 to 65535"]);
     check_mistake(&["host:5000"], &["'host:5000' for '<PORT>'", "write groupchat 0 host:5000"]);
