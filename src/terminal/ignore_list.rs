@@ -111,10 +111,10 @@ impl IgnoreList {
         self.all.iter().map(|ignored| ignored.who.name.to_string()).collect()
     }
 
+    /// Whether a plain peer from this host is on the list.
     fn holds_plain_of(&self, from: Host) -> bool {
-        self.all
-            .iter()
-            .any(|ignored| ignored.ids.is_empty() && ignored.who.address.as_ref().map(host) == Some(from))
+        let plain = self.all.iter().filter(|ignored| ignored.who.id.is_none());
+        plain.filter_map(|ignored| ignored.who.address.as_ref()).any(|address| host(address) == from)
     }
 }
 
@@ -158,9 +158,9 @@ fn host(address: &SocketAddr) -> Host {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
 
+    use super::*;
     use crate::protocol::LostReason;
     use crate::protocol::peer_frame::Word;
 
