@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::limits::{COMMAND_CHARS_MAX, NAME_BYTES_MAX, RECIPIENT_BYTES_MAX};
+use crate::limits::{COMMAND_CHARS_MAX, LINE_BYTES_MAX, NAME_BYTES_MAX, RECIPIENT_BYTES_MAX};
 use crate::unicode::{is_blank, is_blank_char, is_default_ignorable};
 
 /// A parsed text. Arguments are as they were typed, without surrounding blanks.
@@ -77,6 +77,10 @@ pub enum Source {
     Typed,
     /// A paste, an argument or a pipe: the text may be anything, such as a line of source code.
     Verbatim,
+    /// The start of a line of a pipe that is longer than a message.
+    Start,
+    /// What follows that: a text, whatever it begins with.
+    Rest,
 }
 
 /// The kind of a command.
@@ -198,6 +202,8 @@ pub enum Refused {
     },
     /// A slash alone.
     Slash,
+    /// A command, or what looks like one, in a line that is longer than a message.
+    TooLong,
     /// The command is unknown.
     Unknown {
         /// The first word.
@@ -225,6 +231,11 @@ impl fmt::Display for Refused {
             Self::Usage(entry) => write!(f, "usage: {}", entry.usage()),
             Self::NoText => f.write_str(
                 "usage: /msg NAME TEXT; there is no private mode, the next line still goes to everybody",
+            ),
+            Self::TooLong => write!(
+                f,
+                "a line that begins like a command, or with blanks alone, has at most {LINE_BYTES_MAX} bytes; \
+                 nothing of it was sent"
             ),
             Self::Lines(entry) => {
                 write!(f, "{} takes one line; to send all lines as text, begin with /say", entry.name)
@@ -255,7 +266,13 @@ impl fmt::Display for Refused {
 ///
 /// Why the text is neither a message nor a valid command.
 pub fn read(text: &str, source: Source) -> Result<Command<'_>, Refused> {
-    let begin = text.trim_start_matches(is_skipped);
+    match source {
+        Source::Typed | Source::Verbatim => (),
+        // Its end would be sent to everybody.
+        Source::Start if !is_plain(text, source) => return Err(Refused::TooLong),
+        Source::Start | Source::Rest => return Ok(Command::Text(text.into())),
+    }
+    let begin = visible_start(text);
     let Some(rest) = begin.strip_prefix(SLASHES) else { return Ok(Command::Text(text.into())) };
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let word: String = rest[..end].chars().filter(|char| !is_hidden(*char)).map(halfwidth).collect();
@@ -323,10 +340,17 @@ fn optional(argument: &str) -> Option<&str> {
     Some(argument).filter(|argument| !argument.is_empty())
 }
 
-/// Whether a line of a pipe is a message, whatever the members' names.
+/// Whether a line of a pipe is a message, whatever the members' names. The start of a longer line is one only if
+/// something of it can be seen.
 #[must_use]
-pub fn is_plain(text: &str) -> bool {
-    matches!(read(text, Source::Verbatim), Ok(Command::Text(_))) && slashless(text).is_none()
+pub fn is_plain(text: &str, source: Source) -> bool {
+    let is_text =
+        || matches!(read(text, Source::Verbatim), Ok(Command::Text(_))) && slashless(text).is_none();
+    match source {
+        Source::Typed | Source::Verbatim => is_text(),
+        Source::Start => !is_blank(text) && is_text(),
+        Source::Rest => true,
+    }
 }
 
 /// A text that looks like a private message whose slash is missing or mistyped.
@@ -342,14 +366,18 @@ pub struct Slashless<'a> {
 /// The word is read as that of a command is.
 #[must_use]
 pub fn slashless(text: &str) -> Option<Slashless<'_>> {
-    let begin = text.trim_start_matches(is_skipped);
+    let begin = visible_start(text);
     if begin.starts_with(SLASHES) {
         return None;
     }
-    let unmarked = begin.trim_start_matches(|char: char| SLASH_LIKE.contains(&char) || is_skipped(char));
-    let bare = unmarked.trim_start_matches(|char: char| !char.is_alphabetic() && !char.is_whitespace());
+    let (prefix, bare) = begin.split_at(begin.find(char::is_alphabetic)?);
+    let has_slash =
+        prefix.trim_end_matches(is_skipped).ends_with(|char| is_slash(char) || is_like_slash(char));
+    if prefix.contains(char::is_whitespace) && !has_slash {
+        return None;
+    }
     let (word, rest) = leading_word(bare);
-    let is_marked = unmarked.len() < begin.len() && rest.starts_with(char::is_whitespace);
+    let is_marked = has_slash && rest.starts_with(char::is_whitespace);
     let mut private = COMMANDS.iter().filter(|entry| matches!(entry.kind, Kind::Private | Kind::Reply));
     let entry = private.find(|entry| entry.names().any(|known| known.eq_ignore_ascii_case(&word)))?;
     let is_meant = is_marked || entry.kind == Kind::Private;
@@ -358,6 +386,20 @@ pub fn slashless(text: &str) -> Option<Slashless<'_>> {
         rest.trim_start_matches(|char: char| !char.is_alphanumeric() && !char.is_whitespace() && char != '"');
     let words = words.trim();
     (is_meant && !words.is_empty()).then_some(Slashless { words, is_marked })
+}
+
+/// The words of a private message whose command stands behind the first words of a line: `hi /msg bob x`.
+#[must_use]
+pub fn private_behind(text: &str) -> Option<&str> {
+    let start = &text[..text.floor_char_boundary(COMMAND_CHARS_MAX)];
+    start.match_indices(SLASHES).find_map(|(at, slash)| {
+        let (word, words) = leading_word(&text[at + slash.len()..]);
+        let is_private = |entry: &&Entry| entry.kind == Kind::Private;
+        let mut names = COMMANDS.iter().filter(is_private).flat_map(Entry::names);
+        let is_meant =
+            words.starts_with(char::is_whitespace) && names.any(|name| name.eq_ignore_ascii_case(&word));
+        is_meant.then(|| words.trim())
+    })
 }
 
 /// The letters at the start of a text, without what is hidden between them, and what stands behind them. A word
@@ -393,6 +435,21 @@ pub fn without_punctuation(words: &str) -> String {
 /// The slash, and the wide one of input methods.
 const SLASHES: [char; 2] = ['/', '\u{ff0f}'];
 
+/// The text from its first visible character on. What shows nothing is skipped, colours (ECMA-48, SGR) among it.
+fn visible_start(text: &str) -> &str {
+    let mut rest = text;
+    loop {
+        let start = rest.trim_start_matches(is_skipped);
+        let has_escape = rest[..rest.len() - start.len()].ends_with('\x1b');
+        match start.strip_prefix('[').filter(|_| has_escape).and_then(|sequence| {
+            sequence.trim_start_matches(|char| matches!(char, '0'..='?')).strip_prefix('m')
+        }) {
+            Some(behind) => rest = behind,
+            None => return start,
+        }
+    }
+}
+
 /// Whether a character before the first word does not matter.
 fn is_skipped(char: char) -> bool {
     !char.is_ascii_graphic() && (is_blank_char(char) || is_hidden(char))
@@ -404,9 +461,16 @@ fn is_hidden(char: char) -> bool {
     is_default_ignorable(char) || char.is_control() || matches!(char, '\u{fff9}'..='\u{fffd}')
 }
 
-/// Characters next to the slash on a keyboard, its forms in input methods, and characters that look like it.
-const SLASH_LIKE: [char; 8] =
-    ['\\', '\u{ff3c}', '\u{3001}', '\u{30fb}', '\u{2044}', '\u{2215}', '\u{29f8}', '\u{2571}'];
+fn is_slash(char: char) -> bool {
+    SLASHES.contains(&char)
+}
+
+/// Whether a character is next to the slash on a keyboard, one of its forms in input methods, or looks like it.
+fn is_like_slash(char: char) -> bool {
+    const SLASH_LIKE: [char; 8] =
+        ['\\', '\u{ff3c}', '\u{3001}', '\u{30fb}', '\u{2044}', '\u{2215}', '\u{29f8}', '\u{2571}'];
+    SLASH_LIKE.contains(&char)
+}
 
 /// A hint for a line that is only a word which leaves other programs, or shows their help.
 #[must_use]
@@ -783,6 +847,32 @@ mod tests {
     }
 
     #[test]
+    fn a_private_message_behind_other_words_is_noticed() {
+        for text in ["i/msg bob sec", "hi /msg  bob sec", "hi bob, /DM bob sec ", "a/b \u{ff0f}msg bob sec"] {
+            assert_eq!(private_behind(text), Some("bob sec"), "{text}");
+        }
+        for text in [
+            "hi /msgbob",
+            "see a/b/dm/c and",
+            "hi /who bob",
+            "hi / msg bob",
+            &format!("{}/msg bob x", "x".repeat(COMMAND_CHARS_MAX)),
+        ] {
+            assert_eq!(private_behind(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_longer_than_a_message_is_a_text_or_nothing() {
+        assert_eq!(read("/quit", Source::Rest), Ok(Command::Text("/quit".into())));
+        assert_eq!(read("hello", Source::Start), Ok(Command::Text("hello".into())));
+        assert_eq!(read("/etc/hosts", Source::Start), Ok(Command::Text("/etc/hosts".into())));
+        for text in ["/msg bob x", " /say x", "/zork", "msg bob x", "\\reply x", "  ", "\x1b[31m/me x"] {
+            assert_eq!(read(text, Source::Start), Err(Refused::TooLong), "{text}");
+        }
+    }
+
+    #[test]
     fn a_command_without_its_slash_is_noticed() {
         #[track_caller]
         fn check(text: &str, expected: Option<(&str, bool)>) {
@@ -802,8 +892,13 @@ mod tests {
         for text in ["\\m\u{ad}sg bob sec", "\\msg\u{200b} bob sec", "\\\\msg bob sec", "\\/msg bob sec"] {
             check(text, Some(("bob sec", true)));
         }
-        for sign in ["7", "-", "&", ".", ":", "77", "?", "7\u{200b}", "\u{ff17}", "\"", "-/"] {
+        for sign in ["7", "-", "&", ".", ":", "77", "?", "7\u{200b}", "\u{ff17}", "\""] {
             check(&format!("{sign}msg bob sec"), Some(("bob sec", false)));
+        }
+        for start in
+            ["-/msg", "./msg", "> /msg", ": /msg", ">/ msg", "./Reply", "1./reply", "\x1b[1m\x1b[31m> /dm"]
+        {
+            check(&format!("{start} bob sec"), Some(("bob sec", true)));
         }
         check("msg bob: sec", Some(("bob: sec", false)));
         check("msg: bob sec", Some(("bob sec", false)));
@@ -815,6 +910,9 @@ mod tests {
         check("//msg bob sec", None);
         check("7 msg bob sec", None);
         check("7reply sec", None);
+        check("1/2 msg bob sec", None);
+        check("../dm/bob sec", Some(("bob sec", false)));
+        check("7./who bob", None);
         check("\\msg", None);
         check("\\query{it}", Some(("it}", false)));
         check(&"msg".repeat(20_000), None);

@@ -375,8 +375,8 @@ impl EventLoop {
             }
             match self.terminal.next_action() {
                 // The fast path: most lines of a script are neither commands nor shown here.
-                Some(UserAction::Submit(line, _))
-                    if !shows_own && self.resolver.is_idle() && command::is_plain(&line) =>
+                Some(UserAction::Submit(line, source))
+                    if !shows_own && self.resolver.is_idle() && command::is_plain(&line, source) =>
                 {
                     if !unicode::is_blank(&line) {
                         self.is_idle = false;

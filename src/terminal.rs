@@ -58,7 +58,7 @@ use presence::{Line, Presence};
 use raw_mode::RawModeGuard;
 use speakers::Speakers;
 use stderr::Stderr;
-use stdin::Stdin;
+use stdin::{Piece, Stdin};
 use tab_completion::Known;
 
 pub use line_ui::UserAction;
@@ -278,7 +278,13 @@ impl Terminal {
         match &mut self.mode {
             OutputMode::LineUi(line_ui) => line_ui.poll(),
             OutputMode::Lines { .. } | OutputMode::Json(_) => {
-                self.stdin.next_line().map(|line| UserAction::Submit(line, Source::Verbatim))
+                let (line, piece) = self.stdin.next_line()?;
+                let source = match piece {
+                    Piece::Whole => Source::Verbatim,
+                    Piece::Start => Source::Start,
+                    Piece::Rest => Source::Rest,
+                };
+                Some(UserAction::Submit(line, source))
             }
         }
     }
@@ -295,6 +301,11 @@ impl Terminal {
         let OutputMode::LineUi(line_ui) = &mut self.mode else { return false };
         line_ui.clear();
         true
+    }
+
+    /// Discards the rest of the line of standard input of which a piece was handled last.
+    pub fn discard_line(&mut self) {
+        self.stdin.discard_line();
     }
 
     /// Puts a refused line back into the editor. If the user has typed something since, the line is only in

@@ -602,12 +602,22 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
         "/query bob",
         "/msg bbo sec",
         "/who is sec",
+        "./reply sec",
+        "> /msg bob sec",
+        "/msg \u{201c}bbo\u{201d} sec",
         "/reply sec",
     ] {
         alice.say(line);
         alice.notices.wait_for(&format!("'{line}' failed: "));
     }
-    alice.say(" \u{200b}\x1b/msg bob sec1");
+    // Of a line that is longer than a message, no part is sent without the others.
+    for start in ["/msg bob sec", "/msg bbo sec", "/zork", "/say", " ", "msg bob sec"] {
+        alice.say(&format!("{start}{}secret /msg bob sec", " ".repeat(66_000)));
+        alice.notices.wait_for("has at most 65535 bytes; nothing of it was sent");
+    }
+    alice.say("/msg \u{201c}bob\u{201d} sec0");
+    assert!(bob.conversation.wait_for("sec0").ends_with(" private] alice: sec0"));
+    alice.say(" \u{200b}\x1b[31m/msg bob sec1");
     assert!(bob.conversation.wait_for("sec1").ends_with(" private] alice: sec1"));
     bob.say("/reply sec2");
     assert!(alice.conversation.wait_for("sec2").ends_with(" private] bob: sec2"));

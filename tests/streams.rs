@@ -92,6 +92,9 @@ fn a_line_of_any_length_is_said_whole() {
         let line = "abcdefgh ".repeat(length).split_off(length * 8);
         check_long_line(line.as_bytes(), &line);
     }
+    // Whatever its pieces begin with.
+    let line = format!("{}/quit {}", "x".repeat(60_000), "/msg bob y ".repeat(10_000));
+    check_long_line(line.as_bytes(), &line);
     // Cut between characters of three bytes, and followed by a line break.
     let line = "\u{20ac}".repeat(70_000);
     check_long_line(format!("{line}\n").as_bytes(), &line);

@@ -10,8 +10,9 @@ use super::EventLoop;
 use crate::address;
 use crate::command::{self, COMMANDS, Command, Refused, Slashless, Source, nearest};
 use crate::limits::NAME_BYTES_MAX;
+use crate::look_alike::Looks;
 use crate::name;
-use crate::protocol::label::read_quoted;
+use crate::protocol::label::{is_quotation_mark, read_quoted};
 use crate::protocol::roster::{Connecting, Disconnecting, NotFound, Participant, Standing};
 use crate::protocol::{Label, Peer, Who};
 use crate::resolver;
@@ -24,6 +25,9 @@ impl EventLoop {
     pub(super) fn handle_line(&mut self, line: String, source: Source, now: Instant) {
         if let Err(why) = self.execute(&line, source, now) {
             self.report_failure(&line, &why);
+            if source == Source::Start {
+                self.terminal.discard_line();
+            }
             self.terminal.restore_draft(line, source);
         }
     }
@@ -37,7 +41,8 @@ impl EventLoop {
         let is_confirmed = self.unconfirmed.take().is_some_and(|unconfirmed| unconfirmed == line);
         match command::read(line, source).map_err(|refused| refused.to_string())? {
             Command::Text(text) => {
-                if !is_confirmed && let Some(question) = self.confirmation_question(&text) {
+                let may_ask = !is_confirmed && source != Source::Rest;
+                if may_ask && let Some(question) = self.confirmation_question(&text) {
                     self.unconfirmed = Some(line.to_owned());
                     return Err(question);
                 }
@@ -89,7 +94,10 @@ impl EventLoop {
 
     /// The question to ask before sending a text to everybody that looks like a private message.
     fn confirmation_question(&self, text: &str) -> Option<String> {
-        let Slashless { words, is_marked } = command::slashless(text)?;
+        let behind = || command::private_behind(text).filter(|_| self.terminal.is_interactive());
+        let found = command::slashless(text);
+        let found = found.or_else(|| behind().map(|words| Slashless { words, is_marked: false }));
+        let Slashless { words, is_marked } = found?;
         let is_somebody = |words: &str| !matches!(self.peer.find(words), Err(NotFound::Nobody));
         let is_private = is_marked || is_somebody(words) || is_somebody(&command::without_punctuation(words));
         is_private.then(|| match self.terminal.is_interactive() {
@@ -273,7 +281,7 @@ impl EventLoop {
     /// The recipient whose name `words` begin with, and the text after the name.
     pub(super) fn find_recipient<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
         let word = words.split_whitespace().next().unwrap_or(words);
-        let name = if words.starts_with('"') { words } else { word };
+        let name = if words.starts_with(is_quotation_mark) { words } else { word };
         self.peer.find(words).map_err(|why| self.not_found(name, &why))
     }
 
@@ -296,7 +304,7 @@ impl EventLoop {
     fn no_such_name(&self, name: &str) -> String {
         let name = match read_quoted(name) {
             Some((name, _)) => name,
-            None if name.starts_with('"') => {
+            None if name.starts_with(is_quotation_mark) => {
                 return "a quotation mark begins the name and none ends it; write \"NAME\"".to_owned();
             }
             None => name.to_owned(),
@@ -306,6 +314,16 @@ impl EventLoop {
             return format!("nobody is called {start}...: a name has at most {NAME_BYTES_MAX} bytes");
         }
         let roster = self.peer.roster();
+        let looks = Looks::new(&name);
+        let is_like = |one: &&Participant| one.who.name.looks().is_some_and(|theirs| theirs.are_like(&looks));
+        match roster.iter().find(is_like) {
+            // It has the form of a name with a mark, and was read so.
+            Some(one) if one.is_met() => {
+                return format!("a name of this form needs quotation marks; write {}", one.who.name.quoted());
+            }
+            Some(one) => return format!("{} is a member, but has not been reached yet", one.who.name),
+            None => (),
+        }
         let met = roster.iter().filter(|one| one.is_met()).map(|one| one.who.name.bare());
         // A name of a very different length is no misspelling, and comparing is expensive.
         let length = name.chars().count();

@@ -110,7 +110,7 @@ fn quoted(name: &str) -> String {
     let mut quoted = String::from("\"");
     let mut is_after_apostrophe = false;
     for char in name.chars() {
-        if char == '\\' || ascii_sign(char) == '"' || is_after_apostrophe && is_apostrophe(char) {
+        if char == '\\' || is_quotation_mark(char) || is_after_apostrophe && is_apostrophe(char) {
             quoted.push('\\');
         }
         quoted.push(char);
@@ -120,15 +120,21 @@ fn quoted(name: &str) -> String {
     quoted + "\""
 }
 
+/// Whether a character is a quotation mark, or looks like one, as those that editors and phones make.
+#[must_use]
+pub fn is_quotation_mark(char: char) -> bool {
+    ascii_sign(char) == '"'
+}
+
 /// Reads a name in quotes at the start of `text`: the name, and what stands behind the quotes.
 #[must_use]
 pub fn read_quoted(text: &str) -> Option<(String, &str)> {
     let mut chars = text.char_indices();
-    chars.next().filter(|(_, char)| *char == '"')?;
+    chars.next().filter(|(_, char)| is_quotation_mark(*char))?;
     let mut name = String::new();
     while let Some((at, char)) = chars.next() {
         match char {
-            '"' => return Some((name, &text[at + 1..])),
+            end if is_quotation_mark(end) => return Some((name, &text[at + end.len_utf8()..])),
             '\\' => name.push(chars.next()?.1),
             _ => name.push(char),
         }

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::speakers::Speaker;
 use crate::limits::MEMBERS_MAX;
-use crate::protocol::peer_frame::MemberId;
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::NotFound;
 use crate::protocol::{Host, Label, Notice, Who};
 
-/// The list of ignored peers; only the user adds to it. A member is identified by its id, whatever its name. A
-/// plain peer is identified by its connection, whatever its name there. Who comes later from the same host under a
+/// The list of ignored peers; only the user adds to it. A member is identified by its id, and a plain peer by its
+/// connection, whatever its name there. Who comes later from the same host under a
 /// name that looks like one of theirs is taken for the same person; of those without a name, who comes from the
 /// same host.
 #[derive(Debug, Default)]
@@ -24,8 +24,8 @@ struct Ignored {
     who: Who,
     /// Its latest name.
     name: Label,
-    /// The ids under which it was a member, the latest last; at most [`MEMBERS_MAX`].
-    ids: VecDeque<MemberId>,
+    /// The members and connections that it was, the latest last; at most [`MEMBERS_MAX`].
+    runs: VecDeque<Speaker>,
 }
 
 impl IgnoreList {
@@ -33,7 +33,7 @@ impl IgnoreList {
     pub fn add(&mut self, who: Who) -> bool {
         let is_new = !self.holds(&who);
         if is_new {
-            self.all.push(Ignored { name: who.name.clone(), ids: who.id.into_iter().collect(), who });
+            self.all.push(Ignored { name: who.name.clone(), runs: [Speaker::of(&who)].into(), who });
         }
         is_new
     }
@@ -68,7 +68,7 @@ impl IgnoreList {
     /// Whether an event is hidden: it is about a message or an action of an ignored peer. Events about the
     /// user's own messages are always shown. New names and new ids of ignored peers are noted.
     pub fn hides(&mut self, event: &Notice) -> bool {
-        if let Notice::Joined { who } = event {
+        if let Notice::Joined { who } | Notice::Appeared { who } = event {
             self.all.iter_mut().for_each(|ignored| ignored.recognize(who));
         }
         if let Notice::Renamed { who, .. } = event {
@@ -120,22 +120,19 @@ impl IgnoreList {
 
 impl Ignored {
     fn is(&self, who: &Who) -> bool {
-        match who.id {
-            Some(id) => self.ids.contains(&id),
-            None => {
-                let is_connection = who.address.is_some() && who.address == self.who.address;
-                self.who.id.is_none() && (is_connection || self.looks_like(who))
-            }
-        }
+        let are_plain = self.who.id.is_none() && who.id.is_none();
+        self.runs.contains(&Speaker::of(who)) || are_plain && self.looks_like(who)
     }
 
-    /// A member has joined: it may be the same person.
+    /// Somebody has come: it may be the same person.
     fn recognize(&mut self, who: &Who) {
-        if let Some(id) = who.id.filter(|_| !self.is(who) && self.looks_like(who)) {
-            if self.ids.len() == MEMBERS_MAX {
-                self.ids.pop_front();
+        let run = Speaker::of(who);
+        let may_be = who.id.is_some() || self.who.id.is_none();
+        if may_be && !self.runs.contains(&run) && self.looks_like(who) {
+            if self.runs.len() == MEMBERS_MAX {
+                self.runs.pop_front();
             }
-            self.ids.push_back(id);
+            self.runs.push_back(run);
         }
     }
 
@@ -221,11 +218,14 @@ mod tests {
         assert!([1, 3, 5, 6].into_iter().all(|id| !ignored.holds(&bob(id))));
         // A plain peer can turn out to be a member.
         ignored.add(plain("bob", 1, 1));
+        // On another connection, too, any name of it is hidden.
+        assert!(ignored.hides(&Notice::Appeared { who: plain("bob", 1, 2) }));
+        assert!(ignored.holds(&plain("zed", 1, 2)) && !ignored.holds(&plain("zed", 1, 3)));
         assert!(joins(&mut ignored, bob(7)) && !ignored.holds(&bob(6)));
         for id in 8..8 + MEMBERS_MAX as u128 {
             assert!(joins(&mut ignored, bob(id)));
         }
-        assert_eq!(ignored.all[0].ids.len(), MEMBERS_MAX);
+        assert_eq!(ignored.all[0].runs.len(), MEMBERS_MAX);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::protocol::frame::lossy;
 /// The reader of standard input.
 ///
 /// Invariant: the bytes of `buffer` before `start` were consumed, and the `searched` bytes from `start` on
-/// hold no line break.
+/// hold no line break; no line is both within and discarded.
 #[derive(Debug)]
 pub struct Stdin {
     file: File,
@@ -30,6 +30,21 @@ pub struct Stdin {
     buffer: Vec<u8>,
     start: usize,
     searched: usize,
+    /// The end of a line of which a piece was consumed is still to come.
+    is_within_line: bool,
+    /// It is discarded when it comes.
+    discards_line: bool,
+}
+
+/// A line, or a piece of a line that is longer than [`LINE_BYTES_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// All of a line.
+    Whole,
+    /// The start of a line.
+    Start,
+    /// What follows the start.
+    Rest,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +69,17 @@ impl Stdin {
         let Descriptor { file, kind } =
             descriptor::open(io::stdin().as_fd(), descriptor::Use::Read, registry, token)?;
         let (is_terminal, state) = (file.is_terminal(), State::Ready);
-        Ok(Self { file, kind, is_terminal, state, buffer: Vec::new(), start: 0, searched: 0 })
+        Ok(Self {
+            file,
+            kind,
+            is_terminal,
+            state,
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            is_within_line: false,
+            discards_line: false,
+        })
     }
 
     /// Handles a poll event of the descriptor.
@@ -98,18 +123,25 @@ impl Stdin {
 
     /// The next complete line, without its line break. The last line may lack a line break. A line longer
     /// than [`LINE_BYTES_MAX`] is split into pieces of [`LINE_PIECE_BYTES`].
-    pub fn next_line(&mut self) -> Option<Cow<'_, str>> {
+    pub fn next_line(&mut self) -> Option<(Cow<'_, str>, Piece)> {
+        if self.discards_line {
+            let unread = &self.buffer[self.start..];
+            let end = memchr::memchr(b'\n', unread).map(|end| end + 1);
+            self.start += end.unwrap_or(unread.len());
+            self.searched = 0;
+            self.discards_line = end.is_none() && self.state != State::Ended;
+        }
         let unread = &self.buffer[self.start..];
         let found = memchr::memchr(b'\n', &unread[self.searched..]).map(|at| self.searched + at);
-        let (line, used) = match found {
+        let (line, used, is_end) = match found {
             Some(end) if end <= LINE_BYTES_MAX => {
-                (unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]), end + 1)
+                (unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]), end + 1, true)
             }
             _ if unread.len() > LINE_BYTES_MAX => {
                 let piece = &unread[..cut_between_characters(unread, LINE_PIECE_BYTES)];
-                (piece, piece.len())
+                (piece, piece.len(), false)
             }
-            None if self.state == State::Ended && !unread.is_empty() => (unread, unread.len()),
+            None if self.state == State::Ended && !unread.is_empty() => (unread, unread.len(), true),
             _ => {
                 self.searched = unread.len();
                 return None;
@@ -117,7 +149,17 @@ impl Stdin {
         };
         self.searched = 0;
         self.start += used;
-        Some(lossy(line))
+        let piece = match (mem::replace(&mut self.is_within_line, !is_end), is_end) {
+            (true, _) => Piece::Rest,
+            (false, true) => Piece::Whole,
+            (false, false) => Piece::Start,
+        };
+        Some((lossy(line), piece))
+    }
+
+    /// Discards the rest of the line of which a piece was consumed last.
+    pub fn discard_line(&mut self) {
+        self.discards_line = mem::take(&mut self.is_within_line);
     }
 
     /// Consumes all bytes that were read.

@@ -318,7 +318,10 @@ impl<S> Group<S> {
     /// Somebody says that it is a member and cannot show it.
     fn refuse(&mut self, id: ClientId, key: MemberKey, now: Instant) {
         let (address, who) = (self.clients[id.0].address, self.members[key].who());
-        self.notices.push_back(Notice::Impostor { address, who });
+        // It may try again at once, for as long as it likes.
+        if self.visitors.add(address.ip(), now) {
+            self.notices.push_back(Notice::Impostor { address, who });
+        }
         self.lose(id, LostReason::Failed("not who it says".into()), now);
     }
 }
