@@ -166,7 +166,8 @@ pub const PRIVATE_TEXT_BYTES: usize = 48 << 10;
 /// than one sentence can name.
 pub const PRIVATE_LOST_MAX: usize = 100;
 
-/// How often a line is shown of the connections from one host that sent no message, such as health checks.
+/// How often a line is shown of the connections from one host that sent no message, such as health checks, or that
+/// claimed to be a member.
 pub const VISITORS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Hosts whose connections are counted apart for that long; those of more hosts are counted as one. Each

@@ -200,6 +200,27 @@ fn a_member_s_id_without_its_pass_is_closed_and_changes_nothing() {
 }
 
 #[test]
+fn who_claims_again_and_again_to_be_a_member_is_told_once_a_minute() {
+    let mut alice = Alice::new();
+    alice.meet(address(2, 1000), 2, "bob");
+    for port in 1000..1100 {
+        let liar = alice.accept(address(9, port));
+        alice.hear_frame(liar, &format!("id {}\nname bob\nport 5000", id(2)));
+        alice.hear_frame(liar, &format!("proof {}\nhave 0\nfrom 0", id(99)));
+        assert!(!alice.is_open(liar));
+    }
+    alice.pass(VISITORS_INTERVAL);
+    let told = |what: fn(&Notice) -> bool| alice.told.iter().filter(|notice| what(notice)).count();
+    assert_eq!(told(|notice| matches!(notice, Notice::Impostor { .. })), 1);
+    assert_eq!(
+        told(|notice| matches!(notice, Notice::MoreVisitors { count: 99, .. })),
+        1,
+        "{:?}",
+        alice.told
+    );
+}
+
+#[test]
 fn one_connection_is_one_member_s() {
     let mut alice = Alice::new();
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
