@@ -388,17 +388,20 @@ pub fn slashless(text: &str) -> Option<Slashless<'_>> {
     (is_meant && !words.is_empty()).then_some(Slashless { words, is_marked })
 }
 
-/// The words of a private message whose command stands behind the first words of a line: `hi /msg bob x`.
+/// The words of a private message whose command stands behind the first words of a line: `hi /msg bob x`. A slash
+/// behind another one in a word belongs to a path.
 #[must_use]
 pub fn private_behind(text: &str) -> Option<&str> {
-    let start = &text[..text.floor_char_boundary(COMMAND_CHARS_MAX)];
+    // What begins with a slash was meant to be sent with it.
+    let is_escaped = visible_start(text).starts_with(SLASHES);
+    let start = if is_escaped { "" } else { &text[..text.floor_char_boundary(COMMAND_CHARS_MAX)] };
     start.match_indices(SLASHES).find_map(|(at, slash)| {
+        let before = text[..at].rsplit(char::is_whitespace).next().unwrap_or_default();
         let (word, words) = leading_word(&text[at + slash.len()..]);
         let is_private = |entry: &&Entry| entry.kind == Kind::Private;
         let mut names = COMMANDS.iter().filter(is_private).flat_map(Entry::names);
-        let is_meant =
-            words.starts_with(char::is_whitespace) && names.any(|name| name.eq_ignore_ascii_case(&word));
-        is_meant.then(|| words.trim())
+        let is_meant = words.starts_with(char::is_whitespace) && !before.contains(SLASHES);
+        (is_meant && names.any(|name| name.eq_ignore_ascii_case(&word))).then(|| words.trim())
     })
 }
 
@@ -853,7 +856,7 @@ mod tests {
         }
         for text in [
             "hi /msgbob",
-            "see a/b/dm/c and",
+            "see a/b/dm and",
             "hi /who bob",
             "hi / msg bob",
             &format!("{}/msg bob x", "x".repeat(COMMAND_CHARS_MAX)),
