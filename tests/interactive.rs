@@ -456,7 +456,11 @@ fn a_refused_line_comes_back_and_a_private_one_without_its_slash_asks_first() {
     window.wait_for_rows(&["alice> \\msg bob sec|"]);
     window.press("!\r");
     window.wait_for_rows(&["alice> \\msg bob sec!|"]);
-    window.press("\x15quit\r");
+    window.press("\x15hi /msg bob sec\r");
+    window.wait_for_rows(&["alice> hi /msg bob sec|"]);
+    window.press("\x15//msg bob escaped\r");
+    bob.conversation.wait_for("alice: /msg bob escaped");
+    window.press("quit\r");
     window.wait_for("\"quit\" was sent to everybody; /quit or Ctrl+D leaves");
     bob.conversation.wait_for("alice: quit");
     window.press("//who\r");
