@@ -362,6 +362,11 @@ fn scripts_read_of_each_arrival_and_its_end_under_the_same_name() {
     alice.say("/unignore eve");
     alice.conversation.wait_for("eve is not ignored");
     drop(eve);
+    // Two at once would be told apart.
+    wait_until("she is gone", || {
+        alice.say("/who eve");
+        alice.conversation.next_line().expect("a reply").contains("'/who eve' failed")
+    });
     let mut eve = TcpStream::connect(address).expect("a peer that listens");
     eve.write_all((message("eve", "three") + &goodbye("eve")).as_bytes()).expect("a peer that reads");
     event(&mut alice.conversation, "left");
