@@ -79,7 +79,7 @@ pub enum Source {
     Verbatim,
     /// The start of a line of a pipe that is longer than a message.
     Start,
-    /// What follows that: a text, whatever it begins with.
+    /// A later piece of such a line: a text, whatever it begins with.
     Rest,
 }
 
@@ -309,7 +309,7 @@ fn command<'a>(entry: &'static Entry, behind: &'a str) -> Result<Command<'a>, Re
         return Err(Refused::Lines(entry));
     }
     let arguments = match behind.trim() {
-        // What cannot be seen is no argument, as it is no message.
+        // An invisible argument counts as none.
         blank if is_blank(blank) => "",
         arguments => arguments,
     };
@@ -392,7 +392,7 @@ pub fn slashless(text: &str) -> Option<Slashless<'_>> {
 /// behind another one in a word belongs to a path.
 #[must_use]
 pub fn private_behind(text: &str) -> Option<&str> {
-    // What begins with a slash was meant to be sent with it.
+    // A text that begins with a slash was meant as it is.
     let is_escaped = visible_start(text).starts_with(SLASHES);
     let start = if is_escaped { "" } else { &text[..text.floor_char_boundary(COMMAND_CHARS_MAX)] };
     start.match_indices(SLASHES).find_map(|(at, slash)| {

@@ -114,7 +114,7 @@ fn quoted(name: &str) -> String {
             quoted.push('\\');
         }
         quoted.push(char);
-        // What is invisible between two does not part them.
+        // Invisible characters between two apostrophes do not separate them.
         is_after_apostrophe = is_apostrophe(char) || is_after_apostrophe && is_default_ignorable(char);
     }
     quoted + "\""

@@ -219,7 +219,7 @@ fn said(at: Option<Timestamp>, from: Who, text: &str, is_past: bool) -> Notice {
     Notice::Message { at, from, text: text.to_owned(), is_past, is_private: false }
 }
 
-/// What to show of a body of another shape. A blank one is no message, and nothing of it is shown.
+/// The text shown for a body of another shape. A blank one is no message, and nothing of it is shown.
 fn text_of(body: &str) -> &str {
     body.trim_matches(['\r', '\n'])
 }
