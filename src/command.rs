@@ -3,12 +3,13 @@
 //! The rules hold for every text, whatever its source (typed, pasted, piped, `--send`), so that a private
 //! message or a command is never sent to everybody:
 //!
-//! - Blanks, line breaks, control characters and invisible ones before the first word are skipped.
+//! - Blanks, line breaks, colours, control characters and invisible ones before the first word are skipped.
 //! - A slash (or U+FF0F, into which input methods turn one), followed only by letters or `?`: a command.
 //! - The name of a command followed by another character (`/msg:`): refused.
 //! - A slash and anything else that holds `/`, `*`, `.`, `^` or a digit (`/etc/hosts`): text, sent
 //!   unchanged; only on a single typed line, `//` loses one slash.
 //! - A slash and anything else: refused as an unknown command.
+//! - A line of a pipe that is longer than a message: text, or refused whole if it begins like a command.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -268,7 +269,7 @@ impl fmt::Display for Refused {
 pub fn read(text: &str, source: Source) -> Result<Command<'_>, Refused> {
     match source {
         Source::Typed | Source::Verbatim => (),
-        // Its end would be sent to everybody.
+        // The later pieces of a command would be sent to everybody.
         Source::Start if !is_plain(text, source) => return Err(Refused::TooLong),
         Source::Start | Source::Rest => return Ok(Command::Text(text.into())),
     }

@@ -280,11 +280,11 @@ impl EventLoop {
 
     /// Whether a line of a script, and every line after it, has to wait: while the resolver looks up a
     /// peer, and, for a command that depends on the members, while the program first connects to the group.
-    fn must_wait(&self, line: &str, now: Instant) -> bool {
+    fn must_wait(&self, line: &str, source: Source, now: Instant) -> bool {
         if !self.terminal.is_script() {
             return false;
         }
-        let needs_group = || command::read(line, Source::Typed).is_ok_and(|command| command.needs_group());
+        let needs_group = || command::read(line, source).is_ok_and(|command| command.needs_group());
         let is_meeting = || {
             now < self.named_at + MEET_TIMEOUT
                 && (self.peer.handshake_wait_end(now).is_some()
@@ -363,7 +363,7 @@ impl EventLoop {
         let (mut at, mut may_read) = (None, true);
         while self.phase == Phase::Chatting && self.peer.log_end() <= limit {
             if let Some((line, source)) = self.lines.pop_front() {
-                if self.must_wait(&line, now) {
+                if self.must_wait(&line, source, now) {
                     self.lines.push_front((line, source));
                     return;
                 }
@@ -515,7 +515,7 @@ impl EventLoop {
     fn next_timeout(&self) -> Option<Duration> {
         let now = Instant::now();
         let can_read = !self.terminal.is_full() || self.phase == Phase::Leaving;
-        let waits = self.lines.front().is_some_and(|(line, _)| self.must_wait(line, now));
+        let waits = self.lines.front().is_some_and(|(line, source)| self.must_wait(line, *source, now));
         let can_send =
             self.phase == Phase::Chatting && !waits && self.peer.log_end() <= self.peer.send_limit(now);
         let has_work = self.is_output_closed()

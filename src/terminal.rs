@@ -58,7 +58,7 @@ use presence::{Line, Presence};
 use raw_mode::RawModeGuard;
 use speakers::Speakers;
 use stderr::Stderr;
-use stdin::{Piece, Stdin};
+use stdin::Stdin;
 use tab_completion::Known;
 
 pub use line_ui::UserAction;
@@ -278,13 +278,7 @@ impl Terminal {
         match &mut self.mode {
             OutputMode::LineUi(line_ui) => line_ui.poll(),
             OutputMode::Lines { .. } | OutputMode::Json(_) => {
-                let (line, piece) = self.stdin.next_line()?;
-                let source = match piece {
-                    Piece::Whole => Source::Verbatim,
-                    Piece::Start => Source::Start,
-                    Piece::Rest => Source::Rest,
-                };
-                Some(UserAction::Submit(line, source))
+                self.stdin.next_line().map(|(line, source)| UserAction::Submit(line, source))
             }
         }
     }
@@ -553,7 +547,7 @@ impl Terminal {
         if is_ignored {
             return;
         }
-        // Nothing is completed in a pipe; only who sent a private message is asked for.
+        // A pipe has no completion: only the sender of a private message is needed, for /reply.
         if self.is_interactive() || matches!(event, Notice::Message { is_private: true, .. }) {
             self.speakers.handle_event(event);
         }

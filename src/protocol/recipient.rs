@@ -405,7 +405,7 @@ mod tests {
         let why = find("bob the password is x", &all, Extent::Start).expect_err("bob has left").to_string();
         assert_eq!(
             why,
-            "that can be read in two ways: \"the password is x\" to bob, who has left, or \"password is x\" to \
+            "that can be read in several ways: \"the password is x\" to bob, who has left, or \"password is x\" to \
              \"bob the\"#77c1; write \"bob the\"#77c1"
         );
     }

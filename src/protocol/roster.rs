@@ -142,7 +142,7 @@ impl fmt::Display for NotFound {
             }
             Self::Several(all) => write!(f, "several have that name: write {}", all.join(" or ")),
             Self::Ambiguous(all) => {
-                write!(f, "that can be read in two ways:")?;
+                write!(f, "that can be read in several ways:")?;
                 for (index, Reading { written, rest, fate }) in all.iter().enumerate() {
                     let excerpt: String = rest.chars().take(EXCERPT_CHARS).collect();
                     let more = if excerpt.len() < rest.len() { "..." } else { "" };

@@ -9,10 +9,11 @@ use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::NotFound;
 use crate::protocol::{Host, Label, Notice, Who};
 
-/// The list of ignored peers; only the user adds to it. A member is identified by its id, and a plain peer by its
-/// connection, whatever its name there. Who comes later from the same host under a
-/// name that looks like one of theirs is taken for the same person; of those without a name, who comes from the
-/// same host.
+/// The list of ignored peers; only the user adds to it.
+///
+/// A member is identified by its id, and a plain peer by its connection, whatever its name. A peer that comes later
+/// from the same host, under a name that looks like the ignored one's, is ignored as well; so is a peer without a
+/// name from the host of one that had none.
 #[derive(Debug, Default)]
 pub struct IgnoreList {
     all: Vec<Ignored>,
@@ -86,7 +87,7 @@ impl IgnoreList {
             | Notice::Appeared { who }
             | Notice::Identified { before: who }
             | Notice::Forgotten { who } => self.holds(who),
-            // Nothing is known of the others that connect from there.
+            // A connection that has sent nothing could be anybody's from that host.
             Notice::Accepted { address } | Notice::Visited { address, .. } => {
                 self.holds_plain_of(host(address))
             }
@@ -124,7 +125,7 @@ impl Ignored {
         self.runs.contains(&Speaker::of(who)) || are_plain && self.looks_like(who)
     }
 
-    /// Somebody has come: it may be the same person.
+    /// Adds a peer that has come, if it seems to be the same person.
     fn recognize(&mut self, who: &Who) {
         let run = Speaker::of(who);
         let may_be = who.id.is_some() || self.who.id.is_none();

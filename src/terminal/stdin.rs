@@ -13,6 +13,7 @@ use mio::unix::SourceFd;
 use mio::{Registry, Token};
 
 use super::descriptor::{self, Descriptor, Kind};
+use crate::command::Source;
 use crate::error::reason;
 use crate::limits::{FOREGROUND_POLL_INTERVAL, INPUT_READ_BYTES, LINE_BYTES_MAX, LINE_PIECE_BYTES};
 use crate::protocol::frame::lossy;
@@ -30,21 +31,10 @@ pub struct Stdin {
     buffer: Vec<u8>,
     start: usize,
     searched: usize,
-    /// The end of a line of which a piece was consumed is still to come.
+    /// A piece of a line was consumed, and the line has not ended yet.
     is_within_line: bool,
-    /// It is discarded when it comes.
+    /// The bytes up to the next line break are to be discarded.
     discards_line: bool,
-}
-
-/// A line, or a piece of a line that is longer than [`LINE_BYTES_MAX`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// All of a line.
-    Whole,
-    /// The start of a line.
-    Start,
-    /// What follows the start.
-    Rest,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +113,7 @@ impl Stdin {
 
     /// The next complete line, without its line break. The last line may lack a line break. A line longer
     /// than [`LINE_BYTES_MAX`] is split into pieces of [`LINE_PIECE_BYTES`].
-    pub fn next_line(&mut self) -> Option<(Cow<'_, str>, Piece)> {
+    pub fn next_line(&mut self) -> Option<(Cow<'_, str>, Source)> {
         if self.discards_line {
             let unread = &self.buffer[self.start..];
             let end = memchr::memchr(b'\n', unread).map(|end| end + 1);
@@ -149,12 +139,12 @@ impl Stdin {
         };
         self.searched = 0;
         self.start += used;
-        let piece = match (mem::replace(&mut self.is_within_line, !is_end), is_end) {
-            (true, _) => Piece::Rest,
-            (false, true) => Piece::Whole,
-            (false, false) => Piece::Start,
+        let source = match (mem::replace(&mut self.is_within_line, !is_end), is_end) {
+            (true, _) => Source::Rest,
+            (false, true) => Source::Verbatim,
+            (false, false) => Source::Start,
         };
-        Some((lossy(line), piece))
+        Some((lossy(line), source))
     }
 
     /// Discards the rest of the line of which a piece was consumed last.
