@@ -300,7 +300,8 @@ fn who_never_sends_a_message_is_shown_as_nobody() {
         };
         let digits = line.split("[::]:").nth(1).expect("a port").split(|char: char| !char.is_ascii_digit());
         let port = digits.clone().next().expect("digits").parse().expect("a port");
-        for bytes in ["", "GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n"] {
+        let of_a_web_page = "POST / HTTP/1.1\r\n\r\n".to_owned() + &message("eve", "hi") + &goodbye("eve");
+        for bytes in ["", "GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n", &of_a_web_page] {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a peer that listens");
             stream.write_all(bytes.as_bytes()).expect("a peer that reads");
             stream.shutdown(std::net::Shutdown::Write).expect("a connection");

@@ -935,21 +935,21 @@ fn only_who_sends_a_message_or_a_goodbye_is_shown_as_somebody() {
     let (at_once, later) = (Duration::ZERO, INTRODUCTION_WAIT);
     let goodbye = "\n10.0.0.2:1000 [2026-11-22T06:55:22+01:00]|\nbob<EXITENCD>";
     let connected = "accepted 10.0.0.2:1000";
-    for (bytes, count) in [
-        ("", 0),
-        ("\r\n", 0),
-        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 23),
-        ("SSH-2.0-OpenSSH_9.6\r\n", 19),
-        ("\x16\x03\x01\x02\u{0}\x01", 6),
-        ("half a message", 14),
-    ] {
+    for (bytes, count) in [("", 0), ("\r\n", 0), ("SSH-2.0-OpenSSH_9.6\r\n", 19), ("half a message", 14)] {
         check_visit(bytes, at_once, &[&format!("visited 10.0.0.2:1000, {count} bytes")]);
         // One line, even if it was shown that it connected.
         check_visit(bytes, later, &[connected]);
     }
     // Frames of which there is nothing to show.
-    for (bytes, count) in [("<MSGENCD>", 0), ("\u{0}\u{0}\u{0}", 1), ("what<NEWENCD>", 0)] {
-        check_visit(bytes, at_once, &[&format!("visited 10.0.0.2:1000, {count} bytes")]);
+    for bytes in ["<MSGENCD>", "what<NEWENCD>"] {
+        check_visit(bytes, at_once, &["visited 10.0.0.2:1000, 0 bytes"]);
+    }
+    // Requests of other protocols are closed at once, whatever is in them.
+    for start in ["GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\u{0}\x01", "\u{0}\u{3}\u{0}\u{1}\u{0}"] {
+        for more in ["", &message("bob", "hi"), goodbye] {
+            let visited = "visited 10.0.0.2:1000: sent a request of another protocol";
+            check_visit(&(start.to_owned() + more), later, &[visited]);
+        }
     }
     for wait in [at_once, later] {
         let lost = [connected, "appeared bob", "bob: hi", "lost bob"];

@@ -28,6 +28,7 @@ use super::client::{Client, ClientId, Dialled, Introduction, Shown, State};
 use super::dial::{Dial, DialId, Peer};
 use super::former_names::FormerNames;
 use super::frame::{Code, Frame, Framing};
+use super::inbox::Unreadable;
 use super::joining::Joining;
 use super::log::Log;
 use super::member::{MemberKey, Members};
@@ -256,8 +257,10 @@ impl<S> Group<S> {
         let mut inbox = mem::take(&mut client.inbox);
         let result = inbox.receive(bytes, |frame| self.handle_frame(id, &frame, now));
         self.clients[id.0].inbox = inbox;
-        if result.is_err() {
-            self.lose(id, LostReason::FrameTooLong, now);
+        match result {
+            Ok(()) => (),
+            Err(Unreadable::FrameTooLong) => self.lose(id, LostReason::FrameTooLong, now),
+            Err(Unreadable::OtherProtocol) => self.lose(id, LostReason::OtherProtocol, now),
         }
     }
 

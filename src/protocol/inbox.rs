@@ -19,9 +19,14 @@ pub struct Inbox {
     scanned: usize,
 }
 
-/// A frame longer than [`FRAME_BYTES_MAX`], or that many bytes without a code.
+/// Why a stream has no meaning from some byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameTooLong;
+pub enum Unreadable {
+    /// A frame longer than [`FRAME_BYTES_MAX`], or that many bytes without a code.
+    FrameTooLong,
+    /// The stream begins as one of another protocol: see [`is_of_another_protocol`].
+    OtherProtocol,
+}
 
 /// Below this, a first byte is the upper half of a length: no text starts with such a character.
 const TEXT_FIRST_BYTE_MIN: u8 = 0x09;
@@ -34,6 +39,16 @@ const STEP_BYTES: usize = 512;
 
 /// Bytes of the length that lab framing starts with.
 const LENGTH_BYTES: usize = 2;
+
+/// The methods of HTTP (RFC 9110, section 9.3; PATCH: RFC 5789).
+const HTTP_METHODS: [&[u8]; 9] =
+    [b"CONNECT", b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"TRACE"];
+
+/// How much of a request line is looked at.
+const REQUEST_LINE_BYTES_MAX: usize = 8 << 10;
+
+/// What a TLS connection begins with: a handshake record (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
 
 impl Inbox {
     /// What the other side spoke last; `None` while that is not known.
@@ -53,8 +68,8 @@ impl Inbox {
     ///
     /// # Errors
     ///
-    /// [`FrameTooLong`], after the frames before it. The stream has no meaning from there on.
-    pub fn receive(&mut self, bytes: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<(), FrameTooLong> {
+    /// Why the stream has no meaning from some byte on, after the frames before it.
+    pub fn receive(&mut self, bytes: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<(), Unreadable> {
         let mut taken = 0;
         // The unfinished frame is finished in a buffer of its own, little by little, and what follows
         // is scanned where it lies.
@@ -84,7 +99,10 @@ impl Inbox {
     }
 
     /// Hands out the frames in `buffer` and returns how many of its bytes they were.
-    fn scan(&mut self, buffer: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<usize, FrameTooLong> {
+    fn scan(&mut self, buffer: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<usize, Unreadable> {
+        if self.framing.is_none() && is_of_another_protocol(buffer) {
+            return Err(Unreadable::OtherProtocol);
+        }
         // A code may have begun in the last bytes that were scanned.
         let unscanned = self.scanned.saturating_sub(CODE_END_BYTES - 1);
         let mut codes = frame::codes(buffer, unscanned);
@@ -94,6 +112,10 @@ impl Inbox {
             let rest = &buffer[start..];
             if guess == Guess::Lab {
                 let Some(payload) = lab_payload(rest) else { break };
+                // Requests of other protocols, DNS among them, begin with a length as well.
+                if self.framing.is_none() && frame::code_at_tail(payload).is_none() {
+                    return Err(Unreadable::OtherProtocol);
+                }
                 self.framing = Some(Framing::Lab);
                 each(lab_frame(payload));
                 start += LENGTH_BYTES + payload.len();
@@ -102,7 +124,7 @@ impl Inbox {
             let Some(code) = codes.find(|code| code.start >= start) else {
                 let length = if guess == Guess::Text { 0 } else { LENGTH_BYTES };
                 if rest.len() >= FRAME_BYTES_MAX + length {
-                    return Err(FrameTooLong);
+                    return Err(Unreadable::FrameTooLong);
                 }
                 self.scanned = rest.len();
                 break;
@@ -114,7 +136,7 @@ impl Inbox {
                 self.framing = Some(Framing::Lab);
                 each(lab_frame(&bytes[LENGTH_BYTES..]));
             } else if bytes.len() > FRAME_BYTES_MAX {
-                return Err(FrameTooLong);
+                return Err(Unreadable::FrameTooLong);
             } else {
                 self.framing = Some(Framing::Text);
                 let body = &buffer[start..code.start];
@@ -124,6 +146,34 @@ impl Inbox {
         }
         Ok(start)
     }
+}
+
+/// Whether a stream that begins with `start` is a request of another protocol: of HTTP or one with the same
+/// request line (`METHOD TARGET NAME/VERSION`), or of TLS.
+///
+/// A web page can make a browser send such a request to any port, with codes in it. So it is told by what comes
+/// before any code: a URI holds no `<` (RFC 3986, section 2).
+fn is_of_another_protocol(start: &[u8]) -> bool {
+    if let Some(&[kind, major, minor]) = start.first_chunk() {
+        // In lab framing, a third byte this low begins no frame of ours.
+        if [kind, major] == TLS_HANDSHAKE && minor < TEXT_FIRST_BYTE_MIN {
+            return true;
+        }
+    }
+    let start = start.trim_ascii_start();
+    let start = &start[..start.len().min(REQUEST_LINE_BYTES_MAX)];
+    let mut words = start.splitn(3, |byte| *byte == b' ');
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return false };
+    if HTTP_METHODS.contains(&method) && target.starts_with(b"/") {
+        return true;
+    }
+    let is_target = !target.is_empty() && target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'<');
+    let name = words.next().unwrap_or_default();
+    let letters = name.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let version = name[letters..].strip_prefix(b"/").unwrap_or_default();
+    let digits = version.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let has_version = letters > 0 && digits > 0 && matches!(version[digits..], [b'\r' | b'\n', ..]);
+    has_version && is_target && method.iter().all(u8::is_ascii_uppercase)
 }
 
 /// How a frame seems to be framed, by its first bytes.
@@ -223,8 +273,53 @@ mod tests {
         check(b"\x00\x0cbye<EXTENCD>", &[(Code::Exit, "bye")]);
         check(b"\x00\x0dbye<EXITENCD>", &[(Code::Exit, "bye")]);
         check(b"\x00\x14a<MSGENCD>b<MSGENCD>", &[(Code::Message, "a<MSGENCD>b")]);
-        check(b"\x00\x0c<\\MSGENCD>no\x00\x00", &[(Code::Message, "<\\MSGENCD>no"), (Code::Message, "")]);
+        check(
+            b"\x00\x09<MSGENCD>\x00\x0c<\\MSGENCD>no\x00\x00",
+            &[(Code::Message, ""), (Code::Message, "<\\MSGENCD>no"), (Code::Message, "")],
+        );
         check(b"\x00\x0bab<NEWENCD>\x00\x02hi", &[(Code::Unknown, "ab"), (Code::Message, "hi")]);
+    }
+
+    #[test]
+    fn a_request_of_another_protocol_has_no_frames() {
+        let long = format!("POST / HTTP/1.1\r\n\r\n{}<MSGENCD>", "x".repeat(0x504f - 30));
+        for bytes in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "POST / HTTP/1.1\r\n\r\n[2026-11-22T08:20:00] bob:\n\t\thi<MSGENCD>\n<EXITENCD>",
+            "\r\nGET /?<MSGENCD> HTTP/1.1\r\nX: <MSGENCD>\r\n\r\n",
+            "GET /x<MSGENCD>y<MSGENCD>",
+            "OPTIONS * HTTP/1.1\r\nAccess-Control-Request-Headers: <msgencd>\r\n",
+            "CONNECT 127.0.0.1:5000 HTTP/1.1\r\nX: <EXITENCD>",
+            "PROPFIND http://127.0.0.1:5000/x HTTP/1.1\r\nX: <MSGENCD>",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n<MSGENCD>",
+            "OPTIONS sip:nm SIP/2.0\r\nVia: <MSGENCD>",
+            "\x16\x03\x01\x02\x00\x01<MSGENCD>",
+            // Version queries of DNS over TCP, and one of SMB.
+            "\0\x1e\0\x06\x01\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03",
+            "\0\0\0\x0bSMBr<MSGENCD>",
+            // Its first two bytes are the length of a lab frame.
+            &long,
+        ] {
+            for step in (1..40).chain([0x1000, bytes.len()]) {
+                let (mut inbox, mut count) = (Inbox::default(), 0);
+                let mut pieces = bytes.as_bytes().chunks(step);
+                let result = pieces.try_for_each(|piece| inbox.receive(piece, |_| count += 1));
+                assert_eq!(
+                    (result, count),
+                    (Err(Unreadable::OtherProtocol), 0),
+                    "{bytes:?} in pieces of {step}"
+                );
+            }
+        }
+        check(b"GET well soon<MSGENCD>", &[(Code::Message, "GET well soon")]);
+        check(b"I GET 3/4 of it<MSGENCD>", &[(Code::Message, "I GET 3/4 of it")]);
+        check(b"SEE THIS HTTP/2 client<MSGENCD>", &[(Code::Message, "SEE THIS HTTP/2 client")]);
+        check(
+            b"hi<MSGENCD>GET / HTTP/1.1<MSGENCD>",
+            &[(Code::Message, "hi"), (Code::Message, "GET / HTTP/1.1")],
+        );
+        let lab = format!("\x16\x03{}<MSGENCD>", "x".repeat(0x1603 - 9));
+        check(lab.as_bytes(), &[(Code::Message, &"x".repeat(0x1603 - 9))]);
     }
 
     #[test]

@@ -448,6 +448,9 @@ pub fn sentence(event: &Notice) -> String {
             LostReason::Closed { unfinished_bytes } => {
                 format!("{address} connected, sent {unfinished_bytes} bytes without a message, and closed")
             }
+            LostReason::OtherProtocol => {
+                format!("{address} connected and {why}, as web browsers and port scanners do: closed")
+            }
             LostReason::Failed(_)
             | LostReason::FrameTooLong
             | LostReason::Stalled(_)

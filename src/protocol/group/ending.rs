@@ -292,7 +292,7 @@ impl<S> Group<S> {
         let is_trouble = match why {
             LostReason::Stalled(_) | LostReason::Overrun => true,
             LostReason::Failed(_) | LostReason::FrameTooLong | LostReason::Unintroduced(_) => self.leaving,
-            LostReason::Closed { .. } => false,
+            LostReason::Closed { .. } | LostReason::OtherProtocol => false,
         };
         let is_visible = match shown {
             Shown::Person => return self.end_person(id, why),
