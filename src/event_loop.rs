@@ -17,11 +17,12 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SI
 use signal_hook::low_level::emulate_default_handler;
 use signal_hook_mio::v1_0::Signals;
 
-use crate::command::{self, Source};
+use crate::command::{self, Command, Source};
 use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
 use crate::protocol::frame::Framing;
+use crate::protocol::roster::NotFound;
 use crate::protocol::{LostReason, Notice, Peer, Setup};
 use crate::resolver::Resolver;
 use crate::server::Server;
@@ -269,7 +270,18 @@ impl EventLoop {
         let is_undelivered = self.is_sending && !self.peer.recipients_behind().is_empty()
             || self.terminal.is_script() && self.peer.has_private_pending();
         let is_waiting = is_undelivered && now < at + SEND_TIMEOUT;
-        !is_waiting && self.resolver.is_idle() && !self.awaits_peers(now, at)
+        // A script may be started before the peers that it names.
+        let is_early = self.terminal.is_script()
+            && self.peer.log_end() > 0
+            && self.peer.has_reached_nobody()
+            && self.peer.is_dialling_named()
+            && now < at + self.meet_timeout();
+        !is_waiting && !is_early && self.resolver.is_idle() && !self.awaits_peers(now, at)
+    }
+
+    /// How long a script waits for the peers that it names.
+    fn meet_timeout(&self) -> Duration {
+        if self.is_sending { SEND_TIMEOUT } else { MEET_TIMEOUT }
     }
 
     /// Whether messages may soon reach further peers, for which the program waits since `since`.
@@ -284,13 +296,40 @@ impl EventLoop {
         if !self.terminal.is_script() {
             return false;
         }
-        let needs_group = || command::read(line, source).is_ok_and(|command| command.needs_group());
-        let is_meeting = || {
-            now < self.named_at + MEET_TIMEOUT
-                && (self.peer.handshake_wait_end(now).is_some()
-                    || self.peer.is_reaching_out(now, self.named_at))
+        if !self.resolver.is_idle() {
+            return true;
+        }
+        let Ok(command) = command::read(line, source) else { return false };
+        let is_meeting =
+            || self.peer.handshake_wait_end(now).is_some() || self.peer.is_reaching_out(now, self.named_at);
+        // The lines before it are sent under the old name, and to the peers that were named by then.
+        let needs_sent =
+            matches!(command, Command::Name(_) | Command::Disconnect(_)) && self.peer.log_end() > 0;
+        now < self.named_at + self.meet_timeout()
+            && ((command.needs_group() || needs_sent) && is_meeting()
+                || needs_sent && !self.peer.recipients_behind().is_empty()
+                || self.peer.is_dialling_named() && self.names_nobody(&command))
+    }
+
+    /// Whether nobody has the name in a command yet.
+    fn names_nobody(&self, command: &Command<'_>) -> bool {
+        let found = match command {
+            Command::Private(words) => self.peer.find(words).map(|(who, _)| who),
+            Command::Who(Some(name)) | Command::Ignore(name) => self.peer.find_named(name),
+            Command::Text(_)
+            | Command::Say(_)
+            | Command::Me(_)
+            | Command::Reply(_)
+            | Command::Who(None)
+            | Command::Name(_)
+            | Command::Connect(_)
+            | Command::Disconnect(_)
+            | Command::Unignore(_)
+            | Command::Clear
+            | Command::Help
+            | Command::Quit(_) => return false,
         };
-        !self.resolver.is_idle() || needs_group() && is_meeting()
+        matches!(found, Err(NotFound::Nobody))
     }
 
     /// Whether the reader of standard output is gone, which ends the chat.
@@ -528,8 +567,9 @@ impl EventLoop {
         }
         let leave = self.terminal.leave_deadline().filter(|_| self.peer.has_left());
         let (wait_ends, is_waiting) = match self.phase {
-            Phase::InputEnded { at } => (Some(at + SEND_TIMEOUT), true),
-            Phase::Chatting if waits => (Some(self.named_at + MEET_TIMEOUT), true),
+            Phase::InputEnded { at } if now < at + SEND_TIMEOUT => (Some(at + SEND_TIMEOUT), true),
+            Phase::InputEnded { at } => (Some(at + MEET_TIMEOUT), true),
+            Phase::Chatting if waits => (Some(self.named_at + self.meet_timeout()), true),
             Phase::Chatting | Phase::Leaving | Phase::Over => (None, false),
         };
         let wait_ends = wait_ends.filter(|at| now < *at);

@@ -272,6 +272,12 @@ impl GroupPeer {
         self.group.has_reached_nobody()
     }
 
+    /// Whether the user named a peer that was not reached yet and is still dialled.
+    #[must_use]
+    pub fn is_dialling_named(&self) -> bool {
+        self.group.is_dialling_named()
+    }
+
     /// Whether a member was met, or a peer that the user named was connected.
     #[must_use]
     pub fn has_reached_somebody(&self) -> bool {

@@ -3,12 +3,13 @@
 
 mod support;
 
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use support::descriptors::file_with;
-use support::sockets::{FreePort, wait_for_members};
-use support::{PROGRAM, Peer};
+use support::sockets::{FreePort, accept, messages, wait_for_members};
+use support::{PROGRAM, Peer, read_to_end, without_introduction};
 
 /// A peer called bot that is given `script` as a file and connects to `peers`.
 fn bot(script: &str, peers: &[&str]) -> Peer {
@@ -85,9 +86,65 @@ fn a_command_that_failed_is_a_failure() {
     check("/help\n/name bat\n/quit\n", &[&alice_address], 0, &[]);
     check("", &[&nobody, &alice_address], 0, &["cannot reach"]);
     check("", &[&nobody], 1, &["groupchat: nobody was reached: none of the named peers answered"]);
-    let both = "groupchat: nobody was reached: the message is lost; '/wo' failed";
-    check("/wo\nhello\n", &[&nobody], 1, &[both]);
-    check("/msg carol hi\n", &[&nobody], 1, &["groupchat: '/msg carol hi' failed"]);
+}
+
+#[test]
+fn a_script_that_reaches_nobody_gives_up_in_the_end() {
+    let nobody = FreePort::new();
+    let nobody = nobody.address().to_string();
+    // All of them wait at the same time.
+    let bots = [
+        ("/wo\nhello\n", "groupchat: nobody was reached: the message is lost; '/wo' failed"),
+        ("/msg carol hi\n", "groupchat: '/msg carol hi' failed"),
+        ("hello\n/name bat\n", "groupchat: nobody was reached: the message is lost"),
+    ]
+    .map(|(script, last)| (bot(script, &[&nobody]), last));
+    for (mut bot, last) in bots {
+        bot.notices.wait_for(last);
+        assert_eq!(bot.exit_code(), 1);
+    }
+}
+
+/// A peer called late is started after a script that names it, behind `others`, has failed to reach it. It is
+/// shown the `expected` lines, in order, and the script ends with 0.
+#[track_caller]
+fn check_late(others: &[&str], arguments: &[&str], script: &str, expected: &[&str]) {
+    let port = FreePort::new();
+    let mut command = Command::new(PROGRAM);
+    command.args(["-n", "bot"]).args(arguments).arg("0").args(others).arg(port.number());
+    let input = file_with(script.as_bytes()).into();
+    let mut bot = Peer::run_with(&mut command, input, Stdio::piped(), Stdio::piped());
+    bot.notices.wait_for(&format!("cannot reach {}", port.number()));
+    let mut late = Peer::start(&["-n", "late", &port.number()]);
+    expected.iter().for_each(|line| drop(late.conversation.wait_for(line)));
+    let notices = bot.notices.rest();
+    assert_eq!(bot.exit_code(), 0, "{arguments:?} {script:?}: {notices:?}");
+}
+
+#[test]
+fn a_script_may_be_started_before_the_peers_that_it_names() {
+    let mut bob = Peer::named("bob", &[]);
+    let bob = bob.address().to_string();
+    check_late(&[], &[], "hello\n", &["] bot: hello", "bot has left"]);
+    check_late(&[], &[], "/msg late psst\nhello\n", &[" private] bot: psst", "] bot: hello"]);
+    check_late(&[&bob], &[], "/msg late psst\nhello\n", &[" private] bot: psst", "] bot: hello"]);
+    check_late(&[], &["--send", "/msg late psst"], "", &[" private] bot: psst", "bot has left"]);
+    check_late(&[], &["--send", "hello"], "", &["] bot: hello", "bot has left"]);
+}
+
+#[test]
+fn what_stands_before_a_command_goes_before_it() {
+    check_late(&[], &[], "one\n/name bat\ntwo\n", &["] bot: one", "bot is now bat", "] bat: two"]);
+    // A plain peer is sent what was said until it is disconnected.
+    let port = FreePort::new();
+    let mut bot = bot(&format!("one\n/disconnect {0}\ntwo\n", port.number()), &[&port.number()]);
+    bot.notices.wait_for("cannot reach");
+    let listener = TcpListener::bind(port.address()).expect("nobody else has it");
+    let mut stream = accept(&listener);
+    let bytes = read_to_end(&mut stream);
+    assert_eq!(messages(without_introduction(&bytes)), ["one"]);
+    assert!(bytes.ends_with(b"bot<EXITENCD>"));
+    bot.notices.wait_for("disconnected from");
 }
 
 #[test]

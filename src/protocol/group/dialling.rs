@@ -166,6 +166,12 @@ impl<S> Group<S> {
         self.named.iter().any(Dial::is_unreached) && !self.named.iter().any(Dial::was_reached)
     }
 
+    /// Whether the user named a peer that was not reached yet and is still dialled.
+    #[must_use]
+    pub fn is_dialling_named(&self) -> bool {
+        self.named.iter().any(|dial| dial.is_open() && !dial.was_reached())
+    }
+
     /// Whether a member was met, or a peer that the user named was connected.
     #[must_use]
     pub fn has_reached_somebody(&self) -> bool {
