@@ -28,7 +28,7 @@ use crate::resolver::Resolver;
 use crate::server::Server;
 use crate::terminal::logfile::LogFile;
 use crate::terminal::welcome;
-use crate::terminal::{Terminal, Tokens, UiOptions, UserAction};
+use crate::terminal::{self, Terminal, Tokens, UiOptions, UserAction};
 use crate::unicode;
 
 /// Connections are registered under their ids, which count from 0; all other tokens count down from the
@@ -583,7 +583,7 @@ impl EventLoop {
     /// The result of the run: the most important reason for a failure, if there is one, and the failed lines.
     fn result(self) -> Result<(), Error> {
         let has_reached_somebody = self.peer.has_reached_somebody();
-        let unreceived = self.peer.unreceived_count().map(|count| match (count, has_reached_somebody) {
+        let mut unreceived = self.peer.unreceived_count().map(|count| match (count, has_reached_somebody) {
             (1, false) => "nobody was reached: the message is lost".to_owned(),
             (1, true) => "the message may be lost: nobody is known to have received it".to_owned(),
             (_, false) => format!("nobody was reached: all {count} messages are lost"),
@@ -600,6 +600,10 @@ impl EventLoop {
                 .to_owned()
         });
         let is_script = self.terminal.is_script();
+        // Somebody at a terminal may chat alone.
+        if let Some(note) = unreceived.take_if(|_| !is_script) {
+            terminal::print_error(&note);
+        }
         let undelivered = self.peer.private_undelivered();
         let undelivered = (is_script && !undelivered.is_empty()).then(|| {
             let names = undelivered.iter().map(|who| who.name.to_string()).collect::<Vec<_>>().join(", ");

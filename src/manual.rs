@@ -9,9 +9,9 @@ pub const EXIT_CODES: [(u8, &str); 3] = [
     (0, "Success. Standard error lists undelivered messages, if there are any."),
     (
         1,
-        "Something failed: the program could not run, nobody was reached, not everybody has what was sent \
-         with --send, a command of a script failed, the conversation could not be shown or recorded, or \
-         standard input ended before anything was said and no peer was named (--stay keeps running then). \
+        "Something failed: the program could not run, nobody was reached (at a terminal, that is only a note), \
+         not everybody has what was sent with --send, a command of a script failed, the conversation could \
+         not be shown or recorded, or standard input ended before anything was said and no peer was named (--stay keeps running then). \
          Standard error shows the cause.",
     ),
     (

@@ -91,6 +91,7 @@ mod tests {
             ("bob#4aa6", "must not end in # and digits"),
             ("192.168.1.7", "must not look like an address"),
             ("192.168.1.7:5000", "must not look like an address"),
+            ("5000", "must not look like an address"),
             ("[::1]:5", "must not look like an address"),
             ("localhost:5000", "must not look like an address"),
             ("''bob''", "must not hold \" "),

@@ -12,7 +12,7 @@ use groupchat::terminal::layout::Size;
 use groupchat::terminal::raw_mode::RawModeGuard;
 use rustix::process::Signal;
 use rustix::termios::Action;
-use support::sockets::{EXIT, MESSAGE, accept, listen, message, messages, wait_until};
+use support::sockets::{EXIT, FreePort, MESSAGE, accept, listen, message, messages, wait_until};
 use support::window::Window;
 use support::{PROGRAM, Peer, read_to_end, read_until};
 use vt100::Screen;
@@ -66,6 +66,20 @@ fn leave_unchecked(mut window: Window, mut stream: TcpStream) {
     read_to_end(&mut stream);
     stream.shutdown(Shutdown::Both).expect("a connection");
     assert_eq!(window.exit_code(), 0);
+}
+
+#[test]
+fn who_chats_alone_at_a_terminal_leaves_with_success() {
+    let nobody = FreePort::new();
+    for peers in [&[][..], &[nobody.number().as_str()]] {
+        let mut window = Window::run(&[&[PROGRAM, "-n", "alice", "0"], peers].concat(), Size::new(80, 24));
+        window.wait_for("alice> ");
+        window.press("hello\r");
+        window.wait_for("alice: hello");
+        window.press(CTRL_D);
+        window.wait_for("nobody was reached: the message is lost");
+        assert_eq!(window.exit_code(), 0);
+    }
 }
 
 #[test]

@@ -254,7 +254,7 @@ pub fn flaw(name: &str, looks: &Looks) -> Option<Flaw> {
         Some(Flaw::NoName)
     } else if ends_in_tag(&signs) {
         Some(Flaw::Tag)
-    } else if signs.split(|char: char| !is_of_address(char)).any(is_address) {
+    } else if is_port(&signs) || signs.split(|char: char| !is_of_address(char)).any(is_address) {
         Some(Flaw::Address)
     } else if let Some(sign) = signs.chars().find(|sign| SIGNS.contains(sign)) {
         Some(Flaw::Sign(sign))
@@ -310,12 +310,16 @@ fn is_address(word: &str) -> bool {
     };
     is_ip(word)
         || word.rsplit_once(':').is_some_and(|(host, port)| {
-            let is_port = (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
             // Otherwise it is a time of day.
             let is_host = host.contains(|char: char| char.is_alphabetic() || char == '.')
                 && host.chars().all(|char| char.is_alphanumeric() || ".-_".contains(char));
-            is_port && (is_ip(host) || is_host)
+            is_port(port) && (is_ip(host) || is_host)
         })
+}
+
+/// Whether `text` has the form of a port, which is an address on this machine.
+fn is_port(text: &str) -> bool {
+    (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn phrase_in(looks: &Looks) -> Option<&'static str> {
@@ -366,7 +370,9 @@ mod tests {
             "\u{5d7}\u{5d9}\u{5d9}\u{5dd}",
             "who?",
             "??",
-            "5000",
+            "agent 5000",
+            "123456",
+            "lol",
             "v1.2.3.4.5",
             "was here joined",
             "his backup",
@@ -414,6 +420,8 @@ mod tests {
             ("\"bob\"#4aa6", Flaw::Tag),
             ("192.168.1.7", Flaw::Address),
             ("192.168.1.7:5000", Flaw::Address),
+            ("5000", Flaw::Address),
+            (" \u{ff15}000 ", Flaw::Address),
             ("[::1]:5", Flaw::Address),
             ("[::1]", Flaw::Address),
             ("::1", Flaw::Address),

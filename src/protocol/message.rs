@@ -45,10 +45,11 @@ pub fn read_message(body: &str) -> Option<Message<'_>> {
     Some(Message { at: read_timestamp(time)?, name, text })
 }
 
-/// Reads who says goodbye from the body of an exit frame, `\naddress [time]|\nname`.
+/// Reads who says goodbye from the body of an exit frame, `\naddress [time]|\nname`, or one in the shape of a
+/// message.
 #[must_use]
 pub fn read_exit(body: &str) -> Option<&str> {
-    let (_, name) = body.rsplit_once("|\n")?;
+    let Some((_, name)) = body.rsplit_once("|\n") else { return Some(read_message(body)?.name) };
     Some(name.trim()).filter(|name| is_name(name))
 }
 
@@ -269,6 +270,7 @@ mod tests {
     fn exits_are_read_whoever_wrote_them() {
         assert_eq!(read_exit("\n192.168.1.7:5000 [2026]|\nalice"), Some("alice"));
         assert_eq!(read_exit("x|\n a|b \n"), Some("a|b"));
+        assert_eq!(read_exit("[2026-11-22T06:55:22] bob:\n\t\tbye"), Some("bob"));
         for body in ["", "alice", "x|\n", "x|\n \n", "x|\na\nb", &format!("x|\n{}", "x".repeat(65))] {
             assert_eq!(read_exit(body), None, "{body:?}");
         }

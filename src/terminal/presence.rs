@@ -586,10 +586,10 @@ mod tests {
         let mut presence = Presence::default();
         let now = Instant::now();
         for number in 0..2 * MEMBERS_MAX {
-            presence.push(&event("joined", &number.to_string()), now);
+            presence.push(&event("joined", &format!("peer{number}")), now);
             assert!(presence.windows.iter().all(|window| window.events.len() < MEMBERS_MAX));
         }
         let Some(Line::Change(line)) = presence.poll(80) else { panic!("a line") };
-        assert_eq!(line, format!("1, 2 and {} others have joined", MEMBERS_MAX - 2));
+        assert_eq!(line, format!("peer1, peer2 and {} others have joined", MEMBERS_MAX - 2));
     }
 }
