@@ -55,8 +55,9 @@
 //! - A code inside a text must not end the frame: each run of `<`, backslashes (or none), one to eight
 //!   capital letters and `ENCD>` is sent with one backslash more after the `<` and received with one less.
 //! - A frame has at most 65,535 bytes with its code. A longer message is sent as several.
-//! - A connection that begins with an HTTP request line, a TLS handshake, or a length and no code behind it, is
-//!   of another protocol: it is closed, and nothing on it counts. So no web page can make a browser speak here.
+//! - A connection that begins with an HTTP request line, with a TLS handshake, or with a length and then neither
+//!   a code nor text, is of another protocol: it is closed, and nothing on it counts. So no web page can make a
+//!   browser speak here.
 //!
 //! **Lab framing** is what the course exercise "TCP Group Chat" speaks: a 2-byte big-endian length, then
 //! that many bytes, whose tail is `<MSGENCD>` or `<EXTENCD>`. Nothing is escaped in it. A peer is answered

@@ -113,7 +113,7 @@ impl Inbox {
             if guess == Guess::Lab {
                 let Some(payload) = lab_payload(rest) else { break };
                 // Requests of other protocols, DNS among them, begin with a length as well.
-                if self.framing.is_none() && frame::code_at_tail(payload).is_none() {
+                if self.framing.is_none() && frame::code_at_tail(payload).is_none() && !is_text(payload) {
                     return Err(Unreadable::OtherProtocol);
                 }
                 self.framing = Some(Framing::Lab);
@@ -174,6 +174,12 @@ fn is_of_another_protocol(start: &[u8]) -> bool {
     let digits = version.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
     let has_version = letters > 0 && digits > 0 && matches!(version[digits..], [b'\r' | b'\n', ..]);
     has_version && is_target && method.iter().all(u8::is_ascii_uppercase)
+}
+
+/// Whether a payload without a code is something that somebody says.
+fn is_text(payload: &[u8]) -> bool {
+    let is_said = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+    !payload.is_empty() && payload.iter().all(is_said) && str::from_utf8(payload).is_ok()
 }
 
 /// How a frame seems to be framed, by its first bytes.
@@ -273,10 +279,7 @@ mod tests {
         check(b"\x00\x0cbye<EXTENCD>", &[(Code::Exit, "bye")]);
         check(b"\x00\x0dbye<EXITENCD>", &[(Code::Exit, "bye")]);
         check(b"\x00\x14a<MSGENCD>b<MSGENCD>", &[(Code::Message, "a<MSGENCD>b")]);
-        check(
-            b"\x00\x09<MSGENCD>\x00\x0c<\\MSGENCD>no\x00\x00",
-            &[(Code::Message, ""), (Code::Message, "<\\MSGENCD>no"), (Code::Message, "")],
-        );
+        check(b"\x00\x0c<\\MSGENCD>no\x00\x00", &[(Code::Message, "<\\MSGENCD>no"), (Code::Message, "")]);
         check(b"\x00\x0bab<NEWENCD>\x00\x02hi", &[(Code::Unknown, "ab"), (Code::Message, "hi")]);
     }
 
