@@ -96,7 +96,6 @@ fn a_script_that_reaches_nobody_gives_up_in_the_end() {
     let bots = [
         ("/wo\nhello\n", "groupchat: nobody was reached: the message is lost; '/wo' failed"),
         ("/msg carol hi\n", "groupchat: '/msg carol hi' failed"),
-        ("hello\n/name bat\n", "groupchat: nobody was reached: the message is lost"),
     ]
     .map(|(script, last)| (bot(script, &[&nobody]), last));
     for (mut bot, last) in bots {
