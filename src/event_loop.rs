@@ -267,7 +267,7 @@ impl EventLoop {
     /// Whether the input has ended and nothing remains to wait for.
     fn is_finished(&self, now: Instant) -> bool {
         let Phase::InputEnded { at } = self.phase else { return false };
-        let is_undelivered = self.is_sending && !self.peer.recipients_behind().is_empty()
+        let is_undelivered = self.is_sending && self.awaits_recipients()
             || self.terminal.is_script() && self.peer.has_private_pending();
         let is_waiting = is_undelivered && now < at + SEND_TIMEOUT;
         // A script may be started before the peers that it names.
@@ -277,6 +277,11 @@ impl EventLoop {
             && self.peer.is_dialling_named()
             && now < at + self.meet_timeout();
         !is_waiting && !is_early && self.resolver.is_idle() && !self.awaits_peers(now, at)
+    }
+
+    /// Whether something was said to everybody that not everybody has.
+    fn awaits_recipients(&self) -> bool {
+        self.peer.log_end() > 0 && !self.peer.recipients_behind().is_empty()
     }
 
     /// How long a script waits for the peers that it names.
@@ -307,7 +312,7 @@ impl EventLoop {
             matches!(command, Command::Name(_) | Command::Disconnect(_)) && self.peer.log_end() > 0;
         now < self.named_at + self.meet_timeout()
             && ((command.needs_group() || needs_sent) && is_meeting()
-                || needs_sent && !self.peer.recipients_behind().is_empty()
+                || needs_sent && self.awaits_recipients()
                 || self.peer.is_dialling_named() && self.names_nobody(&command))
     }
 
@@ -467,7 +472,7 @@ impl EventLoop {
         if self.terminal.is_script() {
             self.fail_pending_lines();
         }
-        if self.is_sending {
+        if self.is_sending && self.awaits_recipients() {
             self.undelivered_to =
                 self.peer.recipients_behind().iter().map(|who| who.name.to_string()).collect();
         }

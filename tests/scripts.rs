@@ -98,8 +98,11 @@ fn a_script_that_reaches_nobody_gives_up_in_the_end() {
         ("/msg carol hi\n", "groupchat: '/msg carol hi' failed"),
     ]
     .map(|(script, last)| (bot(script, &[&nobody]), last));
-    for (mut bot, last) in bots {
-        bot.notices.wait_for(last);
+    let sender = Peer::start(&["-n", "bot", "0", &nobody, "--send", "/msg carol hi"]);
+    // Nothing was said to everybody.
+    let sender = (sender, "groupchat: '/msg carol hi' failed");
+    for (mut bot, last) in bots.into_iter().chain([sender]) {
+        assert_eq!(bot.notices.rest().last().map(String::as_str), Some(last));
         assert_eq!(bot.exit_code(), 1);
     }
 }
