@@ -146,7 +146,10 @@ enum Outgoing {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Error> {
     let arguments: Vec<_> = arguments.into_iter().collect();
     if let Some(argument) = arguments.iter().find(|argument| argument.to_str().is_none()) {
-        return Err(Error::Argument(format!("argument '{}' is not UTF-8", argument.to_string_lossy())));
+        return Err(Error::Argument(format!(
+            "argument '{}' is not UTF-8; write it in a terminal that is set to UTF-8",
+            argument.to_string_lossy()
+        )));
     }
     if let [_, option, peer] = arguments.as_slice()
         && option == resolver::OPTION

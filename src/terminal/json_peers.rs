@@ -162,13 +162,13 @@ mod tests {
         check(&["a joined", "a said", "a left"], &["a joined", "a said", "a left"]);
         check(&["a joined", "a lost", "a back", "a lost"], &["a joined", "a lost", "a back", "a lost"]);
         check(&["a appeared", "a identified"], &["a joined", "a left"]);
-        // The end of what the reader knows of is shown, and nothing else of it.
+        // Of an ignored peer that the reader knows of, only the end is shown.
         check(&["a joined", "-a said", "-a left"], &["a joined", "a left"]);
         check(&["a joined", "-b renamed", "-b said", "-b lost"], &["a joined", "a renamed b", "b lost"]);
         check(&["a joined", "-a lost", "-a back", "-a left"], &["a joined", "a lost"]);
         check(&["a joined", "-a lost", "-a back", "a left"], &["a joined", "a lost"]);
         check(&["a joined", "-a said", "a said", "a left"], &["a joined", "a said", "a left"]);
-        // Of what the reader does not know of, it is not.
+        // The end of a peer that the reader does not know of is not shown.
         check(&["-a joined", "-a said", "-a lost"], &[]);
         check(&["-a appeared", "-a said", "a lost"], &[]);
         check(&["-a joined", "a forgotten", "a said", "a left"], &["notice", "a joined", "a said", "a left"]);

@@ -787,12 +787,12 @@ mod tests {
         check("Tom", "[\u{ff34}\u{ff4f}\u{ff4d}] [\u{1d42d}\u{1d428}\u{1d426}]");
         check("\u{ff42}\u{ff4f}\u{ff42}", "[bob] [BOB]");
         check("a-b", "[a\u{2010}b] [\u{ff41}\u{ff0d}\u{ff42}]");
-        // What is not seen.
+        // Invisible characters do not separate.
         check("bob", "[b\u{200b}ob] [b\u{ad}o\u{2060}b]\u{feff}! \u{200b}[bob] b\u{200b}obby");
         check("b\u{200b}ob", "[bob]");
         check("\u{200b}", "a\u{200b}b");
         check("\u{2764}\u{fe0f}", "[\u{2764}] [\u{2764}\u{fe0f}]");
-        // Blanks, however many.
+        // Any number of blanks counts as one.
         check(
             "Mary Ann",
             "[Mary  Ann], [mary\u{a0}ann] [Mary\nAnn] [Mary \r\n\tAnn] [Mary\u{3000}Ann] MaryAnn",
