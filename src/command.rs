@@ -279,7 +279,7 @@ pub fn read(text: &str, source: Source) -> Result<Command<'_>, Refused> {
     let word: String = rest[..end].chars().filter(|char| !is_hidden(*char)).map(halfwidth).collect();
     let lower = word.to_lowercase();
     if let Some(entry) = find(&lower) {
-        return command(entry, &rest[end..]);
+        return command(entry, &lower, &rest[end..]);
     }
     let shown = || shorten(&format!("/{word}"));
     let letters = lower.find(|char: char| !char.is_alphabetic()).unwrap_or(lower.len());
@@ -305,7 +305,8 @@ fn find(name: &str) -> Option<&'static Entry> {
     COMMANDS.iter().find(|entry| entry.names().any(|known| known == name))
 }
 
-fn command<'a>(entry: &'static Entry, behind: &'a str) -> Result<Command<'a>, Refused> {
+/// Reads the arguments `behind` a command that was called `name`.
+fn command<'a>(entry: &'static Entry, name: &str, behind: &'a str) -> Result<Command<'a>, Refused> {
     if behind.trim_end_matches(is_blank_char).contains(['\n', '\r']) && !entry.takes_lines() {
         return Err(Refused::Lines(entry));
     }
@@ -332,8 +333,19 @@ fn command<'a>(entry: &'static Entry, behind: &'a str) -> Result<Command<'a>, Re
         Kind::Unignore => Command::Unignore(arguments),
         Kind::Clear => Command::Clear,
         Kind::Help => Command::Help,
-        Kind::Quit => Command::Quit(optional(arguments)),
+        Kind::Quit => {
+            let text = if matches!(name, "leave" | "part") { without_channel(arguments) } else { arguments };
+            Command::Quit(optional(text))
+        }
     })
+}
+
+/// What stands behind the channel that IRC's `/part` names.
+fn without_channel(arguments: &str) -> &str {
+    match arguments.starts_with('#') {
+        true => arguments.split_once(char::is_whitespace).map_or("", |(_, text)| text.trim_start()),
+        false => arguments,
+    }
 }
 
 /// An optional argument.
@@ -542,7 +554,7 @@ const MEANINGS: [(&[&str], &str); 19] = [
     (
         &[
             "w", "tell", "t", "pm", "privmsg", "message", "m", "notice", "private", "priv", "direct",
-            "secret", "to",
+            "secret", "to", "send",
         ],
         "/msg",
     ),
@@ -707,6 +719,14 @@ mod tests {
         ] {
             names.iter().for_each(|name| check(&format!("/{name}"), expected.clone()));
         }
+        for (text, expected) in [
+            ("/part #room", None),
+            ("/LEAVE #room bye all", Some("bye all")),
+            ("/part bye", Some("bye")),
+            ("/quit #done", Some("#done")),
+        ] {
+            check(text, Command::Quit(expected));
+        }
         for name in ["msg", "query", "dm", "whisper", "MSG", "Whisper"] {
             check(&format!("/{name} bob hi"), Command::Private("bob hi"));
         }
@@ -838,6 +858,7 @@ mod tests {
             ("w", "/msg"),
             ("r", "/reply"),
             ("tell", "/msg"),
+            ("send", "/msg"),
             ("block", "/ignore"),
             ("Server", "/connect"),
             ("action", "/me"),

@@ -283,11 +283,10 @@ impl Terminal {
         }
     }
 
-    /// Completes the text before the cursor.
-    pub fn complete(&mut self, known: Known<'_>) {
-        if let OutputMode::LineUi(line_ui) = &mut self.mode {
-            line_ui.complete(known);
-        }
+    /// Completes the text before the cursor. Returns whether the text is `/reply ` now.
+    pub fn complete(&mut self, known: Known<'_>) -> bool {
+        let OutputMode::LineUi(line_ui) = &mut self.mode else { return false };
+        line_ui.complete(known)
     }
 
     /// Clears the screen. Returns `false` where output is not interactive.

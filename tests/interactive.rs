@@ -543,6 +543,19 @@ fn a_reply_shows_to_whom_it_goes_and_names_are_completed_by_who_spoke_last() {
     window.wait_for_rows(&["alice> /msg carol |"]);
     window.press("what?\r");
     carol.conversation.wait_for("alice: what?");
+    window.press("/rep\t");
+    window.wait_for_rows(&["alice> /msg carol |"]);
+    // A reply without a name in it is shown with one before it is sent.
+    window.press("\x15\x1b[200~/reply pasted\x1b[201~");
+    window.wait_for_rows(&["alice> /reply pasted|"]);
+    carla.say("/msg alice me too");
+    window.wait_for("carla: me too");
+    window.press("\r");
+    window.wait_for("not sent yet: Enter sends this to carla");
+    window.wait_for_rows(&["alice> /msg carla pasted|"]);
+    window.press("\r");
+    carla.conversation.wait_for("alice: pasted");
+    window.wait_for_rows(&["alice> |"]);
     window.press("hello @ca\t");
     window.wait_for_rows(&["alice> hello @carla |"]);
     window.press("\t");

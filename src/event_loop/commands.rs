@@ -23,6 +23,10 @@ use crate::unicode;
 impl EventLoop {
     /// Executes a line of the user or of a script. At a terminal, a refused line goes back into the editor.
     pub(super) fn handle_line(&mut self, line: String, source: Source, now: Instant) {
+        if let Some((who, line)) = self.expanded_reply(&line, source) {
+            self.terminal.reply(&format!("not sent yet: Enter sends this to {who}"));
+            return self.terminal.restore_draft(line, source);
+        }
         if let Err(why) = self.execute(&line, source, now) {
             self.report_failure(&line, &why);
             if source == Source::Start {
@@ -127,7 +131,23 @@ impl EventLoop {
         let speakers = self.terminal.speakers();
         roster.sort_by_key(|one| (one.standing == Standing::Lost, Reverse(speakers.last_spoken(&one.who))));
         let names: Vec<_> = roster.into_iter().map(|one| one.who.name).collect();
-        self.terminal.complete(Known { commands: &COMMANDS.map(|entry| entry.name), names: &names });
+        let known = Known { commands: &COMMANDS.map(|entry| entry.name), names: &names };
+        if self.terminal.complete(known) {
+            self.expand_reply();
+        }
+    }
+
+    /// At a terminal, a `/reply` with its recipient's name in it: without, it would go to whoever has written last
+    /// when Enter is pressed.
+    fn expanded_reply(&self, line: &str, source: Source) -> Option<(Who, String)> {
+        match command::read(line, source) {
+            Ok(Command::Reply(text)) if self.terminal.is_interactive() => {
+                let who = self.last_private().ok()?;
+                let line = format!("/msg {who} {text}");
+                Some((who, line))
+            }
+            _ => None,
+        }
     }
 
     /// Replaces `/reply ` in the editor by `/msg NAME `, so that the user sees the recipient before writing

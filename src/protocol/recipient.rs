@@ -78,12 +78,24 @@ enum Fit {
     ByLooks,
 }
 
-/// Finds who of `all` is meant by `words`, and what stands behind its name.
+/// Finds who of `all` is meant by `words`, and what stands behind its name. The name may follow an `@`, as in a
+/// mention.
 ///
 /// # Errors
 ///
 /// Why nobody is.
 pub fn find<'a>(words: &'a str, all: &[Candidate], extent: Extent) -> Result<(Who, &'a str), NotFound> {
+    match (find_as_written(words, all, extent), words.strip_prefix('@')) {
+        (Err(NotFound::Nobody), Some(name)) => find_as_written(name, all, extent),
+        (found, _) => found,
+    }
+}
+
+fn find_as_written<'a>(
+    words: &'a str,
+    all: &[Candidate],
+    extent: Extent,
+) -> Result<(Who, &'a str), NotFound> {
     if let Some((written, rest)) = Written::read_quoted(words) {
         return match written.best(all).as_slice() {
             _ if extent == Extent::Whole && !rest.is_empty() => Err(NotFound::Nobody),
@@ -318,6 +330,10 @@ mod tests {
             ("bob#4a hi", "4aa6|hi"),
             ("\"bob\" the password", "4aa6|the password"),
             ("\"bob the\" password", "77c1|password"),
+            ("@bob hi", "4aa6|hi"),
+            ("@\"bob the\" password", "77c1|password"),
+            ("@bob the password", "two ways: bob#4aa6|the password, \"bob the\"#77c1|password"),
+            ("@@bob hi", "nobody"),
             ("bob the#77c1 password", "77c1|password"),
             ("\"bob the\"#77c1 password", "77c1|password"),
             ("\"bob\"#77c1 password", "nobody"),

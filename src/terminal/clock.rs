@@ -80,8 +80,9 @@ impl TimeFormat {
             }
         }
         let differ = |one, other| format.written(one) != format.written(other);
-        // A weekday repeats after seven days; a month, year or week does not change after one.
-        let has_date = differ(sample(0, 0), sample(1, 0)) && differ(sample(0, 0), sample(7, 0));
+        // A weekday repeats after seven days, and a day of the month after 31; a month, year or week does not
+        // change after one.
+        let has_date = [1, 7, 31].into_iter().all(|days| differ(sample(0, 0), sample(days, 0)));
         let has_fraction = differ(sample(0, 0), sample(0, 1));
         Ok(Self { has_date, has_fraction, ..format })
     }
@@ -277,14 +278,36 @@ mod tests {
             let format = TimeFormat::new(format).expect("a format");
             assert_eq!((format.has_date(), format.has_fraction()), (has_date, has_fraction));
         }
-        for format in ["%Y-%m-%d %H:%M:%S", "%F %T", "%d. %H:%M", "%c", "%D %R", "%j %H", "%s", "%v", "%e %R"]
-        {
+        for format in [
+            "%Y-%m-%d %H:%M:%S",
+            "%F %T",
+            "%d.%m. %R",
+            "%c",
+            "%D %R",
+            "%j %H",
+            "%s",
+            "%v",
+            "%V %u %R",
+            "%e %b %R",
+        ] {
             check(format, true, false);
         }
         check("%+", true, true);
         assert_eq!(TimeFormat::new("%H:%M"), Ok(TimeFormat::clock()));
         assert_eq!(TimeFormat::new("%Y-%m-%d %H:%M:%S"), Ok(TimeFormat::date_and_time()));
-        for format in ["%H:%M", "%I:%M %p", "%a %H:%M", "%A %R", "week %V, %R", "%B %Y %R", "%T %z", "x%%d"] {
+        for format in [
+            "%H:%M",
+            "%I:%M %p",
+            "%a %H:%M",
+            "%A %R",
+            "%d. %H:%M",
+            "%e %R",
+            "%Y %d %R",
+            "week %V, %R",
+            "%B %Y %R",
+            "%T %z",
+            "x%%d",
+        ] {
             check(format, false, false);
         }
         for format in ["%T%.3f", "%T%.f", "%S.%f", "%9f"] {

@@ -164,15 +164,12 @@ pub fn can_draw(descriptor: BorrowedFd<'_>) -> bool {
     descriptor.is_terminal() && !kind.is_empty() && kind != "dumb"
 }
 
-/// Whether the terminal rewraps rows when it becomes narrower. Nearly all do; xterm and screen cut rows off.
+/// Whether the terminal rewraps rows when it becomes narrower. Nearly all do, tmux and screen among them; xterm
+/// cuts rows off.
 #[must_use]
 pub fn reflows() -> bool {
     let is_set = |name| env::var_os(name).is_some();
-    if is_set("TMUX") && is_set("STY") {
-        // tmux and screen are nested; TERM shows which one is inside.
-        return env::var_os("TERM").is_some_and(|kind| kind.to_string_lossy().starts_with("tmux"));
-    }
-    is_set("TMUX") || !is_set("XTERM_VERSION") && !is_set("STY")
+    is_set("TMUX") || is_set("STY") || !is_set("XTERM_VERSION")
 }
 
 /// The size of a terminal.

@@ -230,13 +230,14 @@ impl LineUi {
         self.is_stale = true;
     }
 
-    /// Completes the text before the cursor.
-    pub fn complete(&mut self, known: Known<'_>) {
+    /// Completes the text before the cursor. Returns whether the text is `/reply ` now.
+    pub fn complete(&mut self, known: Known<'_>) -> bool {
         let completion = tab_completion::complete(self.editor.text(), self.editor.cursor(), known);
         let outcome = completion.map_or(Outcome::Bell, |completion| self.editor.offer(completion));
         if outcome == Outcome::Bell {
             self.ring();
         }
+        outcome == Outcome::ExpandReply
     }
 
     /// Puts a refused line back into the editor, unless the user has typed something since; the history has it

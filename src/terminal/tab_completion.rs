@@ -51,7 +51,8 @@ fn names(before: &str, from: usize, known: Known<'_>) -> Completion {
     let (sign, begun) = begun.strip_prefix('@').map_or(("", begun), |begun| ("@", begun));
     let begun = begun.strip_prefix('"').unwrap_or(begun);
     let end = if from == 0 && sign.is_empty() { ": " } else { " " };
-    let is_argument = sign.is_empty() && is_command(before[..from].trim_end());
+    let is_argument = is_command(before[..from].trim_end());
+    let sign = if is_argument { "" } else { sign };
     let is_begun = |name: &&Label| !begun.trim().is_empty() && prefix_in_any_case(name, begun).is_some();
     let written = |name: &Label| if is_argument { name.to_string() } else { name.speaker().into_owned() };
     let candidates = known.names.iter().filter(is_begun);
@@ -111,6 +112,8 @@ mod tests {
         check("j\u{dc}|", &["J\u{fc}rgen: |"]);
         check("/msg mar|", &["/msg \"mary ann\" |"]);
         check("/msg \"mary a|", &["/msg \"mary ann\" |"]);
+        check("/msg @bobb|", &["/msg Bobby |"]);
+        check("/msg @mar|", &["/msg \"mary ann\" |"]);
         check("/msg bob hi mar|", &["/msg bob hi mary ann |"]);
         check("x|", &["\"x: y\": |"]);
         check("hi \"x|", &["hi \"x: y\" |"]);

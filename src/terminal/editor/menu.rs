@@ -1,6 +1,6 @@
 //! The completion menu: Tab cycles through candidates.
 
-use super::{EditKind, Editor, Outcome};
+use super::{EditKind, Editor, Outcome, is_reply_begun};
 use crate::limits::LINE_BYTES_MAX;
 use crate::terminal::keys::Key;
 use crate::terminal::tab_completion::Completion;
@@ -25,7 +25,8 @@ impl Editor {
         self.last = EditKind::Other;
         self.record_undo(EditKind::Other);
         self.insert_candidate(Menu { completion, index: 0, to: self.cursor });
-        Outcome::Nothing
+        let is_alone = self.menu.is_none() && self.cursor == self.text.len();
+        if is_alone && is_reply_begun(&self.text) { Outcome::ExpandReply } else { Outcome::Nothing }
     }
 
     fn insert_candidate(&mut self, mut menu: Menu) {
