@@ -528,6 +528,9 @@ impl Terminal {
     }
 
     fn conversation_bytes(&self) -> usize {
+        if self.conversation.closed().is_some() {
+            return 0;
+        }
         let backlog = if let OutputMode::LineUi(line_ui) = &self.mode { line_ui.waiting_bytes() } else { 0 };
         self.conversation.waiting_bytes() + backlog
     }
