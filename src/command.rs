@@ -418,6 +418,14 @@ pub fn private_behind(text: &str) -> Option<&str> {
     })
 }
 
+/// The words of each private message that begins a line of a text behind its first.
+pub fn private_in_later_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', '\r']).skip(1).filter_map(|line| match read(line, Source::Verbatim) {
+        Ok(Command::Private(words)) => Some(words),
+        _ => None,
+    })
+}
+
 /// The letters at the start of a text, without what is hidden between them, and what stands behind them. A word
 /// that is longer than every name of a command is cut off.
 fn leading_word(text: &str) -> (Cow<'_, str>, &str) {

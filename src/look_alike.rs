@@ -175,9 +175,9 @@ pub fn ascii_sign(char: char) -> char {
     match char {
         // FULLWIDTH and SMALL forms.
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(char) - 0xfee0).unwrap_or(char),
-        '\u{fe55}' => ':',
+        '\u{2d0}' | '\u{fe55}' => ':',
         '\u{fe5f}' | '\u{266f}' => '#',
-        '\u{fe61}' => '*',
+        '\u{2055}' | '\u{2731}'..='\u{2733}' | '\u{fe61}' => '*',
         '\u{fe63}' => '-',
         '\u{fe6b}' => '@',
         // Brackets and quotation marks that the table takes for others, or for none.
@@ -336,11 +336,11 @@ mod tests {
     #[test]
     fn signs_are_read_whatever_block_they_are_of() {
         for (chars, sign) in [
-            (":\u{ff1a}\u{2236}\u{a789}\u{fe55}", ':'),
+            (":\u{ff1a}\u{2236}\u{a789}\u{fe55}\u{2d0}", ':'),
             ("[\u{ff3b}\u{301a}\u{3010}", '['),
             ("]\u{ff3d}\u{301b}", ']'),
             ("\"\u{ff02}\u{201c}\u{201d}\u{2ba}\u{2ee}\u{2dd}\u{5f4}\u{2033}\u{3003}", '"'),
-            ("*\u{ff0a}\u{2217}\u{204e}", '*'),
+            ("*\u{ff0a}\u{2217}\u{204e}\u{2731}\u{2055}", '*'),
             ("/\u{ff0f}\u{2044}\u{2215}", '/'),
             ("@\u{ff20}\u{fe6b}", '@'),
             ("-\u{2010}\u{2212}\u{2014}\u{ff0d}", '-'),
@@ -354,7 +354,7 @@ mod tests {
             assert!(is_apostrophe(char), "{char:?}");
         }
         assert!(!['"', ',', 'a', '\u{5d9}', '\u{301}'].into_iter().any(is_apostrophe));
-        for char in ['a', '\u{e4}', '\u{903}', '\u{2d0}', '\u{738b}', '\u{1f980}'] {
+        for char in ['a', '\u{e4}', '\u{903}', '\u{2d1}', '\u{738b}', '\u{1f980}'] {
             assert_eq!(ascii_sign(char), char);
         }
     }

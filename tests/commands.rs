@@ -183,6 +183,37 @@ fn who_is_there_is_told() {
 }
 
 #[test]
+fn who_comes_says_something_and_goes_can_be_ignored_afterwards() {
+    let mut alice = Peer::named("alice", &[]);
+    let address = alice.address();
+    let visit = |bytes: &str| {
+        let mut stream = TcpStream::connect(address).expect("a peer that listens");
+        stream.write_all(bytes.as_bytes()).expect("a peer that reads");
+        stream.local_addr().expect("its address")
+    };
+    visit(&message("gone", "one"));
+    alice.conversation.wait_for("gone: one");
+    alice.conversation.wait_for("gone is lost");
+    alice.say("/ignore gone");
+    alice.notices.wait_for("gone is ignored");
+    let unnamed = visit("two<MSGENCD>");
+    alice.conversation.wait_for(&format!("{unnamed}: two"));
+    alice.conversation.wait_for("is lost");
+    alice.say(&format!("/ignore {unnamed}"));
+    alice.notices.wait_for("is ignored");
+    visit(&message("GONE", "three"));
+    visit("four<MSGENCD>");
+    visit(&message("carl", "five"));
+    alice.conversation.wait_for("carl: five");
+    let shown = &alice.conversation.seen;
+    assert_eq!(
+        shown.iter().filter(|line| line.contains("three") || line.contains("four")).count(),
+        0,
+        "{shown:?}"
+    );
+}
+
+#[test]
 fn who_is_ignored_is_not_shown() {
     let record = File::new("ignored");
     let (mut alice, _, mut bob) = pair(&["--log", record.path()], &[]);

@@ -506,6 +506,15 @@ fn a_pasted_command_is_obeyed_and_pasted_text_is_sent_unchanged() {
     window.press(&paste("// two\rcomments"));
     window.press("\r");
     assert!(bob.conversation.wait_for("two").ends_with("alice: // two"));
+    // Two private messages in one paste are not one.
+    window.press(&paste("/msg bob sec6\r/msg bob sec6"));
+    window.press("\r");
+    window.wait_for("a later line begins with /msg");
+    window.press("\x15");
+    window.press(&paste("/me waves\rand\r/msg bob sec6"));
+    window.press("\r");
+    window.wait_until("it is asked again", |screen| screen.contents().matches("a later line").count() == 2);
+    window.press("\x15");
     window.press(&paste("/who\rsec6"));
     window.press("\r");
     window.wait_for("/who takes one line");

@@ -947,7 +947,7 @@ fn only_who_sends_a_message_or_a_goodbye_is_shown_as_somebody() {
     // Requests of other protocols are closed at once, whatever is in them.
     for start in ["GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\u{0}\x01", "\u{0}\u{3}\u{0}\u{1}\u{0}"] {
         for more in ["", &message("bob", "hi"), goodbye] {
-            let visited = "visited 10.0.0.2:1000: sent a request of another protocol";
+            let visited = "visited 10.0.0.2:1000: speaks another protocol";
             check_visit(&(start.to_owned() + more), later, &[visited]);
         }
     }

@@ -1,6 +1,7 @@
 //! The execution of lines: messages are sent, commands are executed.
 
 use std::cmp::Reverse;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use chrono::Local;
@@ -12,6 +13,7 @@ use crate::command::{self, COMMANDS, Command, Refused, Slashless, Source, neares
 use crate::limits::NAME_BYTES_MAX;
 use crate::look_alike::Looks;
 use crate::name;
+use crate::protocol::former_names::Fate;
 use crate::protocol::label::{is_quotation_mark, read_quoted};
 use crate::protocol::roster::{Connecting, Disconnecting, NotFound, Participant, Standing};
 use crate::protocol::{Label, Peer, Who};
@@ -43,13 +45,14 @@ impl EventLoop {
     /// A sentence for the user: why the line was refused, or why the command failed.
     fn execute(&mut self, line: &str, source: Source, now: Instant) -> Result<(), String> {
         let is_confirmed = self.unconfirmed.take().is_some_and(|unconfirmed| unconfirmed == line);
-        match command::read(line, source).map_err(|refused| refused.to_string())? {
+        let command = command::read(line, source).map_err(|refused| refused.to_string())?;
+        let may_ask = !is_confirmed && source != Source::Rest;
+        if may_ask && let Some(question) = self.confirmation_question(&command) {
+            self.unconfirmed = Some(line.to_owned());
+            return Err(question);
+        }
+        match command {
             Command::Text(text) => {
-                let may_ask = !is_confirmed && source != Source::Rest;
-                if may_ask && let Some(question) = self.confirmation_question(&text) {
-                    self.unconfirmed = Some(line.to_owned());
-                    return Err(question);
-                }
                 self.broadcast(&text);
                 self.hint_for(&text);
             }
@@ -96,21 +99,50 @@ impl EventLoop {
         self.terminal.show_own(at, None, text);
     }
 
-    /// The question to ask before sending a text to everybody that looks like a private message.
-    fn confirmation_question(&self, text: &str) -> Option<String> {
-        let behind = || command::private_behind(text).filter(|_| self.terminal.is_interactive());
-        let found = command::slashless(text);
-        let found = found.or_else(|| behind().map(|words| Slashless { words, is_marked: false }));
-        let Slashless { words, is_marked } = found?;
+    /// The question to ask before sending a text that seems to be meant for somebody else.
+    fn confirmation_question(&self, command: &Command<'_>) -> Option<String> {
+        let is_interactive = self.terminal.is_interactive();
         let is_somebody = |words: &str| !matches!(self.peer.find(words), Err(NotFound::Nobody));
-        let is_private = is_marked || is_somebody(words) || is_somebody(&command::without_punctuation(words));
-        is_private.then(|| match self.terminal.is_interactive() {
-            true => "not sent yet: this would go to everybody. Enter again sends it; \
-                     a private message begins with /msg NAME"
-                .to_owned(),
-            false => "this would go to everybody; a private message begins with /msg NAME, and /say TEXT \
-                      sends any text"
-                .to_owned(),
+        let text: &str = match command {
+            Command::Text(text) => {
+                let behind = || command::private_behind(text).filter(|_| is_interactive);
+                let found = command::slashless(text);
+                let found = found.or_else(|| behind().map(|words| Slashless { words, is_marked: false }));
+                let is_private = |Slashless { words, is_marked }| {
+                    is_marked || is_somebody(words) || is_somebody(&command::without_punctuation(words))
+                };
+                if found.is_some_and(is_private) {
+                    return Some(match is_interactive {
+                        true => "not sent yet: this would go to everybody. Enter again sends it; \
+                                 a private message begins with /msg NAME"
+                            .to_owned(),
+                        false => "this would go to everybody; a private message begins with /msg NAME, and \
+                                  /say TEXT sends any text"
+                            .to_owned(),
+                    });
+                }
+                text
+            }
+            Command::Me(text) | Command::Private(text) | Command::Reply(text) | Command::Quit(Some(text)) => {
+                text
+            }
+            Command::Say(_)
+            | Command::Who(_)
+            | Command::Name(_)
+            | Command::Connect(_)
+            | Command::Disconnect(_)
+            | Command::Ignore(_)
+            | Command::Unignore(_)
+            | Command::Clear
+            | Command::Help
+            | Command::Quit(None) => return None,
+        };
+        // A script says what it means; a paste may hold more than one command.
+        let has_private = is_interactive && command::private_in_later_lines(text).any(is_somebody);
+        has_private.then(|| {
+            "not sent yet: a later line begins with /msg, and all lines would go out as one message. Enter again \
+             sends them"
+                .to_owned()
         })
     }
 
@@ -272,10 +304,27 @@ impl EventLoop {
     }
 
     fn ignore(&mut self, name: &str) -> Result<(), String> {
-        let who = self.find_named(name)?;
+        let who = self.find_ignorable(name)?;
         let is_new = self.terminal.ignored().add(who.clone());
         self.terminal.reply(&format!("{who} is ignored{}", if is_new { "" } else { " already" }));
         Ok(())
+    }
+
+    /// The peer called `name`, also one that is gone and may come again.
+    fn find_ignorable(&self, name: &str) -> Result<Who, String> {
+        match (self.peer.find_named(name), name.parse::<SocketAddr>()) {
+            (Ok(who), _) => Ok(who),
+            (Err(NotFound::Former { who, fate: Fate::Left | Fate::Gone, others }), _)
+                if others.is_empty() =>
+            {
+                Ok(who)
+            }
+            // A plain peer that never told its name.
+            (Err(NotFound::Nobody), Ok(address)) => {
+                Ok(Who { name: Label::of_place(name), id: None, address: Some(address) })
+            }
+            (Err(why), _) => Err(self.not_found(name, &why)),
+        }
     }
 
     /// Removes a peer from the ignore list. The name is either the one at the time of `/ignore` or the current
@@ -322,12 +371,12 @@ impl EventLoop {
 
     /// The error for a name that nobody has, with the nearest existing name as a hint.
     fn no_such_name(&self, name: &str) -> String {
-        let name = match read_quoted(name) {
-            Some((name, _)) => name,
+        let (name, mark) = match read_quoted(name) {
+            Some((name, rest)) => (name, rest.split_whitespace().next().filter(|mark| mark.starts_with('#'))),
             None if name.starts_with(is_quotation_mark) => {
                 return "a quotation mark begins the name and none ends it; write \"NAME\"".to_owned();
             }
-            None => name.to_owned(),
+            None => (name.to_owned(), None),
         };
         if name.len() > NAME_BYTES_MAX {
             let start = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
@@ -337,6 +386,14 @@ impl EventLoop {
         let looks = Looks::new(&name);
         let is_like = |one: &&Participant| one.who.name.looks().is_some_and(|theirs| theirs.are_like(&looks));
         match roster.iter().find(is_like) {
+            Some(one) if mark.is_some() => {
+                let mark = mark.unwrap_or_default();
+                return format!(
+                    "nobody is called {}{mark}; did you mean {}?",
+                    Label::from(name).quoted(),
+                    one.who.written()
+                );
+            }
             // It has the form of a name with a mark, and was read so.
             Some(one) if one.is_met() => {
                 return format!("a name of this form needs quotation marks; write {}", one.who.name.quoted());

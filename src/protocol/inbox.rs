@@ -4,6 +4,7 @@
 //! unfinished frame is ever kept.
 
 use std::mem;
+use std::ops::RangeInclusive;
 
 use super::frame::{self, CODE_END_BYTES, Code, Frame, Framing};
 use crate::limits::FRAME_BYTES_MAX;
@@ -47,8 +48,8 @@ const HTTP_METHODS: [&[u8]; 9] =
 /// How much of a request line is looked at.
 const REQUEST_LINE_BYTES_MAX: usize = 8 << 10;
 
-/// What a TLS connection begins with: a handshake record (RFC 8446, section 5.1).
-const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
+/// The kinds of records of TLS (RFC 8446, section 5.1). Behind each stands the version, 3.x.
+const TLS_RECORDS: RangeInclusive<u8> = 0x14..=0x17;
 
 impl Inbox {
     /// What the other side spoke last; `None` while that is not known.
@@ -148,32 +149,36 @@ impl Inbox {
     }
 }
 
-/// Whether a stream that begins with `start` is a request of another protocol: of HTTP or one with the same
-/// request line (`METHOD TARGET NAME/VERSION`), or of TLS.
+/// Whether a stream that begins with `start` is of another protocol: of HTTP, or of one with the same first line
+/// (`METHOD TARGET NAME/VERSION`, or `NAME/VERSION` in a response), or of TLS.
 ///
-/// A web page can make a browser send such a request to any port, with codes in it. So it is told by what comes
-/// before any code: a URI holds no `<` (RFC 3986, section 2).
+/// A web page can make a browser send a request to any port, with codes in it. So it is told by what comes before
+/// any code: a URI holds no `<` (RFC 3986, section 2).
 fn is_of_another_protocol(start: &[u8]) -> bool {
     if let Some(&[kind, major, minor]) = start.first_chunk() {
         // In lab framing, a third byte this low begins no frame of ours.
-        if [kind, major] == TLS_HANDSHAKE && minor < TEXT_FIRST_BYTE_MIN {
+        if TLS_RECORDS.contains(&kind) && major == 0x03 && minor < TEXT_FIRST_BYTE_MIN {
             return true;
         }
     }
     let start = start.trim_ascii_start();
     let start = &start[..start.len().min(REQUEST_LINE_BYTES_MAX)];
-    let mut words = start.splitn(3, |byte| *byte == b' ');
+    if start.starts_with(b"HTTP/") {
+        return true;
+    }
+    let mut words = start.splitn(3, |byte| matches!(byte, b' ' | b'\t'));
     let (Some(method), Some(target)) = (words.next(), words.next()) else { return false };
     if HTTP_METHODS.contains(&method) && target.starts_with(b"/") {
         return true;
     }
+    let is_method = method.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-');
     let is_target = !target.is_empty() && target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'<');
     let name = words.next().unwrap_or_default();
-    let letters = name.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let letters = name.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let version = name[letters..].strip_prefix(b"/").unwrap_or_default();
     let digits = version.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
     let has_version = letters > 0 && digits > 0 && matches!(version[digits..], [b'\r' | b'\n', ..]);
-    has_version && is_target && method.iter().all(u8::is_ascii_uppercase)
+    has_version && is_target && is_method
 }
 
 /// Whether a payload without a code is something that somebody says.
@@ -294,9 +299,13 @@ mod tests {
             "OPTIONS * HTTP/1.1\r\nAccess-Control-Request-Headers: <msgencd>\r\n",
             "CONNECT 127.0.0.1:5000 HTTP/1.1\r\nX: <EXITENCD>",
             "PROPFIND http://127.0.0.1:5000/x HTTP/1.1\r\nX: <MSGENCD>",
+            "M-SEARCH * HTTP/1.1\r\nX: <MSGENCD>",
+            "get\t/\thttp/1.1\r\nX: <MSGENCD>",
+            "HTTP/1.1 400 Bad Request\r\n\r\n<MSGENCD>",
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n<MSGENCD>",
             "OPTIONS sip:nm SIP/2.0\r\nVia: <MSGENCD>",
             "\x16\x03\x01\x02\x00\x01<MSGENCD>",
+            "\x15\x03\x01\x00\x02\x02\x28<MSGENCD>",
             // Version queries of DNS over TCP, and one of SMB.
             "\0\x1e\0\x06\x01\0\0\x01\0\0\0\0\0\0\x07version\x04bind\0\0\x10\0\x03",
             "\0\0\0\x0bSMBr<MSGENCD>",

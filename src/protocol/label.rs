@@ -391,6 +391,8 @@ mod tests {
             ("b\"ob", Flaw::Sign('"')),
             ("a\x1bb", Flaw::Sign('[')),
             ("alice\u{ff1a}", Flaw::Sign(':')),
+            ("alice\u{2d0} yes", Flaw::Sign(':')),
+            ("\u{2731} alice", Flaw::Start('*')),
             ("\u{201c}alice\u{201d} x", Flaw::Sign('"')),
             ("bob: hi", Flaw::Sign(':')),
             ("bob:", Flaw::Sign(':')),

@@ -221,7 +221,7 @@ pub enum LostReason {
     Failed(String),
     /// It sent more than a frame may hold with no code.
     FrameTooLong,
-    /// Its first bytes are a request of another protocol.
+    /// Its first bytes are of another protocol.
     OtherProtocol,
     /// It took nothing for this long while bytes were waiting.
     Stalled(Duration),
@@ -240,7 +240,7 @@ impl fmt::Display for LostReason {
             }
             Self::Failed(why) => write!(f, "{why}"),
             Self::FrameTooLong => write!(f, "sent more than {FRAME_BYTES_MAX} bytes without a code"),
-            Self::OtherProtocol => write!(f, "sent a request of another protocol"),
+            Self::OtherProtocol => write!(f, "speaks another protocol"),
             Self::Stalled(time) => write!(f, "took nothing for {} s", time.as_secs()),
             Self::Unintroduced(time) => write!(f, "did not introduce itself in {} s", time.as_secs()),
             Self::Overrun => write!(f, "fell more than {} KiB behind", LOG_BYTES >> 10),

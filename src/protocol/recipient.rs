@@ -178,7 +178,7 @@ impl Written {
             all.map(|one| one.who.written()).collect()
         };
         if let Some(fate) = found.iter().find_map(|one| one.fate()) {
-            let name = found[0].who.name.to_string();
+            let who = found[0].who.clone();
             // Whoever had the name may have another, and others have one that looks like it.
             let is_meant = |who: &Who| {
                 let had_it = |one: &&Candidate| one.who.id.is_some() && one.who.id == who.id;
@@ -186,7 +186,7 @@ impl Written {
             };
             let is_other = |one: &&Candidate| one.fate().is_none() && is_meant(&one.who);
             let others: Vec<_> = all.iter().filter(is_other).collect();
-            return Err(NotFound::Former { name, fate, others: written(&others) });
+            return Err(NotFound::Former { who, fate, others: written(&others) });
         }
         let here: Vec<_> = found.iter().filter(|one| one.attendance == Attendance::Here).copied().collect();
         match if here.is_empty() { found } else { &here } {

@@ -104,8 +104,8 @@ pub enum NotFound {
     Oneself,
     /// Nobody has it any more.
     Former {
-        /// The name.
-        name: String,
+        /// Who had it.
+        who: Who,
         /// What became of its bearer.
         fate: Fate,
         /// How to write each of those whose names look like it.
@@ -133,8 +133,8 @@ impl fmt::Display for NotFound {
         match self {
             Self::Nobody => write!(f, "nobody has that name"),
             Self::Oneself => write!(f, "that is your own name"),
-            Self::Former { name, fate, others } => {
-                write!(f, "{name} {}", fate.predicate())?;
+            Self::Former { who, fate, others } => {
+                write!(f, "{who} {}", fate.predicate())?;
                 match others.as_slice() {
                     [] => Ok(()),
                     others => write!(f, "; did you mean {}?", others.join(" or ")),

@@ -330,8 +330,14 @@ const EMOJI_SELECTOR: char = '\u{fe0f}';
 pub fn columns_each(text: &str) -> impl Iterator<Item = (usize, usize)> {
     text.char_indices().map(|(at, char)| {
         let is_widened = text[at + char.len_utf8()..].starts_with(EMOJI_SELECTOR);
-        (at, if is_widened { 2 } else { char.width().unwrap_or(0) })
+        (at, if is_widened || is_wide_in_some_terminals(char) { 2 } else { char.width().unwrap_or(0) })
     })
+}
+
+/// Whether a character takes two cells by the tables of the system (glibc 2.36, which tmux uses) and fewer by
+/// those of `unicode-width`: marks of Hangul tones and of Vietnamese reading, and numbers in circles on squares.
+fn is_wide_in_some_terminals(char: char) -> bool {
+    matches!(char, '\u{302e}' | '\u{302f}' | '\u{3248}'..='\u{324f}' | '\u{16ff0}' | '\u{16ff1}')
 }
 
 /// The longest prefix of `text` that takes at most so many cells.
@@ -362,6 +368,16 @@ mod tests {
         let Place { row, bytes, .. } = layout.cursor;
         layout.rows[row].text.insert(bytes, '|');
         assert_eq!(layout.rows.iter().map(|row| row.text.as_str()).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_character_counts_for_the_most_cells_that_terminals_give_it() {
+        for char in ['\u{302e}', '\u{302f}', '\u{3248}', '\u{324f}', '\u{16ff0}', '\u{16ff1}', '\u{65e5}'] {
+            assert_eq!(columns_at_most(&format!("x{char}")), 3, "U+{:04x}", char as u32);
+        }
+        for text in ["x\u{301}", "x", "\u{fc}", "\u{b1}", "\u{416}"] {
+            assert_eq!(columns_at_most(text), 1, "{text}");
+        }
     }
 
     #[test]

@@ -226,8 +226,13 @@ impl Mentions<'_> {
             self.run = Run::around(self.text, found.start);
         }
         let next = self.run.addresses.partition_point(|address| address.end <= found.start);
-        // A name can have the form of a host name itself.
-        self.run.addresses.get(next).is_some_and(|address| address.start < found.end && address != found)
+        // A name can have the form of a host name itself, with the end of a sentence behind it.
+        let is_name = |address: &Range<usize>| {
+            address.start == found.start
+                && address.end >= found.end
+                && self.text[found.end..address.end].bytes().all(|byte| byte == b'.')
+        };
+        self.run.addresses.get(next).is_some_and(|address| address.start < found.end && !is_name(address))
     }
 }
 
@@ -656,6 +661,7 @@ mod tests {
         check("J\u{fc}rgen", "@[j\u{dc}rgen] j\u{fc}rge");
         check("mary ann", "[Mary Ann]! mary anne, mary");
         check("a-b", "[a-b] a-bc [A-B]");
+        check("a.b", "[a.b] hi [a.b]. @[a.b]... [a.b], a.b.c a.b.c. x.a.b");
         check("\u{130}smail", "[\u{130}smail] [ismail] [ISMAIL]");
         check("I\u{15f}\u{131}k", "[I\u{15f}\u{131}k] [I\u{15e}IK]");
         check(

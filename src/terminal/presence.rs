@@ -106,6 +106,7 @@ impl Presence {
         self.handle_time(now);
         if let Some(who) = subject(event) {
             self.flush_of(&who);
+            self.mark_like(&who);
         }
         let kind = kind(event);
         if self.stage == Stage::AwaitingGroup {
@@ -179,6 +180,19 @@ impl Presence {
             let mut subjects = self.windows[kind as usize].events.iter().filter_map(subject);
             if subjects.any(|kept| is_same(&kept, who)) {
                 self.flush(kind);
+            }
+        }
+    }
+
+    /// Marks the names of kept events that look like a name which has a tag: since they were kept, both need one.
+    fn mark_like(&mut self, who: &Who) {
+        let Some(digits) = who.name.mark().strip_prefix('#').map(str::len) else { return };
+        for event in &mut self.windows[Kind::Joined as usize].events {
+            if let Notice::Joined { who: kept } = event
+                && let Some(id) =
+                    kept.id.filter(|_| kept.name.mark().is_empty() && kept.name.is_like(&who.name))
+            {
+                kept.name = kept.name.with_mark(&format!("#{}", &id.to_string()[..digits]));
             }
         }
     }
@@ -579,6 +593,19 @@ mod tests {
             &["0 joined a b", "1 lost c d", "2 end", "3 joined e f", "9000 wait"],
             &["1 c Lost", "2 here: a, b (2)", "2 d Lost", "3 e Joined", "3 f Joined"],
         );
+    }
+
+    #[test]
+    fn names_that_look_alike_are_told_apart_in_one_line() {
+        let (mut presence, now) = (Presence::default(), Instant::now());
+        let marked = who("Carl").name.with_mark("#5332");
+        presence.push(&event("joined", "dora"), now);
+        presence.push(&event("joined", "carl"), now);
+        presence.push(&Notice::Joined { who: Who { name: marked, ..who("Carl") } }, now);
+        presence.end();
+        let Some(Line::Change(line)) = presence.poll(80) else { panic!("a line") };
+        let tag = who("carl").id.expect("a member").to_string()[..4].to_owned();
+        assert_eq!(line, format!("carl#{tag} and Carl#5332 have joined"));
     }
 
     #[test]
