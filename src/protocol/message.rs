@@ -67,7 +67,7 @@ fn split_before(text: &str, byte: u8) -> Option<(&str, &str)> {
 }
 
 /// The years that RFC 3339 can write.
-pub const YEARS: RangeInclusive<i32> = 0..=9999;
+const YEARS: RangeInclusive<i32> = 0..=9999;
 
 fn read_timestamp(text: &str) -> Option<Timestamp> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {

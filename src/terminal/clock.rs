@@ -2,23 +2,18 @@
 
 use chrono::format::{Item, StrftimeItems};
 use chrono::{
-    DateTime, Datelike as _, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, SecondsFormat,
-    TimeZone as _, Timelike as _,
+    DateTime, Days, FixedOffset, Local, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone as _, Timelike as _,
 };
 
 use crate::limits::TIME_FORMAT_BYTES_MAX;
-use crate::protocol::message::{Timestamp, YEARS};
+use crate::protocol::message::Timestamp;
 use crate::sanitize::is_clean;
 
 /// Converts a time to the local time zone. A time without an offset is taken as local already.
 #[must_use]
 pub fn local(at: Timestamp) -> DateTime<FixedOffset> {
     match at {
-        Timestamp::Zoned(at) => {
-            let local = at.with_timezone(&Local).fixed_offset();
-            // At the ends of the years that can be written, the time stays the sender's.
-            if YEARS.contains(&local.year()) { local } else { at }
-        }
+        Timestamp::Zoned(at) => at.with_timezone(&Local).fixed_offset(),
         Timestamp::Local(at) => of_zone(&Local, at),
     }
 }
