@@ -25,7 +25,7 @@ pub struct Inbox {
 pub enum Unreadable {
     /// A frame longer than [`FRAME_BYTES_MAX`], or that many bytes without a code.
     FrameTooLong,
-    /// The stream begins as one of another protocol: see [`is_of_another_protocol`].
+    /// The stream begins as one of another protocol, such as HTTP or TLS.
     OtherProtocol,
 }
 
