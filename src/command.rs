@@ -340,7 +340,7 @@ fn command<'a>(entry: &'static Entry, name: &str, behind: &'a str) -> Result<Com
     })
 }
 
-/// What stands behind the channel that IRC's `/part` names.
+/// The text behind the channel, which IRC's `/part` names first.
 fn without_channel(arguments: &str) -> &str {
     match arguments.starts_with('#') {
         true => arguments.split_once(char::is_whitespace).map_or("", |(_, text)| text.trim_start()),

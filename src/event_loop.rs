@@ -295,8 +295,9 @@ impl EventLoop {
         awaits_handshake || self.peer.is_reaching_out(now, since)
     }
 
-    /// Whether a line of a script, and every line after it, has to wait: while the resolver looks up a
-    /// peer, and, for a command that depends on the members, while the program first connects to the group.
+    /// Whether a line of a script, and every line after it, has to wait: while the resolver looks up a peer; a
+    /// command that depends on the members, while the program first connects to the group, or while a named peer
+    /// may still turn out to have the name in it; `/name` and `/disconnect`, until the lines before are sent.
     fn must_wait(&self, line: &str, source: Source, now: Instant) -> bool {
         if !self.terminal.is_script() {
             return false;

@@ -104,7 +104,7 @@ pub enum NotFound {
     Oneself,
     /// Nobody has it any more.
     Former {
-        /// Who had it.
+        /// The last bearer of the name.
         who: Who,
         /// What became of its bearer.
         fate: Fate,
