@@ -432,11 +432,14 @@ fn the_readme_shows_a_bot_that_works() {
     let bot = readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a bot");
     assert_eq!(bot.trim_end().lines().count(), 3, "{bot}");
     let filter = bot.split('\'').nth(1).expect("what jq is told");
-    assert_eq!(filter, r#"select(.event == "message" and .past == false and .text == "!time").name"#);
+    assert_eq!(
+        filter,
+        r#"select(.event == "message" and .past == false and .private == false and .text == "!time").name"#
+    );
     let folder = std::env::temp_dir().join(format!("groupchat-bot-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder");
     let jq = "while read -r line; do case $line in \
-              *'\"text\":\"!time\"'*'\"past\":false'*) \
+              *'\"text\":\"!time\"'*'\"private\":false'*'\"past\":false'*) \
               printf '%s\\n' \"$line\" | sed 's/.*\"name\":\"\\([^\"]*\\)\".*/\\1/';; esac; done";
     for (name, script) in [("jq", jq), ("groupchat", r#"exec "$PEER" "$@""#)] {
         let path = folder.join(name);
