@@ -16,11 +16,11 @@ use crate::command::{self, Command, Source, nearest};
 use crate::completions::Shell;
 use crate::error::Error;
 use crate::event_loop::Config;
-use crate::limits::{ARGUMENT_CHARS_MAX, HISTORY_DEFAULT, LINE_BYTES_MAX};
+use crate::limits::{ARGUMENT_CHARS_MAX, HISTORY_DEFAULT, MESSAGE_BYTES_MAX};
 use crate::manual;
 use crate::name;
 use crate::protocol::Peer;
-use crate::protocol::frame::Framing;
+use crate::protocol::frame::{Framing, escaped_bytes};
 use crate::resolver;
 use crate::terminal::clock::TimeFormat;
 use crate::terminal::{self, UiOptions};
@@ -358,8 +358,8 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
         return Err("there is nothing to say; write a text".to_owned());
     }
     let size = match command::read(text, Source::Verbatim).map_err(|refused| refused.to_string())? {
-        Command::Text(text) => text.len(),
-        Command::Say(text) | Command::Me(text) | Command::Private(text) => text.len(),
+        Command::Text(text) => escaped_bytes(text.as_bytes()),
+        Command::Say(text) | Command::Me(text) | Command::Private(text) => escaped_bytes(text.as_bytes()),
         Command::Reply(_)
         | Command::Who(_)
         | Command::Name(_)
@@ -375,9 +375,9 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
             );
         }
     };
-    if size > LINE_BYTES_MAX {
+    if size > MESSAGE_BYTES_MAX {
         return Err(format!(
-            "one message has at most {LINE_BYTES_MAX} bytes, and this has {size}; send it in parts"
+            "one message has at most {MESSAGE_BYTES_MAX} bytes, and this has {size}; send it in parts"
         ));
     }
     Ok(Outgoing::Line(text.to_owned()))

@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::limits::{COMMAND_CHARS_MAX, LINE_BYTES_MAX, NAME_BYTES_MAX, RECIPIENT_BYTES_MAX};
+use crate::limits::{COMMAND_CHARS_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, RECIPIENT_BYTES_MAX};
 use crate::unicode::{is_blank, is_blank_char, is_default_ignorable};
 
 /// A parsed text. Arguments are as they were typed, without surrounding blanks.
@@ -235,7 +235,7 @@ impl fmt::Display for Refused {
             ),
             Self::TooLong => write!(
                 f,
-                "a line that begins like a command, or with blanks alone, has at most {LINE_BYTES_MAX} bytes; \
+                "a line that begins like a command, or with blanks alone, has at most {MESSAGE_BYTES_MAX} bytes; \
                  nothing of it was sent"
             ),
             Self::Lines(entry) => {

@@ -9,6 +9,10 @@ use std::time::Duration;
 /// A frame with its code, in bytes: the most that the 2-byte length of lab framing can say.
 pub const FRAME_BYTES_MAX: usize = 65_535;
 
+/// The text of one message, in bytes, each escape counted as one: what fits a frame with the longest name, a time
+/// and a number, rounded down. A longer line of a pipe is split into pieces of this size.
+pub const MESSAGE_BYTES_MAX: usize = 65_000;
+
 /// A name, in bytes: long enough for any real one, short enough to leave a frame to the message.
 pub const NAME_BYTES_MAX: usize = 64;
 
@@ -30,7 +34,7 @@ pub const FORMER_NAMES_MAX: usize = MEMBERS_MAX;
 pub const LOG_BYTES: usize = 1 << 20;
 
 /// Room that the log must have before another line is taken from the user, in bytes: what one line
-/// of [`LINE_BYTES_MAX`] fills at most.
+/// of [`MESSAGE_BYTES_MAX`] fills at most.
 pub const LINE_LOG_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 
 /// A client that has taken nothing for this long no longer holds standard input back.
@@ -158,10 +162,6 @@ pub const JOIN_BYTES: usize = 256 << 10;
 /// For [`MEMBERS_MAX`] members at once nobody says so much.
 pub const PRIVATE_BYTES: usize = 64 << 10;
 
-/// The text of one private message, in bytes; a longer one becomes several. An escape adds one byte to
-/// seven, so it fits a frame.
-pub const PRIVATE_TEXT_BYTES: usize = 48 << 10;
-
 /// Members that are remembered because a private message did not reach them before they were gone: more
 /// than one sentence can name.
 pub const PRIVATE_LOST_MAX: usize = 100;
@@ -231,13 +231,6 @@ pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// One read of standard input, in bytes: what a pipe holds on Linux.
 pub const INPUT_READ_BYTES: usize = 64 << 10;
-
-/// A line of input, in bytes: the longest that can fit one frame. A longer one is split into pieces of
-/// [`LINE_PIECE_BYTES`].
-pub const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX;
-
-/// A piece of a longer line, in bytes: fits one frame unless it is full of codes.
-pub const LINE_PIECE_BYTES: usize = 60_000;
 
 /// Longest escape sequence of a key, in bytes. The longest known one, with a few characters of text in it,
 /// takes some 30; a longer one is no key.
@@ -330,13 +323,12 @@ pub const MARKS_MAX: usize = 8;
 
 const _: () = {
     // A byte that is not UTF-8 becomes the three of U+FFFD; an escape adds one to seven. Each of the
-    // four frames that this takes has a header and a code of less than 1 KiB.
-    assert!(LINE_BYTES_MAX * 3 + 4 * 1024 <= LINE_LOG_BYTES_MAX);
-    assert!(LINE_PIECE_BYTES + 1024 < FRAME_BYTES_MAX);
+    // four frames that this takes has a header and a code of less than 512 bytes.
+    assert!(MESSAGE_BYTES_MAX * 3 + 4 * 512 <= LINE_LOG_BYTES_MAX);
+    assert!(MESSAGE_BYTES_MAX + 512 <= FRAME_BYTES_MAX);
     assert!(LINE_LOG_BYTES_MAX * 4 <= LOG_BYTES);
-    assert!(NAME_BYTES_MAX * 2 + 128 < 1024);
-    assert!(PRIVATE_TEXT_BYTES / 7 * 8 + 1024 < FRAME_BYTES_MAX);
-    assert!(PRIVATE_TEXT_BYTES <= PRIVATE_BYTES);
+    assert!(NAME_BYTES_MAX * 2 + 128 < 512);
+    assert!(MESSAGE_BYTES_MAX <= PRIVATE_BYTES);
     assert!(HOLD_BACK.as_millis() < LEAVE_STALL.as_millis());
     assert!(LEAVE_STALL.as_millis() < STALL.as_millis());
     assert!(SHARED_WRITE_BYTES <= OUTPUT_TURN_BYTES);

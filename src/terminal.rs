@@ -40,8 +40,8 @@ use mio::{Registry, Token};
 
 use crate::command::Source;
 use crate::error::{Error, reason};
-use crate::limits::{LEAVE_STALL, LINE_BYTES_MAX, STDOUT_QUEUE_BYTES};
-use crate::protocol::frame::lossy;
+use crate::limits::{LEAVE_STALL, MESSAGE_BYTES_MAX, STDOUT_QUEUE_BYTES};
+use crate::protocol::frame::{escaped_bytes, lossy};
 use crate::protocol::{MemberId, Notice, Who};
 use crate::sanitize::push_sanitized;
 use crate::unicode;
@@ -702,7 +702,7 @@ impl Terminal {
 ///
 /// # Errors
 ///
-/// [`Error::Failure`] if standard input is blank, longer than [`LINE_BYTES_MAX`], or cannot be read.
+/// [`Error::Failure`] if standard input is blank, longer than [`MESSAGE_BYTES_MAX`], or cannot be read.
 pub fn read_message() -> Result<String, Error> {
     let bytes = read_to_end(io::stdin().as_fd());
     let bytes =
@@ -712,8 +712,8 @@ pub fn read_message() -> Result<String, Error> {
     if unicode::is_blank(&text) {
         return Err(Error::Failure("nothing was sent: standard input is empty".to_owned()));
     }
-    if text.len() > LINE_BYTES_MAX {
-        let most = LINE_BYTES_MAX;
+    if escaped_bytes(text.as_bytes()) > MESSAGE_BYTES_MAX {
+        let most = MESSAGE_BYTES_MAX;
         return Err(Error::Failure(format!(
             "nothing was sent: one message has at most {most} bytes, and standard input holds more"
         )));
@@ -721,9 +721,9 @@ pub fn read_message() -> Result<String, Error> {
     Ok(text.into_owned())
 }
 
-/// Reads to the end, or to slightly more than [`LINE_BYTES_MAX`] bytes.
+/// Reads to the end, or to slightly more than [`MESSAGE_BYTES_MAX`] bytes.
 fn read_to_end(descriptor: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
-    let mut input = File::from(descriptor.try_clone_to_owned()?).take(LINE_BYTES_MAX as u64 + 3);
+    let mut input = File::from(descriptor.try_clone_to_owned()?).take(MESSAGE_BYTES_MAX as u64 + 3);
     let mut bytes = Vec::new();
     // Bytes that were read before an error stay in the buffer.
     while let Err(error) = input.read_to_end(&mut bytes) {

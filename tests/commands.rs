@@ -51,9 +51,14 @@ fn something_can_be_said_to_one_alone() {
     bob.conversation.wait_for("carol has joined");
     alice.say("/msg bob for your eyes");
     alice.say("/msg BOB  only ");
+    // The longest line is one message as well.
+    let long = format!("/msg bob {}", "x".repeat(65_000 - "/msg bob ".len()));
+    alice.say(&long);
     alice.say("for all");
     assert!(bob.conversation.wait_for("for your eyes").ends_with(" private] alice: for your eyes"));
     assert!(bob.conversation.wait_for("only").ends_with(" private] alice: only"));
+    let whole = format!(" private] alice: {}", &long["/msg bob ".len()..]);
+    assert!(bob.conversation.wait_for("alice: ").ends_with(&whole));
     carol.conversation.wait_for("alice: for all");
     assert!(!carol.conversation.seen.iter().any(|line| line.contains("eyes") || line.contains("only")));
     // Who comes later does not find it in the past.
@@ -618,8 +623,16 @@ fn send_takes_standard_input_as_one_message() {
         let (code, errors) = send(empty.as_bytes());
         assert_eq!((code, errors.as_str()), (1, "groupchat: nothing was sent: standard input is empty"));
     }
-    let (code, errors) = send(&[b'x'; 65_536]);
-    assert!(code == 1 && errors.contains("at most 65535 bytes"), "{errors}");
+    // The longest message is one, whatever it says and to whom.
+    for text in ["x".repeat(65_000), "<AENCD>".repeat(65_000 / 8)] {
+        assert_eq!(send(text.as_bytes()).0, 0);
+        assert!(alice.conversation.wait_for("bot: ").ends_with(&format!("bot: {text}")));
+        alice.conversation.wait_for("bot has left");
+    }
+    let (code, errors) = send("<AENCD>".repeat(65_000 / 8 + 1).as_bytes());
+    assert!(code == 1 && errors.contains("at most 65000 bytes"), "{errors}");
+    let (code, errors) = send(&[b'x'; 65_001]);
+    assert!(code == 1 && errors.contains("at most 65000 bytes"), "{errors}");
     alice.say("end");
     [alice, bob].into_iter().for_each(end);
 }
@@ -652,7 +665,7 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
     // Of a line that is longer than a message, no part is sent without the others.
     for start in ["/msg bob sec", "/msg bbo sec", "/zork", "/say", " ", "msg bob sec"] {
         alice.say(&format!("{start}{}secret /msg bob sec", " ".repeat(66_000)));
-        alice.notices.wait_for("has at most 65535 bytes; nothing of it was sent");
+        alice.notices.wait_for("has at most 65000 bytes; nothing of it was sent");
     }
     alice.say("/msg \u{201c}bob\u{201d} sec0");
     assert!(bob.conversation.wait_for("sec0").ends_with(" private] alice: sec0"));

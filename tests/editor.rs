@@ -1,6 +1,6 @@
 //! The line editor by property: whatever bytes a terminal sends, in whatever pieces.
 
-use groupchat::limits::LINE_BYTES_MAX;
+use groupchat::limits::MESSAGE_BYTES_MAX;
 use groupchat::terminal::editor::{Editor, Outcome};
 use groupchat::terminal::keys::{Key, Keys};
 use groupchat::terminal::tab_completion::Completion;
@@ -99,7 +99,7 @@ fn keys_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Key> {
 fn is_sound(editor: &Editor) -> bool {
     let (text, cursor) = (editor.text(), editor.cursor());
     let boundary = GraphemeCursor::new(cursor, text.len(), true).is_boundary(text, 0);
-    text.len() <= LINE_BYTES_MAX && boundary == Ok(true)
+    text.len() <= MESSAGE_BYTES_MAX && boundary == Ok(true)
 }
 
 proptest! {

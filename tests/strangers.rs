@@ -818,14 +818,14 @@ fn what_is_kept_for_one_has_a_limit() {
     assert!((50..70).contains(&said), "{said}");
     assert!(matches!(whisper(&mut alice, &line), Err(NotPrivate::Full(_))));
     alice.hear_frame(bob, &format!("private {said}"));
-    // A long one is cut, and comes whole.
-    let long = "\u{20ac}".repeat(20_000);
+    // One that is too long once it is escaped is cut, and comes whole.
+    let long = "<AENCD>".repeat(9_000);
     whisper(&mut alice, &long).expect("room");
     let sent = alice.hear(bob, "");
     let frames: Vec<_> =
         sent.split_terminator("<PRIVENCD>").filter_map(|frame| frame.split_once("\n\t\t")).collect();
     let texts: String = frames.iter().map(|(_, text)| *text).collect();
-    assert!(texts == long && frames.len() == 2);
+    assert!(texts.replace('\\', "") == long && frames.len() == 2);
 }
 
 #[test]

@@ -139,6 +139,12 @@ pub fn escape(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&text[copied..]);
 }
 
+/// The length of `text` once it is escaped, in bytes.
+#[must_use]
+pub fn escaped_bytes(text: &[u8]) -> usize {
+    text.len() + runs(text, 0).count()
+}
+
 /// The other way round: one backslash taken away from every such run that has any.
 #[must_use]
 pub fn unescape(body: &[u8]) -> Vec<u8> {

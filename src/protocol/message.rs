@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Datelike as _, FixedOffset, NaiveDateTime, SecondsFormat};
 
-use super::frame::{self, Code, Framing, escape};
-use crate::limits::{FRAME_BYTES_MAX, NAME_BYTES_MAX};
+use super::frame::{self, Code, Framing, escape, escaped_bytes};
+use crate::limits::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 use crate::unicode;
 
 /// When something was said, as its sender wrote it; in the years 0 to 9999, as in RFC 3339.
@@ -125,23 +125,28 @@ impl MessageWriter {
             self.header.clear();
             escape(self.body("", at).as_bytes(), &mut self.header);
         }
-        let code = Code::Message.spelled(Framing::Text);
-        let room = FRAME_BYTES_MAX - self.header.len() - code.len();
+        let (text, rest) = split(text);
         out.extend_from_slice(&self.header);
-        let start = out.len();
-        let mut cut = text.floor_char_boundary(room);
-        loop {
-            escape(&text.as_bytes()[..cut], out);
-            let excess = (out.len() - start).saturating_sub(room);
-            if excess == 0 {
-                break;
-            }
-            // Escapes made it longer than its frame: as many bytes less, and once more.
-            out.truncate(start);
-            cut = text.floor_char_boundary(cut - excess);
+        escape(text.as_bytes(), out);
+        out.extend_from_slice(Code::Message.spelled(Framing::Text));
+        rest
+    }
+}
+
+/// As much of `text` as one message holds, and the rest. The cut is between characters.
+#[must_use]
+pub fn split(text: &str) -> (&str, &str) {
+    // An escape adds one byte to at least seven.
+    if text.len() <= MESSAGE_BYTES_MAX / 8 * 7 {
+        return (text, "");
+    }
+    let mut cut = text.floor_char_boundary(MESSAGE_BYTES_MAX);
+    loop {
+        let excess = escaped_bytes(&text.as_bytes()[..cut]).saturating_sub(MESSAGE_BYTES_MAX);
+        if excess == 0 {
+            return text.split_at(cut);
         }
-        out.extend_from_slice(code);
-        &text[cut..]
+        cut = text.floor_char_boundary(cut - excess);
     }
 }
 
@@ -197,12 +202,13 @@ mod tests {
         for unit in ["a", "\u{fc}", "\u{20ac}", "\u{1f980}", "<AENCD>", "<\\MSGENCD> ", "x<MSGENCD>\u{1f980}"]
         {
             let text = unit.repeat(200_000 / unit.len());
-            let mut writer = MessageWriter::new("alice".into());
+            // The longest name, escaped.
+            let mut writer = MessageWriter::new("<AENCD>".repeat(NAME_BYTES_MAX / 7));
             let (mut rest, mut whole, mut count) = (text.as_str(), String::new(), 0);
             while !rest.is_empty() {
                 let mut out = Vec::new();
                 rest = writer.write(rest, zoned(TIME), &mut out);
-                assert!(out.len() <= FRAME_BYTES_MAX);
+                assert!(out.len() <= crate::limits::FRAME_BYTES_MAX);
                 let mut frames = Vec::new();
                 let mut inbox = crate::protocol::Inbox::default();
                 inbox.receive(&out, |frame| frames.push(frame.text().into_owned())).expect("not too long");
@@ -212,6 +218,18 @@ mod tests {
             }
             assert_eq!(whole, text);
             assert!(count <= 4, "{count} frames are more than {unit:?} needs");
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_limit_is_one_message_and_one_byte_more_is_two() {
+        for unit in ["a", "<AENCD>", "x<MSGENCD>"] {
+            let longest = MESSAGE_BYTES_MAX * unit.len() / escaped_bytes(unit.as_bytes());
+            let longest = unit.repeat(longest / unit.len());
+            assert_eq!(split(&longest), (longest.as_str(), ""));
+            let longer = longest + unit;
+            let (first, rest) = split(&longer);
+            assert!(!rest.is_empty() && escaped_bytes(first.as_bytes()) <= MESSAGE_BYTES_MAX);
         }
     }
 

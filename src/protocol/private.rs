@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use chrono::{DateTime, FixedOffset};
 
 use super::message::{self, Message, MessageWriter};
-use crate::limits::{PRIVATE_BYTES, PRIVATE_TEXT_BYTES};
+use crate::limits::PRIVATE_BYTES;
 
 /// What goes to one member alone, and how much has come from it.
 ///
@@ -35,7 +35,7 @@ impl Private {
         }
         let mut rest = text;
         while !rest.is_empty() {
-            let (piece, more) = rest.split_at(rest.floor_char_boundary(PRIVATE_TEXT_BYTES));
+            let (piece, more) = message::split(rest);
             let body = writer.body(piece, at);
             self.bytes += body.len();
             self.kept.push_back(body);

@@ -11,7 +11,7 @@ mod search;
 use std::mem;
 
 use super::keys::Key;
-use crate::limits::{LINE_BYTES_MAX, PASTE_CHARACTERS_ASK, PASTE_LINES_ASK, UNDO_MAX};
+use crate::limits::{MESSAGE_BYTES_MAX, PASTE_CHARACTERS_ASK, PASTE_LINES_ASK, UNDO_MAX};
 use history::History;
 use menu::Menu;
 use motion::{
@@ -78,7 +78,7 @@ pub struct Pasted {
 /// The state of the line editor.
 ///
 /// Invariant: `cursor` is between two grapheme clusters of `text`, which has at most
-/// [`LINE_BYTES_MAX`] bytes.
+/// [`MESSAGE_BYTES_MAX`] bytes.
 #[derive(Debug, Default)]
 pub struct Editor {
     text: String,
@@ -186,7 +186,7 @@ impl Editor {
             Key::Paste(text) => return self.paste(&text, false),
             Key::UnmarkedPaste(text) => return self.paste(&text, true),
             Key::PasteTooLong(bytes) => {
-                let most = LINE_BYTES_MAX;
+                let most = MESSAGE_BYTES_MAX;
                 return Outcome::Refused(format!(
                     "not pasted: the text has {bytes} bytes; one message has at most {most}"
                 ));
@@ -240,7 +240,7 @@ impl Editor {
     }
 
     fn insert(&mut self, text: &str, step: EditKind) -> Outcome {
-        if text.is_empty() || self.text.len() + text.len() > LINE_BYTES_MAX {
+        if text.is_empty() || self.text.len() + text.len() > MESSAGE_BYTES_MAX {
             return Outcome::Bell;
         }
         self.record_undo(step);
@@ -332,9 +332,9 @@ impl Editor {
     }
 
     /// Replaces the whole line, as one edit that can be undone. Does nothing if `text` is longer than
-    /// [`LINE_BYTES_MAX`].
+    /// [`MESSAGE_BYTES_MAX`].
     pub fn replace_text(&mut self, text: String) {
-        if text.len() <= LINE_BYTES_MAX {
+        if text.len() <= MESSAGE_BYTES_MAX {
             self.last = EditKind::Other;
             self.record_undo(EditKind::Other);
             self.set_text(text);
@@ -356,8 +356,8 @@ impl Editor {
     /// Inserts a paste, after a question if it is long or `must_confirm`.
     fn paste(&mut self, pasted: &str, must_confirm: bool) -> Outcome {
         let text = pasted.strip_suffix('\n').unwrap_or(pasted);
-        if self.text.len() + text.len() > LINE_BYTES_MAX {
-            let most = LINE_BYTES_MAX;
+        if self.text.len() + text.len() > MESSAGE_BYTES_MAX {
+            let most = MESSAGE_BYTES_MAX;
             return Outcome::Refused(format!(
                 "not pasted: with this text, the message has more than {most} bytes"
             ));
@@ -720,7 +720,7 @@ mod tests {
         press_all(&mut editor, "y");
         assert_eq!(shown(&editor), "ab1\n2\n3\n4|");
         editor.press(Key::UnmarkedPaste("1\n2".into()));
-        let refused = editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX)));
+        let refused = editor.press(Key::Paste("x".repeat(MESSAGE_BYTES_MAX)));
         assert!(matches!(refused, Outcome::Refused(_)));
         assert_eq!((shown(&editor).as_str(), editor.mode()), ("ab1\n2\n3\n4|", Mode::Ordinary));
     }
@@ -760,14 +760,14 @@ mod tests {
     fn what_is_too_long_is_refused_whole() {
         let mut editor = Editor::default();
         press_all(&mut editor, "ab");
-        let outcome = editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 1)));
-        assert!(matches!(&outcome, Outcome::Refused(why) if why.contains("65535")), "{outcome:?}");
+        let outcome = editor.press(Key::Paste("x".repeat(MESSAGE_BYTES_MAX - 1)));
+        assert!(matches!(&outcome, Outcome::Refused(why) if why.contains("65000")), "{outcome:?}");
         assert!(matches!(editor.press(Key::PasteTooLong(70_000)), Outcome::Refused(_)));
         assert_eq!(shown(&editor), "ab|");
-        editor.press(Key::Paste("x".repeat(LINE_BYTES_MAX - 2)));
+        editor.press(Key::Paste("x".repeat(MESSAGE_BYTES_MAX - 2)));
         press_all(&mut editor, "y");
         assert_eq!(editor.press(Key::Char('x')), Outcome::Bell);
-        assert_eq!(editor.text().len(), LINE_BYTES_MAX);
+        assert_eq!(editor.text().len(), MESSAGE_BYTES_MAX);
     }
 
     #[test]

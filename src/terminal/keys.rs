@@ -12,7 +12,7 @@
 use std::mem;
 use std::str;
 
-use crate::limits::{LINE_BYTES_MAX, SEQUENCE_BYTES_MAX};
+use crate::limits::{MESSAGE_BYTES_MAX, SEQUENCE_BYTES_MAX};
 
 /// A key that the editor knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,11 +55,11 @@ pub enum Key {
     Home,
     /// End.
     End,
-    /// A paste, with all line breaks as line feeds; at most [`LINE_BYTES_MAX`] bytes.
+    /// A paste, with all line breaks as line feeds; at most [`MESSAGE_BYTES_MAX`] bytes.
     Paste(String),
     /// Several lines that arrived at once and were not marked as a paste, in the same form.
     UnmarkedPaste(String),
-    /// A paste of this many bytes, more than [`LINE_BYTES_MAX`], which was discarded.
+    /// A paste of this many bytes, more than [`MESSAGE_BYTES_MAX`], which was discarded.
     PasteTooLong(usize),
 }
 
@@ -291,11 +291,11 @@ impl Keys {
             kept.truncate(kept.len() - PASTE_END.len());
             let text = String::from_utf8_lossy(&kept).replace("\r\n", "\n").replace('\r', "\n");
             return each(match bytes.max(text.len()) {
-                ..=LINE_BYTES_MAX => Key::Paste(text),
+                ..=MESSAGE_BYTES_MAX => Key::Paste(text),
                 _ => Key::PasteTooLong(bytes),
             });
         }
-        if kept.len() > LINE_BYTES_MAX + PASTE_END.len() {
+        if kept.len() > MESSAGE_BYTES_MAX + PASTE_END.len() {
             // The rest is only searched for the end.
             kept.drain(..kept.len() - PASTE_END.len());
         }
@@ -779,8 +779,8 @@ mod tests {
     #[test]
     fn a_paste_that_is_too_long_is_counted() {
         for (bytes, expected) in [
-            (LINE_BYTES_MAX, Key::Paste("x".repeat(LINE_BYTES_MAX))),
-            (LINE_BYTES_MAX + 1, Key::PasteTooLong(LINE_BYTES_MAX + 1)),
+            (MESSAGE_BYTES_MAX, Key::Paste("x".repeat(MESSAGE_BYTES_MAX))),
+            (MESSAGE_BYTES_MAX + 1, Key::PasteTooLong(MESSAGE_BYTES_MAX + 1)),
             (1_000_000, Key::PasteTooLong(1_000_000)),
         ] {
             let (mut keys, mut received) = (Keys::default(), Vec::new());

@@ -15,7 +15,7 @@ use mio::{Registry, Token};
 use super::descriptor::{self, Descriptor, Kind};
 use crate::command::Source;
 use crate::error::reason;
-use crate::limits::{FOREGROUND_POLL_INTERVAL, INPUT_READ_BYTES, LINE_BYTES_MAX, LINE_PIECE_BYTES};
+use crate::limits::{FOREGROUND_POLL_INTERVAL, INPUT_READ_BYTES, MESSAGE_BYTES_MAX};
 use crate::protocol::frame::lossy;
 
 /// The reader of standard input.
@@ -112,7 +112,7 @@ impl Stdin {
     }
 
     /// The next complete line, without its line break. The last line may lack a line break. A line longer
-    /// than [`LINE_BYTES_MAX`] is split into pieces of [`LINE_PIECE_BYTES`].
+    /// than [`MESSAGE_BYTES_MAX`] is split into pieces of that size.
     pub fn next_line(&mut self) -> Option<(Cow<'_, str>, Source)> {
         if self.discards_line {
             let unread = &self.buffer[self.start..];
@@ -124,11 +124,11 @@ impl Stdin {
         let unread = &self.buffer[self.start..];
         let found = memchr::memchr(b'\n', &unread[self.searched..]).map(|at| self.searched + at);
         let (line, used, is_end) = match found {
-            Some(end) if end <= LINE_BYTES_MAX => {
+            Some(end) if end <= MESSAGE_BYTES_MAX => {
                 (unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]), end + 1, true)
             }
-            _ if unread.len() > LINE_BYTES_MAX => {
-                let piece = &unread[..cut_between_characters(unread, LINE_PIECE_BYTES)];
+            _ if unread.len() > MESSAGE_BYTES_MAX => {
+                let piece = &unread[..cut_between_characters(unread, MESSAGE_BYTES_MAX)];
                 (piece, piece.len(), false)
             }
             None if self.state == State::Ended && !unread.is_empty() => (unread, unread.len(), true),
@@ -198,7 +198,9 @@ impl Stdin {
     fn has_line(&self) -> bool {
         let unread = &self.buffer[self.start..];
         let is_last = self.state == State::Ended && !unread.is_empty();
-        is_last || unread.len() > LINE_BYTES_MAX || memchr::memchr(b'\n', &unread[self.searched..]).is_some()
+        is_last
+            || unread.len() > MESSAGE_BYTES_MAX
+            || memchr::memchr(b'\n', &unread[self.searched..]).is_some()
     }
 
     fn end(&mut self, registry: &Registry) {

@@ -4,7 +4,7 @@
 use std::mem;
 
 use super::keys::Key;
-use crate::limits::LINE_BYTES_MAX;
+use crate::limits::MESSAGE_BYTES_MAX;
 
 /// A filter in front of the editor, which turns keys of an unmarked paste into one key.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub struct UnmarkedPaste {
     collected: Option<Text>,
 }
 
-/// A text of which at most [`LINE_BYTES_MAX`] bytes are kept; all are counted.
+/// A text of which at most [`MESSAGE_BYTES_MAX`] bytes are kept; all are counted.
 #[derive(Debug, Default)]
 struct Text {
     kept: String,
@@ -24,13 +24,13 @@ struct Text {
 impl Text {
     fn push(&mut self, char: char) {
         self.bytes += char.len_utf8();
-        if self.bytes <= LINE_BYTES_MAX {
+        if self.bytes <= MESSAGE_BYTES_MAX {
             self.kept.push(char);
         }
     }
 
     fn into_key(self) -> Key {
-        if self.bytes <= LINE_BYTES_MAX {
+        if self.bytes <= MESSAGE_BYTES_MAX {
             Key::UnmarkedPaste(self.kept)
         } else {
             Key::PasteTooLong(self.bytes)
@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn lines_that_are_too_long_are_counted() {
-        let most = format!("a\r{}", "x".repeat(LINE_BYTES_MAX - 2));
+        let most = format!("a\r{}", "x".repeat(MESSAGE_BYTES_MAX - 2));
         check(&[&most], &[lines(&most.replace('\r', "\n"))]);
-        check(&[&most, "xyz"], &[Key::PasteTooLong(LINE_BYTES_MAX + 3)]);
+        check(&[&most, "xyz"], &[Key::PasteTooLong(MESSAGE_BYTES_MAX + 3)]);
     }
 }

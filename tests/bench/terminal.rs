@@ -15,7 +15,7 @@ use super::proc_files::ProcFiles;
 use super::process::{NAME, PATIENCE, PROGRAM};
 use super::table::Line;
 use super::trouble::{Doing, Result, Trouble};
-use groupchat::limits::{INTRODUCTION_WAIT, LINE_BYTES_MAX};
+use groupchat::limits::{INTRODUCTION_WAIT, MESSAGE_BYTES_MAX};
 
 const MESSAGES: usize = 30_000;
 /// One burst a millisecond is 10,000 messages a second.
@@ -23,7 +23,7 @@ const BURST: usize = 10;
 const BETWEEN_BURSTS: Duration = Duration::from_millis(1);
 const BETWEEN_KEYS: Duration = Duration::from_millis(40);
 /// Nearly 64 KiB, with room for the keys that are pressed.
-const DRAFT_BYTES: usize = LINE_BYTES_MAX - 1024;
+const DRAFT_BYTES: usize = MESSAGE_BYTES_MAX - 1024;
 /// Pasted at a time: so little that nobody is asked.
 const PASTE_BYTES: usize = 1_000;
 const IDLE: Duration = Duration::from_secs(2);

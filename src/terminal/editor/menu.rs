@@ -1,7 +1,7 @@
 //! The completion menu: Tab cycles through candidates.
 
 use super::{EditKind, Editor, Outcome, is_reply_begun};
-use crate::limits::LINE_BYTES_MAX;
+use crate::limits::MESSAGE_BYTES_MAX;
 use crate::terminal::keys::Key;
 use crate::terminal::tab_completion::Completion;
 
@@ -19,7 +19,7 @@ impl Editor {
     /// Inserts the first candidate; Tab and Shift+Tab cycle through all of them.
     pub fn offer(&mut self, completion: Completion) -> Outcome {
         let bytes_max = completion.candidates.iter().map(String::len).max().unwrap_or(0);
-        if bytes_max == 0 || self.text.len() + bytes_max > LINE_BYTES_MAX {
+        if bytes_max == 0 || self.text.len() + bytes_max > MESSAGE_BYTES_MAX {
             return Outcome::Bell;
         }
         self.last = EditKind::Other;
