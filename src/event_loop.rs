@@ -22,7 +22,7 @@ use crate::error::{Error, reason};
 use crate::group_peer::GroupPeer;
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
 use crate::protocol::frame::Framing;
-use crate::protocol::roster::NotFound;
+use crate::protocol::roster::{NotFound, Unreached};
 use crate::protocol::{LostReason, Notice, Peer, Setup};
 use crate::resolver::Resolver;
 use crate::server::Server;
@@ -258,7 +258,7 @@ impl EventLoop {
         self.handle_lookups(now);
         self.read_peers(now);
         self.handle_input(now);
-        if self.is_output_closed() || self.is_finished(now) {
+        if self.is_cut_off() || self.is_finished(now) {
             self.leave(now);
         }
         Ok(())
@@ -270,13 +270,16 @@ impl EventLoop {
         let is_undelivered = self.is_sending && self.awaits_recipients()
             || self.terminal.is_script() && self.peer.has_private_pending();
         let is_waiting = is_undelivered && now < at + SEND_TIMEOUT;
-        // A script may be started before the peers that it names.
-        let is_early = self.terminal.is_script()
-            && self.peer.log_end() > 0
-            && self.peer.has_reached_nobody()
-            && self.peer.is_dialling_named()
-            && now < at + self.meet_timeout();
+        let is_early = now < at + self.meet_timeout() && self.awaits_named();
         !is_waiting && !is_early && self.resolver.is_idle() && !self.awaits_peers(now, at)
+    }
+
+    /// Whether a script, which may be started before the peers that it names, has something for one of them: what
+    /// it said, or a `/connect`.
+    fn awaits_named(&self) -> bool {
+        let mut dialled = self.peer.unreached().into_iter().filter(|peer| peer.is_dialled);
+        self.terminal.is_script()
+            && dialled.any(|peer| self.peer.log_end() > 0 || !self.first_peers.contains(&peer.name))
     }
 
     /// Whether something was said to everybody that not everybody has.
@@ -314,7 +317,7 @@ impl EventLoop {
         now < self.named_at + self.meet_timeout()
             && ((command.needs_group() || needs_sent) && is_meeting()
                 || needs_sent && self.awaits_recipients()
-                || self.peer.is_dialling_named() && self.names_nobody(&command))
+                || self.peer.unreached().iter().any(|peer| peer.is_dialled) && self.names_nobody(&command))
     }
 
     /// Whether nobody has the name in a command yet.
@@ -338,9 +341,10 @@ impl EventLoop {
         matches!(found, Err(NotFound::Nobody))
     }
 
-    /// Whether the reader of standard output is gone, which ends the chat.
-    fn is_output_closed(&self) -> bool {
-        self.phase < Phase::Leaving && self.terminal.is_closed()
+    /// Whether standard output is closed, which ends the chat of a user. The lines that a script has read are
+    /// still delivered.
+    fn is_cut_off(&self) -> bool {
+        self.phase < Phase::Leaving && self.terminal.is_closed() && !self.terminal.is_script()
     }
 
     /// Handles pending signals. The first signal to end leaves with a goodbye; a second one ends the program
@@ -405,7 +409,8 @@ impl EventLoop {
     fn handle_input(&mut self, now: Instant) {
         let limit = self.peer.send_limit(now).min(self.peer.log_end() + SEND_TURN_BYTES as u64);
         let shows_own = self.terminal.shows_own();
-        let (mut at, mut may_read) = (None, true);
+        // Once its output is closed, a script is read no further.
+        let (mut at, mut may_read) = (None, !self.terminal.is_closed());
         while self.phase == Phase::Chatting && self.peer.log_end() <= limit {
             if let Some((line, source)) = self.lines.pop_front() {
                 if self.must_wait(&line, source, now) {
@@ -446,7 +451,8 @@ impl EventLoop {
                 None => break,
             }
         }
-        let is_over = self.is_sending || self.terminal.is_input_over() && !self.stay;
+        let is_over =
+            self.is_sending || self.terminal.is_closed() || self.terminal.is_input_over() && !self.stay;
         if self.phase == Phase::Chatting && is_over && self.lines.is_empty() {
             self.phase = Phase::InputEnded { at: now };
         }
@@ -486,9 +492,11 @@ impl EventLoop {
         for (line, _) in mem::take(&mut self.lines) {
             self.report_failure(&line, "the chat ended before the group was reached");
         }
-        for peer in self.peer.unreached() {
-            if !self.first_peers.contains(&peer) {
-                self.report_failure(&format!("/connect {peer}"), "the peer was never reached");
+        for Unreached { name, .. } in self.peer.unreached() {
+            if !self.first_peers.contains(&name) {
+                self.report_failure(&format!("/connect {name}"), "the peer was never reached");
+            } else if !self.is_sending && self.peer.log_end() > 0 && !self.peer.has_reached_nobody() {
+                self.terminal.report(&format!("{name} was never reached, and did not get what was said"));
             }
         }
     }
@@ -563,7 +571,7 @@ impl EventLoop {
         let waits = self.lines.front().is_some_and(|(line, source)| self.must_wait(line, *source, now));
         let can_send =
             self.phase == Phase::Chatting && !waits && self.peer.log_end() <= self.peer.send_limit(now);
-        let has_work = self.is_output_closed()
+        let has_work = self.is_cut_off()
             || self.peer.has_more_to_write()
             || self.terminal.has_more_to_show()
             || can_read && self.peer.has_more_to_read()
@@ -617,6 +625,13 @@ impl EventLoop {
         });
         let unreached = (is_script && self.peer.has_reached_nobody())
             .then(|| "nobody was reached: none of the named peers answered".to_owned());
+        // It ended the run, so the other failures may be its consequences.
+        let mut cut_off = self.terminal.failure().filter(|_| self.terminal.is_closed());
+        if let Some(why) =
+            cut_off.as_mut().filter(|_| is_script && !self.is_sending && !self.terminal.is_input_over())
+        {
+            why.push_str("; the rest of the input was not read");
+        }
         let reasons = [
             self.terminal.input_failure().map(str::to_owned),
             unreceived,
@@ -624,14 +639,15 @@ impl EventLoop {
             self.failures.sentence(),
             undelivered,
             unreached,
-            self.terminal.failure(),
+            self.terminal.failure().filter(|_| cut_off.is_none()),
             unshown,
             idle,
         ];
-        let Some(reason) = reasons.into_iter().flatten().next() else { return Ok(()) };
+        let reason = reasons.into_iter().flatten().next();
         // A script that failed elsewhere learns of its failed lines as well.
-        let failures = self.failures.sentence().filter(|failures| *failures != reason);
-        Err(Error::Failure(failures.map_or(reason.clone(), |failures| format!("{reason}; {failures}"))))
+        let failures = self.failures.sentence().filter(|failures| Some(failures) != reason.as_ref());
+        let sentences: Vec<_> = cut_off.into_iter().chain(reason).chain(failures).collect();
+        if sentences.is_empty() { Ok(()) } else { Err(Error::Failure(sentences.join("; "))) }
     }
 }
 

@@ -9,7 +9,6 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::mem;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
-use std::rc::Rc;
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset};
@@ -23,7 +22,7 @@ use crate::limits::{
     ACCEPT_TURN, DIALS_MAX, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_TURN_BYTES,
     USER_TIMEOUT,
 };
-use crate::protocol::roster::{Connecting, Disconnecting, NotFound, NotPrivate, Participant};
+use crate::protocol::roster::{Connecting, Disconnecting, NotFound, NotPrivate, Participant, Unreached};
 use crate::protocol::{Attempt, ClientId, Group, Label, MemberId, Notice, Peer, Setup, Who};
 use crate::server::{Server, canonical};
 
@@ -262,7 +261,7 @@ impl GroupPeer {
 
     /// The named peers that were never reached.
     #[must_use]
-    pub fn unreached(&self) -> Vec<Rc<str>> {
+    pub fn unreached(&self) -> Vec<Unreached> {
         self.group.unreached()
     }
 
@@ -270,12 +269,6 @@ impl GroupPeer {
     #[must_use]
     pub fn has_reached_nobody(&self) -> bool {
         self.group.has_reached_nobody()
-    }
-
-    /// Whether the user named a peer that was not reached yet and is still dialled.
-    #[must_use]
-    pub fn is_dialling_named(&self) -> bool {
-        self.group.is_dialling_named()
     }
 
     /// Whether a member was met, or a peer that the user named was connected.

@@ -514,7 +514,9 @@ impl Terminal {
         let bytes = self.conversation_bytes();
         let conversation = match (self.conversation.closed(), self.conversation.full()) {
             (Some(Some(why)), _) => Some(format!("cannot write standard output: {why}")),
-            (Some(None), _) => None,
+            // The terminal was closed, which is a way to leave.
+            (Some(None), _) if self.conversation.is_terminal() => None,
+            (Some(None), _) => Some("standard output was closed by its reader".to_owned()),
             (None, _) if bytes == 0 => None,
             (None, Some(why)) => Some(format!("cannot write standard output: {why}; {bytes} bytes are lost")),
             (None, None) => Some(format!("standard output was not read in time; {bytes} bytes are lost")),

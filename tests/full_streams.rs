@@ -5,13 +5,13 @@ mod support;
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use support::descriptors::{content, feed, file_with, full_pipe, wait_until_idle};
-use support::sockets::{EXIT, MESSAGE, accept, hang_up, listen, messages, wait_until};
-use support::{Lines, PROGRAM, Peer, read_to_end, read_until};
+use support::sockets::{EXIT, FreePort, MESSAGE, accept, hang_up, listen, messages, wait_until};
+use support::{Lines, PROGRAM, Peer, read_to_end, read_until, without_introduction};
 
 /// A peer called alice with these standard streams, and a connection that it dialled.
 fn start_with(streams: [Stdio; 3]) -> (Peer, TcpStream) {
@@ -127,7 +127,7 @@ fn a_pipe_that_is_not_read_pauses_reading_from_peers_and_drops_nothing() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_an_end_with_goodbye() {
+fn a_reader_that_goes_away_is_an_end_with_goodbye_and_a_failure() {
     for speaks_last in [true, false] {
         let (reader, writer) = io::pipe().expect("a pipe");
         let (mut peer, mut stream) = start_with([Stdio::piped(), writer.into(), Stdio::piped()]);
@@ -139,9 +139,43 @@ fn a_reader_that_goes_away_is_an_end_with_goodbye() {
         if speaks_last {
             stream.write_all(b"two<MSGENCD>").expect("a peer that reads");
         }
-        let last = check_goodbye(&mut peer, &mut stream, 0);
-        assert!(!last.starts_with("groupchat"), "{last}");
+        let last = check_goodbye(&mut peer, &mut stream, 1);
+        assert_eq!(
+            last,
+            "groupchat: standard output was closed by its reader; the rest of the input was not read"
+        );
     }
+}
+
+/// What a script has said and what failed until then is not forgotten.
+#[test]
+fn a_script_whose_reader_goes_away_delivers_what_it_has_said() {
+    let start = |arguments: &[&str]| {
+        let port = FreePort::new();
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let mut command = Command::new(PROGRAM);
+        command.args(["-n", "alice", "0", &port.number()]).args(arguments);
+        let mut peer = Peer::run_with(&mut command, Stdio::piped(), writer.into(), Stdio::piped());
+        if arguments.is_empty() {
+            peer.say("/nonsense\none");
+            peer.notices.wait_for("'/nonsense' failed");
+        }
+        peer.notices.wait_for("cannot reach");
+        drop(reader);
+        let listener = TcpListener::bind(port.address()).expect("nobody else has it");
+        let mut stream = accept(&listener);
+        let bytes = read_to_end(&mut stream);
+        assert_eq!(messages(without_introduction(&bytes)), ["one"]);
+        assert!(bytes.ends_with(EXIT.as_bytes()), "no goodbye");
+        let last = peer.notices.rest().pop().expect("why it failed");
+        assert_eq!(peer.exit_code(), 1);
+        last
+    };
+    let closed = "groupchat: standard output was closed by its reader";
+    let expected = format!("{closed}; the rest of the input was not read; '/nonsense' failed");
+    assert_eq!(start(&[]), expected);
+    let last = start(&["--send", "one"]);
+    assert!(last.starts_with(closed), "{last}");
 }
 
 #[test]
@@ -153,6 +187,7 @@ fn a_pipeline_ends_with_its_reader() {
     stream.write_all(b"one<MSGENCD>").expect("a peer that reads");
     let line = shell.conversation.wait_for(": one");
     assert!(line.starts_with('['), "{line}");
+    // The exit code of a pipeline is that of its last command.
     check_goodbye(&mut shell, &mut stream, 0);
 }
 
@@ -163,7 +198,9 @@ fn output_that_cannot_be_written_is_a_failure_with_goodbye() {
         let (mut peer, mut stream) = start_with([Stdio::piped(), output.into(), Stdio::piped()]);
         stream.write_all(b"one<MSGENCD>").expect("a peer that reads");
         let last = check_goodbye(&mut peer, &mut stream, 1);
-        assert_eq!(last, format!("groupchat: cannot write standard output: {why}"));
+        let expected =
+            format!("groupchat: cannot write standard output: {why}; the rest of the input was not read");
+        assert_eq!(last, expected);
     }
     check(File::open("/dev/null").expect("the null device"), "bad file descriptor");
     // The same error of a terminal would be its hang-up, and no failure.

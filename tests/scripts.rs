@@ -70,9 +70,7 @@ fn a_command_that_failed_is_a_failure() {
             "/connect no-such-host.invalid:5000\n",
             &["cannot find its host", "groupchat: '/connect no-such-host.invalid:5000' failed"],
         ),
-        (&format!("/connect {nobody}\n"), &["the peer was never reached"]),
         ("/wo\n/msg carol hi\n/help me\n", &["groupchat: '/wo' and 2 more failed"]),
-        (&format!("/connect {nobody}\n/disconnect {nobody}\n/connect {nobody}\n"), &["never reached"]),
         // The rest is done all the same.
         ("/wo\nhello\n", &["groupchat: '/wo' failed"]),
     ] {
@@ -98,10 +96,15 @@ fn a_script_that_reaches_nobody_gives_up_in_the_end() {
         ("/msg carol hi\n", "groupchat: '/msg carol hi' failed"),
     ]
     .map(|(script, last)| (bot(script, &[&nobody]), last));
+    let mut alice = Peer::named("alice", &[]);
+    let alice = alice.address().to_string();
+    let last = format!("groupchat: '/connect {nobody}' failed");
+    let connects = ["", &format!("/connect {nobody}\n/disconnect {nobody}\n")]
+        .map(|before| (bot(&format!("{before}/connect {nobody}\n"), &[&alice]), last.as_str()));
     let sender = Peer::start(&["-n", "bot", "0", &nobody, "--send", "/msg carol hi"]);
     // Nothing was said to everybody.
     let sender = (sender, "groupchat: '/msg carol hi' failed");
-    for (mut bot, last) in bots.into_iter().chain([sender]) {
+    for (mut bot, last) in bots.into_iter().chain(connects).chain([sender]) {
         assert_eq!(bot.notices.rest().last().map(String::as_str), Some(last));
         assert_eq!(bot.exit_code(), 1);
     }
@@ -129,6 +132,7 @@ fn a_script_may_be_started_before_the_peers_that_it_names() {
     let bob = bob.address().to_string();
     check_late(&[], &[], "hello\n", &["] bot: hello", "bot has left"]);
     check_late(&[], &[], "/msg late psst\nhello\n", &[" private] bot: psst", "] bot: hello"]);
+    check_late(&[&bob], &[], "hello\n", &["] bot: hello", "bot has left"]);
     check_late(&[&bob], &[], "/msg late psst\nhello\n", &[" private] bot: psst", "] bot: hello"]);
     check_late(&[], &["--send", "/msg late psst"], "", &[" private] bot: psst", "bot has left"]);
     check_late(&[], &["--send", "hello"], "", &["] bot: hello", "bot has left"]);

@@ -80,6 +80,15 @@ pub enum Connecting {
     Full,
 }
 
+/// A peer that the user named and that was never reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreached {
+    /// The name by which the user named it.
+    pub name: Rc<str>,
+    /// It is still dialled.
+    pub is_dialled: bool,
+}
+
 /// What became of the wish to disconnect from an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disconnecting {

@@ -72,6 +72,12 @@ impl Output {
         }
     }
 
+    /// Whether it is a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
     /// The queue, to append bytes to.
     pub fn queue(&mut self) -> &mut Vec<u8> {
         &mut self.queue

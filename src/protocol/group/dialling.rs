@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{Client, ClientId, Dial, DialId, Dialled, Group, Introduction, MemberKey, Notice, State};
 use crate::limits::{INTRODUCTION, INTRODUCTION_WAIT, MEET_TIMEOUT, SILENCE, UNMET_TOLD_MAX};
 use crate::protocol::member::{Member, Members};
+use crate::protocol::roster::Unreached;
 
 /// An address to be dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,21 +156,15 @@ impl<S> Group<S> {
 
     /// The peers that the user named and that were never reached.
     #[must_use]
-    pub fn unreached(&self) -> Vec<Rc<str>> {
+    pub fn unreached(&self) -> Vec<Unreached> {
         let unreached = self.named.iter().filter(|dial| dial.is_unreached());
-        unreached.map(|dial| Rc::clone(dial.name())).collect()
+        unreached.map(|dial| Unreached { name: Rc::clone(dial.name()), is_dialled: dial.is_open() }).collect()
     }
 
     /// Whether the user named peers, and none of them was ever reached.
     #[must_use]
     pub fn has_reached_nobody(&self) -> bool {
         self.named.iter().any(Dial::is_unreached) && !self.named.iter().any(Dial::was_reached)
-    }
-
-    /// Whether the user named a peer that was not reached yet and is still dialled.
-    #[must_use]
-    pub fn is_dialling_named(&self) -> bool {
-        self.named.iter().any(|dial| dial.is_open() && !dial.was_reached())
     }
 
     /// Whether a member was met, or a peer that the user named was connected.
