@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
 use crate::error::{reason, uncapitalized};
 use crate::protocol::Peer;
+use crate::unicode;
 
 /// A parsed peer address, whose host name is not resolved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub fn parse(text: &str) -> Result<PeerAddress, String> {
     {
         let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
         return Err(format!("it has a blank; write {host}:{}", port.trim_start()));
+    }
+    if unicode::is_blank(text) {
+        return Err("it is empty; write HOST:PORT, or PORT for this machine".to_owned());
     }
     if is_ipv6_without_port(text) {
         return Err(format!("it has no port; write [{}]:PORT", text.trim_matches(['[', ']'])));

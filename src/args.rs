@@ -12,7 +12,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueHint};
 
 use crate::address::{self, PeerAddress};
-use crate::command::{self, Command, Source, nearest};
+use crate::command::{self, Command, Refused, Source, nearest};
 use crate::completions::Shell;
 use crate::error::Error;
 use crate::event_loop::Config;
@@ -68,9 +68,9 @@ struct Arguments {
 
     #[arg(long, value_name = "text|lab", default_value = "text", value_parser = framing_parser())]
     #[arg(hide_possible_values = true, hide_default_value = true)]
-    #[arg(help = "How messages are separated for plain peers that\n\
-                  have sent none yet: by codes in the text, or (lab)\n\
-                  by a length before each [default: text]")]
+    #[arg(help = "How a message ends for a plain peer that has sent\n\
+                  nothing yet: with a code behind it (text), or a\n\
+                  length before it (lab) [default: text]")]
     framing: Framing,
 
     #[arg(long, value_name = "COUNT", default_value_t = HISTORY_DEFAULT, value_parser = parse_history)]
@@ -357,7 +357,7 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
     if unicode::is_blank(text) {
         return Err("there is nothing to say; write a text".to_owned());
     }
-    let size = match command::read(text, Source::Verbatim).map_err(|refused| refused.to_string())? {
+    let size = match command::read(text, Source::Verbatim).map_err(|why| not_sent(&why))? {
         Command::Text(text) => escaped_bytes(text.as_bytes()),
         Command::Say(text) | Command::Me(text) | Command::Private(text) => escaped_bytes(text.as_bytes()),
         Command::Reply(_)
@@ -370,9 +370,7 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
         | Command::Clear
         | Command::Help
         | Command::Quit(_) => {
-            return Err(
-                "of the commands it takes /msg, /me and /say; write the others while chatting".to_owned()
-            );
+            return Err(format!("{COMMANDS_SENT}; write the others while chatting"));
         }
     };
     if size > MESSAGE_BYTES_MAX {
@@ -381,6 +379,24 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
         ));
     }
     Ok(Outgoing::Line(text.to_owned()))
+}
+
+/// What `--send` does with commands.
+const COMMANDS_SENT: &str = "of the commands it takes /msg, /me and /say";
+
+/// Why a text of `--send` is refused. What helps while chatting, such as `/help`, does not help here.
+fn not_sent(why: &Refused) -> String {
+    match why {
+        Refused::NoText => "it has no text, or no name; write /msg NAME TEXT".to_owned(),
+        Refused::Unknown { word, .. } => {
+            format!("unknown command {word}; {COMMANDS_SENT}: \"/say {word}\" sends it as text")
+        }
+        Refused::Usage(_)
+        | Refused::Lines(_)
+        | Refused::NoBlank { .. }
+        | Refused::Slash
+        | Refused::TooLong => why.to_string(),
+    }
 }
 
 fn framing_parser() -> impl TypedValueParser<Value = Framing> {

@@ -109,6 +109,8 @@ pub struct Entry {
     pub name: &'static str,
     /// The arguments; those in brackets are optional.
     pub arguments: &'static str,
+    /// Arguments of an example; empty where none are needed.
+    example: &'static str,
     /// The description.
     pub help: &'static str,
     /// Other names, without a slash.
@@ -118,22 +120,30 @@ pub struct Entry {
 
 /// All commands, in the order in which they are listed.
 pub const COMMANDS: [Entry; 13] = [
-    entry(Kind::Private, "/msg", "NAME TEXT", &["dm", "query", "whisper"], "send a private message"),
-    entry(Kind::Reply, "/reply", "TEXT", &[], "answer the last private message privately"),
-    entry(Kind::Me, "/me", "TEXT", &[], "tell what you do: /me waves"),
-    entry(Kind::Say, "/say", "TEXT", &[], "send any text, also one that begins with a slash"),
-    entry(Kind::Who, "/who", "[NAME]", &["list", "names"], "list who is here and how they are connected"),
-    entry(Kind::Name, "/name", "NEW", &["nick"], "change your name"),
-    entry(Kind::Connect, "/connect", "ADDRESS", &[], "connect to a peer: HOST:PORT or PORT"),
-    entry(Kind::Disconnect, "/disconnect", "ADDRESS", &[], "end what /connect began"),
-    entry(Kind::Ignore, "/ignore", "NAME", &[], "hide what somebody sends"),
-    entry(Kind::Unignore, "/unignore", "NAME", &[], "show it again"),
-    entry(Kind::Clear, "/clear", "", &[], "clear the screen, as Ctrl+L does"),
-    entry(Kind::Help, "/help", "", &["?", "h"], "list the commands"),
+    entry(
+        Kind::Private,
+        "/msg",
+        "NAME TEXT",
+        "bob hello",
+        &["dm", "query", "whisper"],
+        "send a private message",
+    ),
+    entry(Kind::Reply, "/reply", "TEXT", "yes", &[], "answer the last private message privately"),
+    entry(Kind::Me, "/me", "TEXT", "waves", &[], "tell what you do: /me waves"),
+    entry(Kind::Say, "/say", "TEXT", "/etc is full", &[], "send any text, also one that begins with a slash"),
+    entry(Kind::Who, "/who", "[NAME]", "", &["list", "names"], "list who is here and how they are connected"),
+    entry(Kind::Name, "/name", "NEW", "bob", &["nick"], "change your name"),
+    entry(Kind::Connect, "/connect", "ADDRESS", "host:5000", &[], "connect to a peer: HOST:PORT or PORT"),
+    entry(Kind::Disconnect, "/disconnect", "ADDRESS", "host:5000", &[], "end what /connect began"),
+    entry(Kind::Ignore, "/ignore", "NAME", "bob", &[], "hide what somebody sends"),
+    entry(Kind::Unignore, "/unignore", "NAME", "bob", &[], "show it again"),
+    entry(Kind::Clear, "/clear", "", "", &[], "clear the screen, as Ctrl+L does"),
+    entry(Kind::Help, "/help", "", "", &["?", "h"], "list the commands"),
     entry(
         Kind::Quit,
         "/quit",
         "[TEXT]",
+        "",
         &["bye", "exit", "leave", "part"],
         "leave, after sending a last text",
     ),
@@ -143,10 +153,11 @@ const fn entry(
     kind: Kind,
     name: &'static str,
     arguments: &'static str,
+    example: &'static str,
     aliases: &'static [&'static str],
     help: &'static str,
 ) -> Entry {
-    Entry { name, arguments, help, aliases, kind }
+    Entry { name, arguments, example, help, aliases, kind }
 }
 
 impl Entry {
@@ -229,7 +240,9 @@ impl fmt::Display for Refused {
             Self::Usage(entry) if entry.takes_nothing() => {
                 write!(f, "usage: {} (it takes no arguments)", entry.name)
             }
-            Self::Usage(entry) => write!(f, "usage: {}", entry.usage()),
+            Self::Usage(entry) => {
+                write!(f, "usage: {}, as in {} {}", entry.usage(), entry.name, entry.example)
+            }
             Self::NoText => f.write_str(
                 "usage: /msg NAME TEXT; there is no private mode, the next line still goes to everybody",
             ),

@@ -10,9 +10,10 @@ pub const EXIT_CODES: [(u8, &str); 3] = [
     (
         1,
         "Something failed: the program could not run, nobody was reached (at a terminal, that is only a note), \
-         not everybody has what was sent with --send, a command of a script failed, the conversation could \
-         not be shown or recorded, or standard input ended before anything was said and no peer was named (--stay keeps running then). \
-         Standard error shows the cause.",
+         not everybody has what was sent with --send or, in a script, with /msg, a command of a script failed, \
+         standard output was closed or could not be written, nothing could be recorded, or standard input \
+         ended before anything was said and no peer was named (--stay keeps running then). Standard error shows \
+         the cause.",
     ),
     (
         2,
@@ -31,19 +32,23 @@ const DESCRIPTION: [&str; 3] = [
      listened on.",
 ];
 
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 16] = [
     ("Enter", "Send the line."),
-    ("Alt+Enter", "Begin a new line within the message."),
+    (
+        "Alt+Enter",
+        "Begin a new line within the message; Shift+Enter does where the terminal tells it from Enter.",
+    ),
     ("Ctrl+D", "Leave, on an empty line. Otherwise delete the character under the cursor."),
     ("Ctrl+C", "Clear the line. On an empty line, leave."),
-    ("Tab", "Complete a command or a name; again for the next one."),
+    ("Tab, Shift+Tab", "Complete a command or a name; again for the next or the previous one."),
     ("Up, Down, Ctrl+P, Ctrl+N", "Step through the lines that were typed before."),
     ("Ctrl+R, Ctrl+S", "Search them, backward or forward. Esc or Ctrl+G ends the search."),
     ("Left, Right, Home, End, Ctrl+B, Ctrl+F, Ctrl+A, Ctrl+E", "Move the cursor."),
-    ("Ctrl+Left, Ctrl+Right, Alt+B, Alt+F", "Move by a word."),
+    ("Ctrl+Left, Ctrl+Right, Alt+Left, Alt+Right, Alt+B, Alt+F", "Move by a word."),
     ("Ctrl+W, Alt+Backspace, Alt+D", "Remove a word."),
     ("Ctrl+U, Ctrl+K", "Remove everything before or after the cursor."),
     ("Ctrl+Y", "Insert what was removed."),
+    ("Ctrl+T", "Swap the two characters at the cursor."),
     ("Ctrl+_, Ctrl+X Ctrl+U", "Undo."),
     ("Ctrl+L", "Clear the screen."),
     ("Ctrl+Z", "Suspend; fg brings the chat back."),

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
@@ -122,7 +123,7 @@ fn a_peer_is_a_host_and_a_port() {
     check("host:70000", "1 to 65535");
     check("0", "1 to 65535");
     check("70000", "1 to 65535");
-    check("", "1 to 65535");
+    check("", "it is empty; write HOST:PORT");
     check(":5000", "no host");
     check("::1:5000", "write [::1]:5000");
     check("fe80::1:5000", "write [fe80::1]:5000");
@@ -423,8 +424,9 @@ fn what_is_sent_goes_to_somebody() {
         check(blank, "nothing to say");
     }
     check("/msg: bob x", "/msg: is no command");
-    check("/nosuch", "unknown command /nosuch");
-    check("/msg bob", "usage: /msg NAME TEXT");
+    check("/nosuch", "unknown command /nosuch; of the commands it takes /msg, /me and /say");
+    check("/me", "usage: /me TEXT, as in /me waves");
+    check("/msg bob", "write /msg NAME TEXT");
     check("/who\nis there", "/who takes one line");
     check_mistake(&["0", "127.0.0.1:9", "--send", ""], &["'--send <TEXT>'", "nothing to say"]);
     check_mistake(
@@ -471,6 +473,13 @@ fn words_for_options_are_known() {
 #[test]
 fn a_record_that_cannot_be_opened_is_a_mistake() {
     check_mistake(&["--log", "/", "0"], &["cannot record to '/'", "directory; name another file"]);
+    let folder = std::env::temp_dir().join(format!("groupchat-fifo-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder");
+    let fifo = folder.join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo, which POSIX has").success());
+    let named = fifo.to_str().expect("a path of text");
+    check_mistake(&["--log", named, "0"], &["not a regular file; name another file"]);
+    fs::remove_dir_all(folder).expect("our folder");
     // Standard output is a pipe here.
     check_mistake(&["--log", "/dev/stdout", "0"], &["not a regular file; name another file"]);
     check_mistake(

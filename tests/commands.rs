@@ -720,9 +720,11 @@ fn what_connect_began_can_be_ended() {
     alice.notices.wait_for(&format!("not connecting to {} any more", nobody.address()));
     alice.say("/who");
     alice.notices.wait_for("bob ");
-    for (what, why) in [("localhost:9", "you did not connect to it"), ("bob", "you did not connect to it")] {
+    for (what, why) in
+        [("localhost:9", "you did not connect to it"), ("bob", "it has no port; write bob:PORT")]
+    {
         alice.say(&format!("/disconnect {what}"));
-        alice.notices.wait_for(&format!("cannot disconnect from {what}: {why}"));
+        alice.notices.wait_for(&format!("cannot disconnect from '{what}': {why}"));
     }
     assert!(
         !alice.notices.seen.iter().any(|line| line.contains("not reached yet")),

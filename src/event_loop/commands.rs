@@ -262,7 +262,7 @@ impl EventLoop {
         // A host name is not looked up again: the peer is found by the text that named it.
         let known = address::parse(text).ok().and_then(|peer| peer.known());
         let addresses = known.map_or(Vec::new(), |peer| peer.addresses);
-        let cannot = |who: &dyn std::fmt::Display, why| Err(format!("cannot disconnect from {who}: {why}"));
+        let cannot = |who: &Who, why| Err(format!("cannot disconnect from {who}: {why}"));
         let sentence = match self.peer.disconnect(text, &addresses, Local::now().fixed_offset()) {
             Disconnecting::Stopped(name) => format!("not connecting to {name} any more"),
             Disconnecting::Closed(who) => format!("disconnected from {who}"),
@@ -273,7 +273,11 @@ impl EventLoop {
                 return cannot(&who, "it connected to you; /ignore NAME hides it");
             }
             Disconnecting::Unknown => {
-                return cannot(&text, "you did not connect to it; /who lists addresses");
+                let why = match address::parse(text) {
+                    Ok(_) => "you did not connect to it; /who lists addresses".to_owned(),
+                    Err(why) => why,
+                };
+                return Err(format!("cannot disconnect from '{text}': {why}"));
             }
         };
         self.terminal.reply(&sentence);

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset, Local};
+use rustix::io::Errno;
 
 use super::format::{Format, Formatter};
 use crate::error::reason;
@@ -157,14 +158,23 @@ impl LogFile {
 
 fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let opened = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| match Errno::from_io_error(&error) {
+        // A named pipe without a reader, or a socket.
+        Some(Errno::NXIO) => not_a_file(),
+        _ => error,
+    })?;
     let kind = file.metadata()?.file_type();
     // A character device, such as `/dev/full`, never blocks; a pipe has a reader that may be slow.
     if kind.is_file() || std::os::unix::fs::FileTypeExt::is_char_device(&kind) {
         Ok(file)
     } else {
-        Err(io::Error::other("not a regular file"))
+        Err(not_a_file())
     }
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::other("not a regular file")
 }
 
 /// The last lines of the file at `path`: at most [`LOGFILE_COMPARED_BYTES`], from the start of a line on.
