@@ -492,10 +492,11 @@ impl EventLoop {
         for (line, _) in mem::take(&mut self.lines) {
             self.report_failure(&line, "the chat ended before the group was reached");
         }
-        for Unreached { name, .. } in self.peer.unreached() {
+        let is_heard = !self.is_sending && self.peer.log_end() > 0 && !self.peer.has_reached_nobody();
+        for Unreached { name, is_dialled } in self.peer.unreached() {
             if !self.first_peers.contains(&name) {
                 self.report_failure(&format!("/connect {name}"), "the peer was never reached");
-            } else if !self.is_sending && self.peer.log_end() > 0 && !self.peer.has_reached_nobody() {
+            } else if is_heard && is_dialled {
                 self.terminal.report(&format!("{name} was never reached, and did not get what was said"));
             }
         }
