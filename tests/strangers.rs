@@ -458,6 +458,16 @@ fn a_goodbye_instead_of_an_answer_does_not_end_the_dialling() {
 }
 
 #[test]
+fn a_member_that_leaves_while_it_is_first_dialled_is_not_told_of() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    alice.hear_frame(bob, &format!("member {} 10.0.0.3:5000 carol", id(3)));
+    let (carol, _) = alice.answer();
+    alice.hear(carol, "\nx|\ncarol<EXITENCD>");
+    assert!(!alice.was_told(|notice| matches!(notice, Notice::Unreachable { .. })), "{:?}", alice.told);
+}
+
+#[test]
 fn frames_that_repeat_themselves_are_answered_once() {
     let mut alice = Alice::new();
     let stranger = alice.accept(address(9, 1000));

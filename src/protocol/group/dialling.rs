@@ -43,7 +43,7 @@ impl<S> Group<S> {
 
     /// The address that is being tried cannot be reached.
     pub fn handle_dial_failed(&mut self, id: DialId, why: String, now: Instant) {
-        self.timers.handle_dials_changed();
+        let is_first = self.fail_dial(id, now);
         let is_told = match id {
             DialId::Named(_) => true,
             // Others may tell of many that nobody can reach. Of one that was lost, the user knows.
@@ -51,13 +51,19 @@ impl<S> Group<S> {
                 self.members.iter().filter(|(_, member)| member.is_unmet()).count() <= UNMET_TOLD_MAX
             }
         };
-        let Some(dial) = dial_mut(&mut self.named, &mut self.members, id) else { return };
-        let is_first = dial.handle_failure(now, &mut self.random);
+        let Some(dial) = self.dial_mut(id) else { return };
         let peer = Rc::clone(dial.name());
         let is_lost = matches!(id, DialId::Member(key) if !self.members[key].is_unmet());
         if is_first && is_told && !is_lost {
             self.notices.push_back(Notice::Unreachable { peer, why });
         }
+    }
+
+    /// The address that is being tried cannot be reached. Returns whether it was the last one of the first attempt.
+    pub(super) fn fail_dial(&mut self, id: DialId, now: Instant) -> bool {
+        self.timers.handle_dials_changed();
+        let dial = dial_mut(&mut self.named, &mut self.members, id);
+        dial.is_some_and(|dial| dial.handle_failure(now, &mut self.random))
     }
 
     /// The peer that we dialled answered. We introduce ourselves. If it does not, it is sent what was

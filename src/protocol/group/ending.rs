@@ -195,9 +195,9 @@ impl<S> Group<S> {
     pub(super) fn handle_goodbye(&mut self, id: ClientId, body: &str, now: Instant) {
         let client = &self.clients[id.0];
         if client.introduction.member().is_none() && client.will_introduce_itself {
-            // It leaves before it could; it says so where it is known.
+            // It leaves before it could. It says so where it is known, and nobody here has met it.
             let dial = client.dialled.expect("only who was dialled is known").dial;
-            self.handle_dial_failed(dial, "it has left".into(), now);
+            self.fail_dial(dial, now);
             return self.close(id);
         }
         if matches!(client.introduction, Introduction::Awaited { .. }) {
