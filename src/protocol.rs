@@ -54,7 +54,7 @@
 //!   frame that ends in an unknown code is passed over.
 //! - A code inside a text must not end the frame: each run of `<`, backslashes (or none), one to eight
 //!   capital letters and `ENCD>` is sent with one backslash more after the `<` and received with one less.
-//! - A frame has at most 65,535 bytes with its code. A longer message is sent as several.
+//! - A frame has at most 65,535 bytes with its code, and the text of a message 65,000; a longer one is sent as several.
 //! - A connection that begins with an HTTP request line, with a TLS handshake, or with a length and then neither
 //!   a code nor text, is of another protocol: it is closed, and nothing on it counts. So no web page can make a
 //!   browser speak here.
