@@ -381,7 +381,7 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
     Ok(Outgoing::Line(text.to_owned()))
 }
 
-/// What `--send` does with commands.
+/// The commands that `--send` executes, as part of an error message.
 const COMMANDS_SENT: &str = "of the commands it takes /msg, /me and /say";
 
 /// Why a text of `--send` is refused. What helps while chatting, such as `/help`, does not help here.

@@ -147,7 +147,7 @@ fn a_reader_that_goes_away_is_an_end_with_goodbye_and_a_failure() {
     }
 }
 
-/// What a script has said and what failed until then is not forgotten.
+/// The lines that the script has sent before are delivered, and its failed ones are reported.
 #[test]
 fn a_script_whose_reader_goes_away_delivers_what_it_has_said() {
     let start = |arguments: &[&str]| {
