@@ -27,14 +27,17 @@ enum Host {
 ///
 /// A sentence with the reason and the right form.
 pub fn parse(text: &str) -> Result<PeerAddress, String> {
+    if unicode::is_blank(text) {
+        return Err("it is empty; write HOST:PORT, or PORT for this machine".to_owned());
+    }
+    if text.trim() != text {
+        return Err(format!("it begins or ends with a blank; write {}", text.trim()));
+    }
     if let Some((host, port)) = text.split_once(char::is_whitespace)
         && parse_port(port.trim_start()).is_ok()
     {
         let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
         return Err(format!("it has a blank; write {host}:{}", port.trim_start()));
-    }
-    if unicode::is_blank(text) {
-        return Err("it is empty; write HOST:PORT, or PORT for this machine".to_owned());
     }
     if is_ipv6_without_port(text) {
         return Err(format!("it has no port; write [{}]:PORT", text.trim_matches(['[', ']'])));

@@ -172,7 +172,7 @@ impl EventLoop {
             // The terminal's modes are restored before the default action of these signals.
             [SIGTSTP, SIGQUIT].iter().try_for_each(|signal| signals.add_signal(*signal)).map_err(failed)?;
         }
-        let is_idle = takes_input && peers.is_empty() && terminal.is_script();
+        let is_idle = takes_input && !stay && peers.is_empty() && terminal.is_script();
         let first_peers = peers.iter().map(|peer| Rc::clone(&peer.name)).collect();
         let names_peers = !peers.is_empty();
         let welcome = if terminal.is_interactive() {
@@ -204,9 +204,6 @@ impl EventLoop {
         };
         event_loop.terminal.show_listening(event_loop.peer.id(), address);
         welcome.iter().for_each(|line| event_loop.terminal.reply(line));
-        if names_peers {
-            event_loop.terminal.expect_group();
-        }
         Ok(event_loop)
     }
 
@@ -217,7 +214,7 @@ impl EventLoop {
         self.handle_events(now)?;
         self.peer.flush(now);
         self.show_events(now);
-        if self.terminal.is_collecting_members() && !self.peer.is_reaching_out(now, now) {
+        if self.terminal.is_meeting_group() && !self.peer.is_reaching_out(now, now) {
             self.terminal.handle_group_met();
         }
         self.terminal.flush(now);
@@ -267,19 +264,20 @@ impl EventLoop {
     /// Whether the input has ended and nothing remains to wait for.
     fn is_finished(&self, now: Instant) -> bool {
         let Phase::InputEnded { at } = self.phase else { return false };
-        let is_undelivered = self.is_sending && self.awaits_recipients()
-            || self.terminal.is_script() && self.peer.has_private_pending();
-        let is_waiting = is_undelivered && now < at + SEND_TIMEOUT;
-        let is_early = now < at + self.meet_timeout() && self.awaits_named();
-        !is_waiting && !is_early && self.resolver.is_idle() && !self.awaits_peers(now, at)
+        // A script may be started before the peers that it names, and faster than a member reads.
+        let is_undelivered = self.terminal.is_script()
+            && (self.is_sending && self.awaits_recipients()
+                || self.peer.log_end() > 0 && self.peer.awaits_known()
+                || self.peer.has_private_pending()
+                || self.awaits_connect());
+        let is_waiting = is_undelivered && now < at + self.meet_timeout();
+        !is_waiting && self.resolver.is_idle() && !self.awaits_peers(now, at)
     }
 
-    /// Whether a script, which may be started before the peers that it names, has something for one of them: what
-    /// it said, or a `/connect`.
-    fn awaits_named(&self) -> bool {
+    /// Whether a peer that a `/connect` named is still dialled and was never reached.
+    fn awaits_connect(&self) -> bool {
         let mut dialled = self.peer.unreached().into_iter().filter(|peer| peer.is_dialled);
-        self.terminal.is_script()
-            && dialled.any(|peer| self.peer.log_end() > 0 || !self.first_peers.contains(&peer.name))
+        dialled.any(|peer| !self.first_peers.contains(&peer.name))
     }
 
     /// Whether something was said to everybody that not everybody has.
@@ -525,8 +523,20 @@ impl EventLoop {
             {
                 self.undelivered_to.push(who);
             }
+            // A peer that was dialled may introduce its group.
+            if matches!(event, Notice::Connected { .. })
+                && self.terminal.is_interactive()
+                && self.has_met_nobody()
+            {
+                self.terminal.expect_group();
+            }
             self.terminal.show_event(&event, now);
         }
+    }
+
+    /// Whether no member was met yet, or all that were are forgotten.
+    fn has_met_nobody(&self) -> bool {
+        !self.peer.roster().iter().any(|one| one.is_met() && one.who.id.is_some())
     }
 
     /// The name of a peer that, according to `event`, has not received all messages, or may not have.
@@ -611,7 +621,7 @@ impl EventLoop {
         });
         // A run that a signal ends is no failure.
         let idle = (self.is_idle && self.terminal.is_input_over()).then(|| {
-            "standard input ended at once, and nothing was sent or received; --stay keeps running without it"
+            "standard input ended without a line, and nobody joined; --stay keeps running without it"
                 .to_owned()
         });
         let is_script = self.terminal.is_script();

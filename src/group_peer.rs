@@ -386,6 +386,12 @@ impl GroupPeer {
         self.group.find_named(name)
     }
 
+    /// Whether a member, or a peer that the user named, is not known to have received all messages.
+    #[must_use]
+    pub fn awaits_known(&self) -> bool {
+        self.group.awaits_known()
+    }
+
     /// The peers that are not known to have received all messages.
     #[must_use]
     pub fn recipients_behind(&self) -> Vec<Who> {

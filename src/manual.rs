@@ -12,7 +12,7 @@ pub const EXIT_CODES: [(u8, &str); 3] = [
         "Something failed: the program could not run, nobody was reached (at a terminal, that is only a note), \
          not everybody has what was sent with --send or, in a script, with /msg, a command of a script failed, \
          standard output could not be written or its reader went away, nothing could be recorded, or standard input \
-         ended before anything was said and no peer was named (--stay keeps running then). Standard error shows \
+         ended without a line and no peer was named (--stay keeps running then). Standard error shows \
          the cause.",
     ),
     (

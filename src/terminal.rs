@@ -401,16 +401,16 @@ impl Terminal {
         }
     }
 
-    /// The user named peers while nobody is connected: the members that connect next are those of an
-    /// existing group, and are shown as a list.
+    /// A peer that the user named is connected, and no member was met yet: the members that join next are those of
+    /// an existing group, and are shown as a list.
     pub fn expect_group(&mut self) {
         self.presence.expect_group();
     }
 
-    /// Whether the members of the group that the user joined are still being collected.
+    /// Whether the members of the group that the user joins are awaited, or still being collected.
     #[must_use]
-    pub fn is_collecting_members(&self) -> bool {
-        self.presence.is_collecting_members()
+    pub fn is_meeting_group(&self) -> bool {
+        self.presence.is_meeting_group()
     }
 
     /// Shows the collected members: every member of the group that the user joined is connected.
@@ -596,7 +596,12 @@ impl Terminal {
 
     fn show_now(&mut self, event: &Notice) {
         let skips = self.skips_conversation();
-        match (&mut self.mode, format::channel(event)) {
+        let channel = match (event, &self.mode) {
+            // A terminal shows when a peer was lost, as it does of all others.
+            (Notice::NamedLost { .. }, OutputMode::LineUi(_)) if !self.stderr.is_apart() => Channel::Stdout,
+            _ => format::channel(event),
+        };
+        match (&mut self.mode, channel) {
             _ if self.conversation.closed().is_some() => (),
             (OutputMode::Json(_), _) | (OutputMode::Lines { .. }, Channel::Stdout) if skips => {
                 self.skipped += 1
@@ -716,8 +721,9 @@ pub fn read_message() -> Result<String, Error> {
     }
     if escaped_bytes(text.as_bytes()) > MESSAGE_BYTES_MAX {
         let most = MESSAGE_BYTES_MAX;
+        let codes = if text.len() > most { "" } else { ", since each frame code in it counts one more" };
         return Err(Error::Failure(format!(
-            "nothing was sent: one message has at most {most} bytes, and standard input holds more"
+            "nothing was sent: one message has at most {most} bytes, and standard input holds more{codes}"
         )));
     }
     Ok(text.into_owned())

@@ -384,7 +384,7 @@ fn a_peer_that_was_lost_is_dialled_again_and_told_what_it_missed() {
     alice.say("one");
     assert_eq!(messages(read_until(&mut first, "one<MSGENCD>").as_bytes()), ["one"]);
     drop(first);
-    alice.conversation.wait_for(" is lost: closed without a goodbye");
+    alice.notices.wait_for(" is lost: closed without a goodbye");
     alice.say("two\nthree");
     let mut second = accept(&listener);
     alice.say("four");

@@ -124,6 +124,8 @@ fn a_peer_is_a_host_and_a_port() {
     check("0", "1 to 65535");
     check("70000", "1 to 65535");
     check("", "it is empty; write HOST:PORT");
+    check(" 5000", "it begins or ends with a blank; write 5000");
+    check("host:5000 ", "it begins or ends with a blank; write host:5000");
     check(":5000", "no host");
     check("::1:5000", "write [::1]:5000");
     check("fe80::1:5000", "write [fe80::1]:5000");
@@ -347,8 +349,8 @@ fn what_reached_nobody_is_a_failure() {
     }
     let (free, other) = (FreePort::new(), FreePort::new());
     let (port, address) = (&*free.number(), &*other.address().to_string());
-    check("", &[], 1, &["standard input ended at once", "--stay"]);
-    check("\n \n\u{200b}\n", &[], 1, &["standard input ended at once", "--stay"]);
+    check("", &[], 1, &["standard input ended without a line", "--stay"]);
+    check("\n \n\u{200b}\n", &[], 1, &["standard input ended without a line", "--stay"]);
     check("/help", &[], 0, &[]);
     check("", &[port], 1, &["none of the named peers answered", &format!("cannot reach {port}: ")]);
     check("one", &[], 1, &["no peer is connected", "the message is lost"]);
@@ -366,6 +368,17 @@ fn what_one_of_two_peers_has_is_no_failure() {
     let expected = format!("{} was never reached, and did not get what was said", nobody.address());
     peer.notices.wait_for(&expected);
     assert_eq!(peer.exit_code(), 0);
+}
+
+#[test]
+fn a_peer_that_stays_and_meets_nobody_ends_with_success() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut peer = Peer::start(&["-n", "alice", "--stay", "0"]).listening();
+        peer.end_input();
+        wait_until_idle(peer.child.id());
+        peer.signal(signal);
+        assert_eq!((peer.exit_code(), peer.notices.rest()), (0, Vec::new()));
+    }
 }
 
 #[test]

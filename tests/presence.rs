@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use groupchat::terminal::layout::Size;
 use rustix::process::Signal;
@@ -122,6 +122,17 @@ fn who_listens_on_loopback_or_names_peers_needs_other_advice() {
     assert!(!rows.iter().any(|row| row.contains("join with")), "{rows:?}");
     leave(bob);
     leave(window);
+}
+
+#[test]
+fn who_comes_while_a_named_peer_is_not_reached_has_joined() {
+    let nobody = FreePort::new();
+    let window = alice(WIDE, &["0", &nobody.number()]);
+    window.wait_for("cannot reach ");
+    let bob = Peer::named("bob", &[(Ipv4Addr::LOCALHOST, port(&window)).into()]);
+    window.wait_for("] bob has joined");
+    leave(window);
+    end([bob]);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 
 mod support;
 
+use std::io::{self, BufRead as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
-use support::descriptors::file_with;
+use support::descriptors::{file_with, wait_until_idle};
 use support::sockets::{FreePort, accept, messages, wait_for_members};
 use support::{PROGRAM, Peer, read_to_end, without_introduction};
 
@@ -136,6 +137,44 @@ fn a_script_may_be_started_before_the_peers_that_it_names() {
     check_late(&[&bob], &[], "/msg late psst\nhello\n", &[" private] bot: psst", "] bot: hello"]);
     check_late(&[], &["--send", "/msg late psst"], "", &[" private] bot: psst", "bot has left"]);
     check_late(&[], &["--send", "hello"], "", &["] bot: hello", "bot has left"]);
+}
+
+/// As the proxy of a peer that is not up yet, or a server of another kind.
+#[test]
+fn a_script_waits_for_a_peer_whose_connection_ends_at_once() {
+    let mut bob = Peer::named("bob", &[]);
+    let bob = bob.address().to_string();
+    for script in ["hello\n", "/msg late hello\n"] {
+        let port = FreePort::new();
+        let proxy = TcpListener::bind(port.address()).expect("nobody else has it");
+        let mut bot = bot(script, &[&bob, &port.number()]);
+        drop(accept(&proxy));
+        drop(proxy);
+        bot.notices.wait_for("is lost: ");
+        let mut late = Peer::start(&["-n", "late", &port.number()]);
+        late.conversation.wait_for("bot: hello");
+        let notices = bot.notices.rest();
+        assert_eq!(bot.exit_code(), 0, "{notices:?}");
+    }
+}
+
+#[test]
+fn a_script_waits_for_a_member_that_reads_slowly() {
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let mut command = Command::new(PROGRAM);
+    command.args(["-n", "slow", "--stay", "0"]);
+    let mut slow = Peer::run_with(&mut command, Stdio::null(), writer.into(), Stdio::piped());
+    let address = slow.address().to_string();
+    // More than a pipe, the queue of standard output and the buffers of a connection hold.
+    let lines: Vec<_> = (0..8_000).map(|number| format!("{number} {}", "x".repeat(100))).collect();
+    let mut bot = bot(&(lines.join("\n") + "\n"), &[&address]);
+    bot.notices.wait_for("connected to ");
+    // A close would end its connection meanwhile.
+    (0..4).for_each(|_| wait_until_idle(bot.child.id()));
+    let heard = io::BufReader::new(reader).lines().map(|line| line.expect("text"));
+    let heard = heard.filter_map(|line| line.split_once("bot: ").map(|(_, text)| text.to_owned()));
+    assert_eq!(heard.take(lines.len()).collect::<Vec<_>>(), lines);
+    assert_eq!(bot.exit_code(), 0);
 }
 
 #[test]

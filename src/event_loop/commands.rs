@@ -243,9 +243,6 @@ impl EventLoop {
     }
 
     fn connect(&mut self, peer: Peer, now: Instant) -> Result<(), String> {
-        if !self.peer.roster().iter().any(Participant::is_met) {
-            self.terminal.expect_group();
-        }
         let name = peer.name.clone();
         let sentence = match self.peer.connect(peer, now) {
             Connecting::Begun => format!("connecting to {name}"),

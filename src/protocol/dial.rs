@@ -38,8 +38,10 @@ pub struct Dial {
     peer: Peer,
     state: State,
     reach: Reach,
-    /// It was there once.
+    /// It is connected, or was, and has sent something.
     was_reached: bool,
+    /// It has sent something, so that it is the peer that was meant.
+    has_answered: bool,
     failures: u32,
     /// The number of the first message that this peer has not been sent.
     next_message: u64,
@@ -81,7 +83,8 @@ impl Dial {
     pub fn new(mut peer: Peer, now: Instant, next_message: u64) -> Self {
         peer.addresses.truncate(ADDRESSES_MAX);
         let state = State::Due { at: now };
-        Self { peer, state, reach: Reach::Untried, was_reached: false, failures: 0, next_message }
+        let (was_reached, has_answered) = (false, false);
+        Self { peer, state, reach: Reach::Untried, was_reached, has_answered, failures: 0, next_message }
     }
 
     /// A peer that is connected, or not to be dialled before it was.
@@ -133,7 +136,8 @@ impl Dial {
         self.reach == Reach::Untried && self.is_open()
     }
 
-    /// Whether the peer was there at any time.
+    /// Whether the peer was there at any time. One whose connection ended before it sent something was not: it may
+    /// be the proxy of one that is not up yet.
     #[must_use]
     pub fn was_reached(&self) -> bool {
         self.was_reached
@@ -241,7 +245,7 @@ impl Dial {
 
     /// Whom the user named is this member.
     pub fn handle_met(&mut self, member: MemberKey) {
-        self.was_reached = true;
+        (self.was_reached, self.has_answered) = (true, true);
         if !self.is_over() {
             self.state = State::Met(member);
         }
@@ -255,6 +259,7 @@ impl Dial {
 
     /// The peer has sent a frame: it is what we took it for, so a later failure is a new one.
     pub fn handle_frame(&mut self) {
+        self.has_answered = true;
         self.failures = 0;
     }
 
@@ -262,6 +267,7 @@ impl Dial {
     /// sent.
     pub fn handle_lost(&mut self, now: Instant, next_message: u64, random: &mut fastrand::Rng) {
         self.next_message = next_message;
+        self.was_reached &= self.has_answered;
         if !self.is_over() {
             self.wait(now, random);
         }
@@ -387,6 +393,21 @@ mod tests {
                 now = dial.deadline().expect("dialled again");
             }
             assert_eq!((dial.failures(), dial.next_message()), (if sends_a_frame { 1 } else { 8 }, 7));
+        }
+    }
+
+    #[test]
+    fn who_never_sends_anything_was_not_reached_when_it_is_gone() {
+        for answers in [false, true] {
+            let now = Instant::now();
+            let mut dial = dial(1, now);
+            dial.handle_connected();
+            assert!(dial.was_reached());
+            if answers {
+                dial.handle_frame();
+            }
+            dial.handle_lost(now, 0, &mut fastrand::Rng::with_seed(1));
+            assert_eq!((dial.was_reached(), dial.is_unreached()), (answers, !answers));
         }
     }
 

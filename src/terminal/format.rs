@@ -198,8 +198,6 @@ impl Formatter {
                 self.push_start(&Utc::now, *at, Age::Past, mark, out);
                 self.push_one_line(&from.name.speaker(), text, out);
             }
-            // The log file has no join of this peer.
-            Notice::NamedLost { .. } => (),
             _ if channel(event) == Channel::Stdout => {
                 self.push_start(&Utc::now, None, Age::Live, None, out);
                 push_sanitized(&sentence(event), out);
@@ -406,14 +404,14 @@ pub fn channel(event: &Notice) -> Channel {
         | Notice::Missed { .. }
         | Notice::Present
         | Notice::Left { .. }
-        | Notice::Lost { .. }
-        | Notice::NamedLost { .. } => Channel::Stdout,
+        | Notice::Lost { .. } => Channel::Stdout,
         // The message or goodbye that follows shows the peer.
         Notice::Appeared { .. } | Notice::Identified { .. } => Channel::Scripts,
         Notice::Visited { .. }
         | Notice::MoreVisitors { .. }
         | Notice::Accepted { .. }
         | Notice::Connected { .. }
+        | Notice::NamedLost { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Undelivered { .. }

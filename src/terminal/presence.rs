@@ -51,7 +51,7 @@ pub struct Presence {
 /// Whether members that join were in the group before the user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
-    /// The user named peers and none is connected: the first member that joins was in the group before.
+    /// A peer that the user named is connected: the first member that joins was in the group before.
     AwaitingGroup,
     /// Further members of the group are awaited, at most until `until`.
     Collecting { until: Instant, is_listed: bool },
@@ -89,8 +89,8 @@ enum Role {
 }
 
 impl Presence {
-    /// The user named peers while nobody is connected: the members that join next are those of an existing
-    /// group.
+    /// A peer that the user named is connected, and no member was met yet: the members that join next are those of
+    /// an existing group.
     pub fn expect_group(&mut self) {
         if self.stage == Stage::Settled {
             self.stage = Stage::AwaitingGroup;
@@ -120,7 +120,7 @@ impl Presence {
             }
         }
         let Some(kind) = kind else { return false };
-        let is_collecting_members = kind == Kind::Joined && self.is_collecting_members();
+        let is_collecting_members = kind == Kind::Joined && matches!(self.stage, Stage::Collecting { .. });
         let window = &mut self.windows[kind as usize];
         if !is_collecting_members && window.until.is_none() {
             window.until = Some(now + PRESENCE_WINDOW);
@@ -133,15 +133,15 @@ impl Presence {
         true
     }
 
-    /// Whether the members of an existing group are still being collected.
+    /// Whether the members of an existing group are awaited, or still being collected.
     #[must_use]
-    pub fn is_collecting_members(&self) -> bool {
-        matches!(self.stage, Stage::Collecting { .. })
+    pub fn is_meeting_group(&self) -> bool {
+        matches!(self.stage, Stage::AwaitingGroup | Stage::Collecting { .. })
     }
 
-    /// Shows the list: every member of the existing group is connected.
+    /// Shows the list: every member of the existing group is connected, or there is none.
     pub fn handle_group_met(&mut self) {
-        if self.is_collecting_members() {
+        if self.is_meeting_group() {
             self.flush(Kind::Joined);
             self.stage = Stage::Settled;
         }
@@ -452,6 +452,11 @@ mod tests {
             collect(&mut presence, time.into(), &mut lines);
         }
         assert_eq!(lines, expected, "{script:?}");
+    }
+
+    #[test]
+    fn where_the_named_peer_has_no_group_whoever_comes_later_is_new() {
+        check(true, &["0 all-met", "9000 joined bob"], &["9000 bob Joined"]);
     }
 
     #[test]

@@ -103,12 +103,23 @@ impl<S> Group<S> {
     /// A plain peer has what was written to it.
     #[must_use]
     pub fn still_owed(&self) -> Vec<Who> {
+        self.owed(|_| true)
+    }
+
+    /// Whether one of them is a member or a peer that the user named, and not just somebody who is connected.
+    #[must_use]
+    pub fn awaits_known(&self) -> bool {
+        !self.owed(|client| client.dialled.is_some()).is_empty()
+    }
+
+    /// Those who are not known to have all that was said; of the connections without a member, those that `counts`.
+    fn owed(&self, counts: impl Fn(&Client<S>) -> bool) -> Vec<Who> {
         let lacks = |member: &Member| !member.is_unmet() && self.behind_by(member) > 0;
         let members = self.members.iter().filter(|(_, member)| lacks(member)).map(|(_, member)| member.who());
         let is_unknown = |client: &Client<S>| client.introduction.member().is_none();
         let clients =
             self.clients.iter().filter(|(_, client)| client.state == State::Open && is_unknown(client));
-        let clients = clients.filter(|(_, client)| client.is_behind(&self.log));
+        let clients = clients.filter(|(_, client)| client.is_behind(&self.log) && counts(client));
         let clients = clients.map(|(slot, _)| self.plain_who(ClientId(slot)));
         let named = self.named.iter().filter_map(of_named).map(|one| one.who);
         members.chain(clients).chain(named).collect()
