@@ -309,7 +309,7 @@ fn a_newcomer_that_is_dialled_is_shown_the_past_like_any_other() {
     peers[2].conversation.wait_for("peer0: one");
     peers[2].say("two");
     peers[0].conversation.wait_for("peer2: two");
-    peers[1].child.kill().expect("it runs");
+    peers[1].kill();
     for reader in [0, 2] {
         peers[reader].conversation.wait_for("peer1 is lost: ");
     }
@@ -356,7 +356,7 @@ fn members_of_one_name_are_told_apart_everywhere() {
     assert!(first_name.starts_with("bob#") && first_name != second_name, "{first_name}");
     // The same part of the id everywhere, also for somebody who knows both from elsewhere.
     first.conversation.wait_for(&format!("] {second_name}: two"));
-    first.child.kill().expect("it runs");
+    first.kill();
     alice.conversation.wait_for(&format!("{first_name} is lost: "));
     second.end_input();
     alice.conversation.wait_for(&format!("{second_name} has left the chat..."));
@@ -483,7 +483,7 @@ fn a_member_that_is_killed_is_lost_once_and_its_next_run_joins() {
     for peer in &mut peers {
         wait_for_members(peer, 2);
     }
-    peers[2].child.kill().expect("it runs");
+    peers[2].kill();
     for peer in &mut peers[..2] {
         peer.conversation.wait_for("peer2 is lost: ");
     }
@@ -558,7 +558,7 @@ fn who_leaves_is_told_who_did_not_get_what() {
     for reader in [1, 2] {
         peers[reader].conversation.wait_for("peer0: one");
     }
-    peers[1].child.kill().expect("it runs");
+    peers[1].kill();
     peers[0].conversation.wait_for("peer1 is lost: ");
     peers[0].say("two\nthree");
     peers[2].conversation.wait_for("peer0: three");

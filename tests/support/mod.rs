@@ -98,6 +98,12 @@ impl Peer {
         kill_process(pid, signal).expect("a process that runs");
     }
 
+    /// Kills it, and waits until it has given its port back: its connections may end earlier.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("our child");
+    }
+
     /// Waits for its end and returns its exit code.
     pub fn exit_code(&mut self) -> i32 {
         let end = Instant::now() + DEADLINE;
