@@ -112,7 +112,7 @@ impl<S> Group<S> {
         !self.owed(|client| client.dialled.is_some()).is_empty()
     }
 
-    /// Those who are not known to have all that was said; of the connections without a member, those that `counts`.
+    /// The peers that are not known to have all messages; of connections without a member, those that `counts`.
     fn owed(&self, counts: impl Fn(&Client<S>) -> bool) -> Vec<Who> {
         let lacks = |member: &Member| !member.is_unmet() && self.behind_by(member) > 0;
         let members = self.members.iter().filter(|(_, member)| lacks(member)).map(|(_, member)| member.who());
