@@ -359,7 +359,9 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
     }
     let size = match command::read(text, Source::Verbatim).map_err(|why| not_sent(&why))? {
         Command::Text(text) => escaped_bytes(text.as_bytes()),
-        Command::Say(text) | Command::Me(text) | Command::Private(text) => escaped_bytes(text.as_bytes()),
+        Command::Say(text) | Command::Private(text) => escaped_bytes(text.as_bytes()),
+        // An action is sent with its command.
+        Command::Me(text) => "/me ".len() + escaped_bytes(text.as_bytes()),
         Command::Reply(_)
         | Command::Who(_)
         | Command::Name(_)

@@ -264,7 +264,7 @@ impl EventLoop {
     /// Whether the input has ended and nothing remains to wait for.
     fn is_finished(&self, now: Instant) -> bool {
         let Phase::InputEnded { at } = self.phase else { return false };
-        // A script may be started before the peers that it names, and faster than a member reads.
+        // A script may start before the peers that it names, and may write faster than a member reads.
         let is_undelivered = self.terminal.is_script()
             && (self.is_sending && self.awaits_recipients()
                 || self.peer.log_end() > 0 && self.peer.awaits_known()

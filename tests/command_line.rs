@@ -452,7 +452,10 @@ fn what_is_sent_goes_to_somebody() {
     );
     // Each is one message, as standard input is.
     let text = "x".repeat(65_001);
-    for text in [text.clone(), format!("/say {text}"), format!("/me {text}"), format!("/msg bob {text}")] {
+    let action = format!("/me {}", &text[..64_997]);
+    for text in
+        [text.clone(), action, format!("/say {text}"), format!("/me {text}"), format!("/msg bob {text}")]
+    {
         check(&text, "one message has at most 65000 bytes, and this has 650");
     }
 }
