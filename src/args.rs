@@ -20,11 +20,11 @@ use crate::limits::{ARGUMENT_CHARS_MAX, HISTORY_DEFAULT, MESSAGE_BYTES_MAX};
 use crate::manual;
 use crate::name;
 use crate::protocol::Peer;
-use crate::protocol::frame::{Framing, escaped_bytes};
 use crate::resolver;
 use crate::terminal::clock::TimeFormat;
 use crate::terminal::{self, UiOptions};
 use crate::unicode;
+use crate::wire::frame::{Framing, escaped_bytes};
 
 /// What the command line asks the program to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +66,12 @@ struct Arguments {
     #[arg(help = "Address to listen on [default: all, IPv6 and IPv4]")]
     bind: Option<IpAddr>,
 
-    #[arg(long, value_name = "text|lab", default_value = "text", value_parser = framing_parser())]
-    #[arg(hide_possible_values = true, hide_default_value = true)]
+    #[arg(long, value_name = "text|lab", value_parser = framing_parser())]
+    #[arg(hide_possible_values = true)]
     #[arg(help = "How a message ends for a plain peer that has sent\n\
                   nothing yet: with a code behind it (text), or a\n\
                   length before it (lab) [default: text]")]
-    framing: Framing,
+    framing: Option<Framing>,
 
     #[arg(long, value_name = "COUNT", default_value_t = HISTORY_DEFAULT, value_parser = parse_history)]
     #[arg(hide_default_value = true, allow_hyphen_values = true)]

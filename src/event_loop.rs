@@ -1,13 +1,17 @@
 //! The event loop: one `mio::Poll`, its tokens, the turn, signals and deadlines. The only place that waits.
+//!
+//! The loop owns the group, the sockets, the terminal and the resolver side by side, and they do not know each
+//! other: the loop hands what one of them reports to the others.
 
 mod commands;
 mod who;
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::ErrorKind;
 use std::mem;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -19,17 +23,17 @@ use signal_hook_mio::v1_0::Signals;
 
 use crate::command::{self, Command, Source};
 use crate::error::{Error, reason};
-use crate::group_peer::GroupPeer;
+use crate::group_peer::{GroupPeer, Stream};
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
-use crate::protocol::frame::Framing;
 use crate::protocol::roster::{NotFound, Unreached};
-use crate::protocol::{LostReason, Notice, Peer, Setup};
+use crate::protocol::{Group, LostReason, Notice, Peer, Setup, Who};
 use crate::resolver::Resolver;
 use crate::server::Server;
 use crate::terminal::logfile::LogFile;
 use crate::terminal::welcome;
 use crate::terminal::{self, Terminal, Tokens, UiOptions, UserAction};
 use crate::unicode;
+use crate::wire::frame::Framing;
 
 /// Connections are registered under their ids, which count from 0; all other tokens count down from the
 /// maximum.
@@ -49,7 +53,7 @@ pub struct Config {
     /// The user's name.
     pub name: String,
     /// The framing of frames for peers that have not sent one yet.
-    pub framing: Framing,
+    pub framing: Option<Framing>,
     /// Keep running when standard input ends.
     pub stay: bool,
     /// Run as a plain peer, which speaks only the exercise's frames.
@@ -117,6 +121,7 @@ struct EventLoop {
     poll: Poll,
     events: Events,
     signals: Signals,
+    group: Group<Stream>,
     peer: GroupPeer,
     terminal: Terminal,
     resolver: Resolver,
@@ -144,19 +149,7 @@ struct EventLoop {
 impl EventLoop {
     fn new(config: Config) -> Result<Self, Error> {
         let Config { port, bind, name, framing, stay, plain, history, peers, send, ui, log } = config;
-        let record = log.map(|path| {
-            let record = LogFile::open(&path);
-            record.map_err(|error| {
-                let (path, why) = (path.display(), reason(&error));
-                let remedy = match error.kind() {
-                    ErrorKind::NotFound => "create its folder first",
-                    ErrorKind::PermissionDenied => "name one that you may write",
-                    _ => "name another file",
-                };
-                Error::Argument(format!("cannot record to '{path}': {why}; {remedy}"))
-            })
-        });
-        let record = record.transpose()?;
+        let log = log.map(|path| open_log(&path)).transpose()?;
         let mut server = Server::listen(bind, port)?;
         let address = server.address();
         let failed = |error| Error::Failure(format!("cannot start: {}", reason(&error)));
@@ -166,7 +159,7 @@ impl EventLoop {
         let mut signals = Signals::new(signals).map_err(failed)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
         let takes_input = send.is_empty();
-        let terminal = Terminal::new(poll.registry(), TERMINAL, name.clone(), ui, record, takes_input);
+        let terminal = Terminal::new(poll.registry(), TERMINAL, name.clone(), ui, log, takes_input);
         let terminal = terminal.map_err(failed)?;
         if terminal.is_interactive() {
             // The terminal's modes are restored before the default action of these signals.
@@ -174,19 +167,14 @@ impl EventLoop {
         }
         let is_idle = takes_input && !stay && peers.is_empty() && terminal.is_script();
         let first_peers = peers.iter().map(|peer| Rc::clone(&peer.name)).collect();
-        let names_peers = !peers.is_empty();
-        let welcome = if terminal.is_interactive() {
-            welcome::lines(address, server.reachable_ip(), names_peers)
-        } else {
-            Vec::new()
-        };
-        let setup = Setup { name, port: address.port(), silent: framing, is_plain: plain, history, peers };
+        let setup = Setup { name, port: address.port(), framing, is_plain: plain, history, peers };
         let now = Instant::now();
-        let mut event_loop = Self {
+        let mut run = Self {
             poll,
             events: Events::with_capacity(EVENTS),
             signals,
-            peer: GroupPeer::new(server, setup, now),
+            group: Group::new(setup, now, fastrand::Rng::new(), secret()),
+            peer: GroupPeer::new(server),
             terminal,
             resolver: Resolver::new(RESOLVER, None),
             phase: Phase::Chatting,
@@ -202,9 +190,13 @@ impl EventLoop {
             // The first turn handles everything that needs no event.
             next_wait: Some(Duration::ZERO),
         };
-        event_loop.terminal.show_listening(event_loop.peer.id(), address);
-        welcome.iter().for_each(|line| event_loop.terminal.reply(line));
-        Ok(event_loop)
+        run.terminal.show_listening(run.group.id(), address);
+        if run.terminal.is_interactive() {
+            let welcome =
+                welcome::lines(address, run.peer.server.reachable_ip(), !run.first_peers.is_empty());
+            welcome.iter().for_each(|line| run.terminal.reply(line));
+        }
+        Ok(run)
     }
 
     /// One turn: wait, handle events, flush, compute the next timeout, reap.
@@ -212,15 +204,15 @@ impl EventLoop {
         self.wait()?;
         let now = Instant::now();
         self.handle_events(now)?;
-        self.peer.flush(now);
+        self.peer.flush(&mut self.group, now);
         self.show_events(now);
-        if self.terminal.is_meeting_group() && !self.peer.is_reaching_out(now, now) {
+        if self.terminal.is_meeting_group() && !self.group.is_reaching_out(now, now) {
             self.terminal.handle_group_met();
         }
         self.terminal.flush(now);
         self.next_wait = self.next_timeout();
-        self.peer.reap(self.poll.registry());
-        if self.peer.has_left() && self.peer.readable_count() == 0 && self.terminal.is_drained(now) {
+        self.peer.reap(&mut self.group, self.poll.registry());
+        if self.group.has_left() && self.peer.readable_count() == 0 && self.terminal.is_drained(now) {
             self.phase = Phase::Over;
         }
         Ok(())
@@ -240,18 +232,20 @@ impl EventLoop {
         let mut has_signals = false;
         for event in &self.events {
             match event.token() {
-                SERVER => self.peer.handle_server_event(),
+                SERVER => self.peer.server.handle_event(),
                 SIGNALS => has_signals = true,
                 RESOLVER => self.resolver.handle_event(now, self.poll.registry()),
                 token if token >= TERMINAL.error => self.terminal.handle_event(event),
-                _ => self.peer.handle_client_event(event, now),
+                _ => self.peer.handle_client_event(&mut self.group, event, now),
             }
         }
         if has_signals {
             self.handle_signals(now)?;
         }
         self.terminal.handle_time(now);
-        self.peer.handle_time(now, self.poll.registry());
+        self.peer.server.handle_time(now);
+        self.group.handle_time(now);
+        self.peer.dial(&mut self.group, now, self.poll.registry());
         self.handle_lookups(now);
         self.read_peers(now);
         self.handle_input(now);
@@ -265,35 +259,36 @@ impl EventLoop {
     fn is_finished(&self, now: Instant) -> bool {
         let Phase::InputEnded { at } = self.phase else { return false };
         // A script may start before the peers that it names, and may write faster than a member reads.
-        let is_undelivered = self.terminal.is_script()
-            && (self.is_sending && self.awaits_recipients()
-                || self.peer.log_end() > 0 && self.peer.awaits_known()
-                || self.peer.has_private_pending()
-                || self.awaits_connect());
-        let is_waiting = is_undelivered && now < at + self.meet_timeout();
+        let is_undelivered = || {
+            self.group.log_end() > 0 && self.group.awaits_known()
+                || self.is_sending && self.awaits_recipients()
+                || self.group.has_private_pending()
+                || self.awaits_connect()
+        };
+        let is_waiting = self.terminal.is_script() && now < at + self.meet_timeout() && is_undelivered();
         !is_waiting && self.resolver.is_idle() && !self.awaits_peers(now, at)
     }
 
     /// Whether a peer that a `/connect` named is still dialled and was never reached.
     fn awaits_connect(&self) -> bool {
-        let mut dialled = self.peer.unreached().into_iter().filter(|peer| peer.is_dialled);
-        dialled.any(|peer| !self.first_peers.contains(&peer.name))
+        let mut unreached = self.group.unreached().into_iter();
+        unreached.any(|peer| peer.is_dialled && !self.first_peers.contains(&peer.name))
     }
 
-    /// Whether something was said to everybody that not everybody has.
+    /// Whether a message to everybody was sent that not everybody has received.
     fn awaits_recipients(&self) -> bool {
-        self.peer.log_end() > 0 && !self.peer.recipients_behind().is_empty()
+        self.group.log_end() > 0 && !self.group.recipients_behind().is_empty()
+    }
+
+    /// Whether the messages to everybody may soon reach further peers, for which the program waits since `since`.
+    fn awaits_peers(&self, now: Instant, since: Instant) -> bool {
+        let awaits_handshake = self.group.log_end() > 0 && self.group.handshake_wait_end(now).is_some();
+        awaits_handshake || self.group.is_reaching_out(now, since)
     }
 
     /// How long a script waits for the peers that it names.
     fn meet_timeout(&self) -> Duration {
         if self.is_sending { SEND_TIMEOUT } else { MEET_TIMEOUT }
-    }
-
-    /// Whether messages may soon reach further peers, for which the program waits since `since`.
-    fn awaits_peers(&self, now: Instant, since: Instant) -> bool {
-        let awaits_handshake = self.peer.log_end() > 0 && self.peer.handshake_wait_end(now).is_some();
-        awaits_handshake || self.peer.is_reaching_out(now, since)
     }
 
     /// Whether a line of a script, and every line after it, has to wait: while the resolver looks up a peer; a
@@ -306,23 +301,25 @@ impl EventLoop {
         if !self.resolver.is_idle() {
             return true;
         }
+        if now >= self.named_at + self.meet_timeout() {
+            return false;
+        }
         let Ok(command) = command::read(line, source) else { return false };
-        let is_meeting =
-            || self.peer.handshake_wait_end(now).is_some() || self.peer.is_reaching_out(now, self.named_at);
         // The lines before it are sent under the old name, and to the peers that were named by then.
         let needs_sent =
-            matches!(command, Command::Name(_) | Command::Disconnect(_)) && self.peer.log_end() > 0;
-        now < self.named_at + self.meet_timeout()
-            && ((command.needs_group() || needs_sent) && is_meeting()
-                || needs_sent && self.awaits_recipients()
-                || self.peer.unreached().iter().any(|peer| peer.is_dialled) && self.names_nobody(&command))
+            matches!(command, Command::Name(_) | Command::Disconnect(_)) && self.group.log_end() > 0;
+        let is_meeting =
+            || self.group.handshake_wait_end(now).is_some() || self.group.is_reaching_out(now, self.named_at);
+        (command.needs_group() || needs_sent) && is_meeting()
+            || needs_sent && self.awaits_recipients()
+            || self.group.unreached().iter().any(|peer| peer.is_dialled) && self.names_nobody(&command)
     }
 
     /// Whether nobody has the name in a command yet.
     fn names_nobody(&self, command: &Command<'_>) -> bool {
         let found = match command {
-            Command::Private(words) => self.peer.find(words).map(|(who, _)| who),
-            Command::Who(Some(name)) | Command::Ignore(name) => self.peer.find_named(name),
+            Command::Private(words) => self.group.find(words).map(|(who, _)| who),
+            Command::Who(Some(name)) | Command::Ignore(name) => self.group.find_named(name),
             Command::Text(_)
             | Command::Say(_)
             | Command::Me(_)
@@ -352,37 +349,29 @@ impl EventLoop {
         for signal in signals {
             match signal {
                 // The write that exceeds the file size limit fails as well, and its error is handled there.
-                SIGXFSZ => continue,
-                // The window size or the foreground process group may have changed.
-                SIGWINCH | SIGCONT => {
-                    if signal == SIGCONT {
-                        self.terminal.handle_continue();
-                    }
+                SIGXFSZ => (),
+                // The window size may have changed; at SIGCONT, the foreground process group as well.
+                SIGWINCH => self.terminal.resize(now),
+                SIGCONT => {
+                    self.terminal.handle_continue();
                     self.terminal.resize(now);
-                    continue;
                 }
+                // The default action stops or ends the program, with the terminal's modes restored meanwhile.
                 SIGTSTP | SIGQUIT => {
-                    self.run_default_action(signal, now);
-                    continue;
+                    self.terminal.suspend(now);
+                    // The call fails only for unknown signals.
+                    let _ = emulate_default_handler(signal);
+                    self.terminal.resume();
                 }
-                _ => (),
-            }
-            if self.phase < Phase::Leaving {
-                self.leave(now);
-            } else if signal != SIGHUP {
-                let sentence = "ended at once: some peers may not have received all messages";
-                return Err(Error::Failure(sentence.to_owned()));
+                _ if self.phase < Phase::Leaving => self.leave(now),
+                SIGHUP => (),
+                _ => {
+                    let sentence = "ended at once: some peers may not have received all messages";
+                    return Err(Error::Failure(sentence.to_owned()));
+                }
             }
         }
         Ok(())
-    }
-
-    /// Runs the default action of a signal, with the terminal's modes restored meanwhile.
-    fn run_default_action(&mut self, signal: i32, now: Instant) {
-        self.terminal.suspend(now);
-        // The call fails only for unknown signals.
-        let _ = emulate_default_handler(signal);
-        self.terminal.resume();
     }
 
     /// Accepts connections and reads from peers. While the queue of standard output is full, nothing is
@@ -391,12 +380,12 @@ impl EventLoop {
     fn read_peers(&mut self, now: Instant) {
         if !self.terminal.is_full() {
             // Before reading: a connection to this peer itself is detected when it is accepted.
-            self.peer.accept(now, self.poll.registry());
+            self.peer.accept(&mut self.group, now, self.poll.registry());
         }
         for _ in 0..self.peer.readable_count() {
             match (self.terminal.is_full(), self.phase) {
-                (false, _) => self.peer.read_next(now),
-                (true, Phase::Leaving) => self.peer.discard_next(now),
+                (false, _) => self.peer.read_next(&mut self.group, now),
+                (true, Phase::Leaving) => self.peer.discard_next(&mut self.group, now),
                 (true, _) => return,
             }
             self.show_events(now);
@@ -405,11 +394,11 @@ impl EventLoop {
 
     /// Reads standard input once and handles lines, as long as the log has room.
     fn handle_input(&mut self, now: Instant) {
-        let limit = self.peer.send_limit(now).min(self.peer.log_end() + SEND_TURN_BYTES as u64);
+        let limit = self.group.send_limit(now).min(self.group.log_end() + SEND_TURN_BYTES as u64);
         let shows_own = self.terminal.shows_own();
         // Once its output is closed, a script is read no further.
         let (mut at, mut may_read) = (None, !self.terminal.is_closed());
-        while self.phase == Phase::Chatting && self.peer.log_end() <= limit {
+        while self.phase == Phase::Chatting && self.group.log_end() <= limit {
             if let Some((line, source)) = self.lines.pop_front() {
                 if self.must_wait(&line, source, now) {
                     self.lines.push_front((line, source));
@@ -430,7 +419,7 @@ impl EventLoop {
                         self.is_idle = false;
                         // Lines of one read share a time.
                         let at = *at.get_or_insert_with(|| Local::now().fixed_offset());
-                        self.peer.broadcast(&line, at);
+                        self.group.broadcast(&line, at);
                     }
                 }
                 Some(UserAction::Submit(line, source)) => {
@@ -460,14 +449,13 @@ impl EventLoop {
     /// or reports which connections it still waits for; a script waits as at the end of its input.
     fn end_input(&mut self, now: Instant) {
         self.terminal.restore();
+        self.phase = Phase::InputEnded { at: now };
         if self.terminal.is_script() {
-            self.phase = Phase::InputEnded { at: now };
             return;
         }
-        if self.peer.log_end() == 0 || !self.awaits_peers(now, now) {
+        if self.group.log_end() == 0 || !self.awaits_peers(now, now) {
             return self.leave(now);
         }
-        self.phase = Phase::InputEnded { at: now };
         self.terminal.report("waiting for connections that are still being made; Ctrl+C leaves at once");
     }
 
@@ -478,11 +466,11 @@ impl EventLoop {
             self.fail_pending_lines();
         }
         if self.is_sending && self.awaits_recipients() {
-            self.undelivered_to =
-                self.peer.recipients_behind().iter().map(|who| who.name.to_string()).collect();
+            self.undelivered_to = names(&self.group.recipients_behind());
         }
         self.terminal.leave(now);
-        self.peer.leave(now, Local::now().fixed_offset());
+        self.peer.server.stop();
+        self.group.leave(now, Local::now().fixed_offset(), self.peer.own_address());
     }
 
     /// Records the pending lines of a script, and its `/connect` commands without a connection, as failures.
@@ -490,8 +478,8 @@ impl EventLoop {
         for (line, _) in mem::take(&mut self.lines) {
             self.report_failure(&line, "the chat ended before the group was reached");
         }
-        let is_heard = !self.is_sending && self.peer.log_end() > 0 && !self.peer.has_reached_nobody();
-        for Unreached { name, is_dialled } in self.peer.unreached() {
+        let is_heard = !self.is_sending && self.group.log_end() > 0 && !self.group.has_reached_nobody();
+        for Unreached { name, is_dialled } in self.group.unreached() {
             if !self.first_peers.contains(&name) {
                 self.report_failure(&format!("/connect {name}"), "the peer was never reached");
             } else if is_heard && is_dialled {
@@ -515,7 +503,7 @@ impl EventLoop {
 
     /// Shows the events of the group.
     fn show_events(&mut self, now: Instant) {
-        while let Some(event) = self.peer.poll_event() {
+        while let Some(event) = self.poll_event() {
             self.is_idle = false;
             if self.is_sending
                 && let Some(who) = self.recipient_in_doubt(&event)
@@ -534,9 +522,17 @@ impl EventLoop {
         }
     }
 
+    /// The next event to show to the user, until `None`.
+    fn poll_event(&mut self) -> Option<Notice> {
+        match self.peer.server.poll_complaint() {
+            Some(complaint) => Some(Notice::CannotAccept(complaint)),
+            None => self.group.poll_event(),
+        }
+    }
+
     /// Whether no member was met yet, or all that were are forgotten.
     fn has_met_nobody(&self) -> bool {
-        !self.peer.roster().iter().any(|one| one.is_met() && one.who.id.is_some())
+        !self.group.roster().iter().any(|one| one.is_met() && one.who.id.is_some())
     }
 
     /// The name of a peer that, according to `event`, has not received all messages, or may not have.
@@ -565,6 +561,8 @@ impl EventLoop {
             | Notice::MoreVisitors { .. }
             | Notice::Accepted { .. }
             | Notice::Connected { .. }
+            | Notice::Assumed { .. }
+            | Notice::Unmet { .. }
             | Notice::Unreachable { .. }
             | Notice::Oneself { .. }
             | Notice::Forgotten { .. }
@@ -581,7 +579,7 @@ impl EventLoop {
         let can_read = !self.terminal.is_full() || self.phase == Phase::Leaving;
         let waits = self.lines.front().is_some_and(|(line, source)| self.must_wait(line, *source, now));
         let can_send =
-            self.phase == Phase::Chatting && !waits && self.peer.log_end() <= self.peer.send_limit(now);
+            self.phase == Phase::Chatting && !waits && self.group.log_end() <= self.group.send_limit(now);
         let has_work = self.is_cut_off()
             || self.peer.has_more_to_write()
             || self.terminal.has_more_to_show()
@@ -590,31 +588,38 @@ impl EventLoop {
         if has_work {
             return Some(Duration::ZERO);
         }
-        let leave = self.terminal.leave_deadline().filter(|_| self.peer.has_left());
-        let (wait_ends, is_waiting) = match self.phase {
-            Phase::InputEnded { at } if now < at + SEND_TIMEOUT => (Some(at + SEND_TIMEOUT), true),
-            Phase::InputEnded { at } => (Some(at + MEET_TIMEOUT), true),
-            Phase::Chatting if waits => (Some(self.named_at + self.meet_timeout()), true),
-            Phase::Chatting | Phase::Leaving | Phase::Over => (None, false),
+        let waiting_since = match self.phase {
+            Phase::InputEnded { at } => Some(at),
+            Phase::Chatting if waits => Some(self.named_at),
+            Phase::Chatting | Phase::Leaving | Phase::Over => None,
         };
-        let wait_ends = wait_ends.filter(|at| now < *at);
-        let silence = self.peer.handshake_wait_end(now).filter(|_| is_waiting);
-        let look_up = self.resolver.deadline();
-        let deadlines = [self.peer.deadline(), self.terminal.deadline(), leave, silence, wait_ends, look_up];
+        let wait_ends = waiting_since.into_iter().flat_map(|since| {
+            let handshake = self.group.handshake_wait_end(now);
+            [Some(since + SEND_TIMEOUT), Some(since + MEET_TIMEOUT), handshake]
+        });
+        let wait_end = wait_ends.flatten().filter(|end| now < *end).min();
+        let deadlines = [
+            self.group.deadline(now),
+            self.peer.server.deadline(),
+            self.terminal.deadline(),
+            self.terminal.leave_deadline().filter(|_| self.group.has_left()),
+            self.resolver.deadline(),
+            wait_end,
+        ];
         let deadline = deadlines.into_iter().flatten().min()?;
         Some(deadline.saturating_duration_since(now))
     }
 
     /// The result of the run: the most important reason for a failure, if there is one, and the failed lines.
     fn result(self) -> Result<(), Error> {
-        let has_reached_somebody = self.peer.has_reached_somebody();
-        let mut unreceived = self.peer.unreceived_count().map(|count| match (count, has_reached_somebody) {
+        let has_reached_somebody = self.group.has_reached_somebody();
+        let mut unreceived = self.group.unreceived_count().map(|count| match (count, has_reached_somebody) {
             (1, false) => "nobody was reached: the message is lost".to_owned(),
             (1, true) => "the message may be lost: nobody is known to have received it".to_owned(),
             (_, false) => format!("nobody was reached: all {count} messages are lost"),
             (_, true) => format!("all {count} messages may be lost: nobody is known to have received them"),
         });
-        let unshown = (self.peer.discarded_bytes() > 0)
+        let unshown = (self.group.discarded_bytes() > 0)
             .then(|| "standard output is too slow: the last messages of others are not shown".to_owned());
         let unsent = (!self.undelivered_to.is_empty()).then(|| {
             format!("not delivered to everybody, as far as is known: {}", self.undelivered_to.join(", "))
@@ -629,12 +634,10 @@ impl EventLoop {
         if let Some(note) = unreceived.take_if(|_| !is_script) {
             terminal::print_error(&note);
         }
-        let undelivered = self.peer.private_undelivered();
-        let undelivered = (is_script && !undelivered.is_empty()).then(|| {
-            let names = undelivered.iter().map(|who| who.name.to_string()).collect::<Vec<_>>().join(", ");
-            format!("a private message was not delivered, as far as is known: {names}")
-        });
-        let unreached = (is_script && self.peer.has_reached_nobody())
+        let undelivered = names(&self.group.private_undelivered()).join(", ");
+        let undelivered = (is_script && !undelivered.is_empty())
+            .then(|| format!("a private message was not delivered, as far as is known: {undelivered}"));
+        let unreached = (is_script && self.group.has_reached_nobody())
             .then(|| "nobody was reached: none of the named peers answered".to_owned());
         // It ended the run, so the other failures may be its consequences.
         let mut cut_off = self.terminal.failure().filter(|_| self.terminal.is_closed());
@@ -660,6 +663,32 @@ impl EventLoop {
         let sentences: Vec<_> = cut_off.into_iter().chain(reason).chain(failures).collect();
         if sentences.is_empty() { Ok(()) } else { Err(Error::Failure(sentences.join("; "))) }
     }
+}
+
+/// Opens the file to append the conversation to.
+fn open_log(path: &Path) -> Result<LogFile, Error> {
+    LogFile::open(path).map_err(|error| {
+        let (path, why) = (path.display(), reason(&error));
+        let remedy = match error.kind() {
+            ErrorKind::NotFound => "create its folder first",
+            ErrorKind::PermissionDenied => "name one that you may write",
+            _ => "name another file",
+        };
+        Error::Argument(format!("cannot record to '{path}': {why}; {remedy}"))
+    })
+}
+
+/// A keyed hash with random keys, whose values nobody else can predict.
+fn secret() -> Box<dyn Fn(u128) -> u128> {
+    let halves = [RandomState::new(), RandomState::new()];
+    Box::new(move |number| {
+        let [high, low] = [0, 1].map(|half: usize| u128::from(halves[half].hash_one((number, half))));
+        high << 64 | low
+    })
+}
+
+fn names(peers: &[Who]) -> Vec<String> {
+    peers.iter().map(|who| who.name.to_string()).collect()
 }
 
 /// The start of a line, at most [`COMMAND_CHARS_MAX`] characters, for an error message that quotes it.

@@ -8,19 +8,46 @@
 //! | start | `main.rs` | runs the program; the only place that chooses an exit code |
 //! | | [`args`] | parses the command line into a valid [`Config`](event_loop::Config) |
 //! | | [`completions`], [`manual`] | print shell completions and the manual page |
-//! | loop | [`event_loop`] | runs the turns and executes commands; the only place that waits |
-//! | I/O | [`group_peer`] | moves bytes between the sockets and the core; the only place that reads or writes a peer's stream |
+//! | loop | [`event_loop`] | owns the group, the sockets, the terminal and the resolver side by side; runs the turns and executes commands; the only place that waits |
+//! | I/O | [`group_peer`] | owns the listener and the readiness of the streams, and moves bytes between streams and group; the only place that reads or writes a peer's stream |
 //! | | [`server`] | owns the listening socket; the only place that accepts |
 //! | | [`resolver`] | looks up host names in a child process; the only place that starts one |
 //! | | [`terminal`] | owns standard input, output and error; prints nothing that a peer sent without sanitizing it |
 //! | | [`address`], [`name`] | parse the address of a peer and the user's own name |
 //! | core | [`protocol`] | the group: bytes and time go in, bytes and events come out; no socket, clock, terminal or randomness |
 //! | | [`command`] | parses a line into a message or a command |
+//! | wire | [`wire`] | pure codecs between bytes, frames and the bodies of frames |
 //! | base | [`limits`] | every limit and timeout, with its unit and reason |
 //! | | [`error`] | the errors that end the program |
 //! | | [`unicode`] | character properties from the Unicode Character Database |
 //! | | [`sanitize`] | text from others, made safe to show |
 //! | | [`look_alike`] | confusable names: the skeletons of UTS 39 |
+//!
+//! ```text
+//!              +-----------------------------------------------------+
+//!              | event_loop: wait, handle, flush, next timeout, reap |
+//!              +---+----------------+---------------+-----------+----+
+//!                  | owns           | owns          | owns      | owns
+//!                  v                |               v           v
+//!         +----------------+        |       +--------------+ +----------+
+//!         | group_peer     |        |       | terminal     | | resolver |
+//!         | server         |        |       | keys, editor | +----------+
+//!         +----------------+        |       | format       |
+//!            ^ sockets              |       +--------------+
+//!            |                      v               ^
+//!            |  bytes   +-----------------------+   | events (Notice), by way
+//!            +--------->| protocol::group       |---+ of the loop
+//!                       +-----------------------+
+//!                         | connection: decoder, cursor, outbox; handshake
+//!                         | members: names, sequence, private_queue; gossip
+//!                         | dialer: targets, back-off
+//!                         | log: messages and their numbers
+//!                         | timers, history
+//!                         v
+//!                       +-----------------------------------------------+
+//!                       | wire: decoder, frame, lab, message, hello     |
+//!                       +-----------------------------------------------+
+//! ```
 //!
 //! A message is formatted once and appended to one [`Log`](protocol::Log). Every connection has a cursor
 //! into the log, and each turn of the loop writes from that cursor, without a copy per connection. A turn
@@ -33,6 +60,68 @@
 //! 4. **Compute the next timeout.** Sources are registered once, for reading and writing, edge-triggered;
 //!    work that a budget cut short is recorded in the loop, and makes the timeout zero.
 //! 5. **Reap** the connections that ended. This is the last step because slab keys are reused.
+//!
+//! # Five flows
+//!
+//! Functions in the order in which they are called. `Group::…` is in `protocol/group.rs` or in the files of
+//! `protocol/group/`.
+//!
+//! **A byte becomes a line on the screen**
+//!
+//! 1. `EventLoop::handle_events` → `GroupPeer::handle_client_event`: the stream is marked readable.
+//! 2. `EventLoop::read_peers` → `GroupPeer::read_next` → `Group::handle_bytes`.
+//! 3. `Decoder::receive` → `Group::handle_frame`, which looks at the phase of the connection: `handle_first_frame`,
+//!    `handle_handshake_frame`, `handle_plain_frame` or `handle_link_frame`.
+//! 4. A member's message: `Group::receive` → `RecvState::receive` (new or not) → `ShownBodies::receive` →
+//!    `Group::show`. A plain peer's: `Group::receive_plain`.
+//! 5. `Group::poll_event` → `EventLoop::show_events` → `Terminal::show_event` → `show_now` → `Formatter::push`.
+//! 6. `Terminal::flush` → `LineUi::draw`, and one write to standard output.
+//!
+//! **A key becomes bytes on the sockets**
+//!
+//! 1. `Terminal::handle_event` → `Stdin::handle_event`: standard input is marked readable.
+//! 2. `EventLoop::handle_input`, while `Group::send_limit` allows it → `Terminal::read_input` →
+//!    `LineUi::handle_bytes` → `Keys::receive`.
+//! 3. `Terminal::next_action` → `LineUi::poll` → `Editor::press`; Enter makes a `UserAction::Submit`. (A pipe:
+//!    `Stdin::next_line`; most of its lines go from `handle_input` to `Group::broadcast` directly.)
+//! 4. `EventLoop::handle_line` → `execute` → `command::read` → `EventLoop::broadcast` → `Group::broadcast`.
+//! 5. `MessageWriter::write` formats the frame, and `Log::append` gives it its **number**.
+//! 6. `GroupPeer::flush` → `Group::flush` → `flush_client` → `Client::offer` (from the cursor) → `write` in
+//!    `group_peer` → `Client::handle_taken`.
+//!
+//! **A lost connection is dialled again**
+//!
+//! 1. `GroupPeer::read_next` → `Group::handle_closed` or `handle_failed` → `lose`.
+//! 2. A member: `unlink` → `Dialer::handle_lost`. A plain peer: `lose_plain` → the same.
+//! 3. `Target::handle_lost` → `Target::wait`: the **back-off** (`RETRY_MIN`, `RETRY_MAX` in `limits`).
+//! 4. `Group::deadline` → `Dialer::deadline` ends the wait of the loop when the target is due.
+//! 5. `GroupPeer::dial` → `Group::poll_dial` → `Dialer::poll` → `start_dialling` → `Group::handle_dialing`.
+//! 6. `finish_dialling` → `Group::handle_connected` (sends the hello) → `handle_first_frame` → `identify` →
+//!    `handle_step` → `establish` (requests `resume`).
+//! 7. At the other end: `handle_request` → `SendState::start` → `Client::offer_from`.
+//!
+//! If the two **dial each other at once**, both connections come to step 7; `handle_request` closes older links that
+//! are dead, and `close_surplus` closes the one that is not needed ([`protocol`](protocol#one-connection-a-pair)).
+//!
+//! **A private message**
+//!
+//! 1. `EventLoop::execute` → `find_recipient` → `Group::find` → `recipient::find`.
+//! 2. `EventLoop::send_private` → `Group::send_private` → `PrivateQueue::push`: it is kept and has a number.
+//! 3. If there is a link: `push_private` → `Clients::push` → `Group::flush`, ahead of the log.
+//! 4. At the other end: `handle_link_frame` → `receive_private` → `PrivateQueue::receive` → `Group::show`.
+//! 5. `Member::ack_due` → `Timer::Ack` → `send_ack` → `push_ack`.
+//! 6. At the sender: `handle_member_frame` → `PrivateQueue::ack`, which removes it.
+//! 7. On a new link, `handle_request` sends what is kept again; where one of several links ended, `push_unknown`.
+//!
+//! **The history of a newcomer**
+//!
+//! 1. `Group::establish` sends `ask all` and `RecvState::request` (`join`), and calls `History::begin`.
+//! 2. At the first member: `handle_member_frame` → `handle_request` → `SendState::start` (`from`) →
+//!    `Client::offer_from`; and `send_all_members` → `Member::owed_to`.
+//! 3. The newcomer: `handle_entries` → `RecvState::learn_owed`, `Target::wake`; `GroupPeer::dial` dials them all.
+//! 4. Each link: `handle_member_frame` → `RecvState::start`; what is owed and gone is `Notice::Missed`.
+//! 5. `Group::receive` → `History::keep_past`; other events wait in `History::keep_present`.
+//! 6. `end_history_when_complete` → `History::end`: the older messages by time, `Notice::Present`, then the rest.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -54,3 +143,4 @@ pub mod sanitize;
 pub mod server;
 pub mod terminal;
 pub mod unicode;
+pub mod wire;

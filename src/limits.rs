@@ -38,27 +38,30 @@ pub const LOG_BYTES: usize = 1 << 20;
 pub const LINE_LOG_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 
 /// A client that has taken nothing for this long no longer holds standard input back.
-pub const HOLD_BACK: Duration = Duration::from_millis(250);
+pub const WRITE_HOLD_BACK: Duration = Duration::from_millis(250);
 
 /// A client that has taken nothing for this long while bytes wait is closed.
-pub const STALL: Duration = Duration::from_secs(15);
+pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A client that takes nothing is tried again this often, whatever the system says of room.
-pub const PROBE: Duration = Duration::from_secs(1);
+pub const WRITE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 // Leaving.
 
 /// While leaving, a client that has taken nothing for this long is given up. Standard output too.
-pub const LEAVE_STALL: Duration = Duration::from_secs(2);
+pub const LEAVE_STALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Leaving takes no longer than this, whatever a reader does that takes a little at a time.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// After the last byte, how long the other side is read to its end. A close with unread input
 /// sends a reset, which can destroy our last frame on its way to the reader.
-pub const FINISH: Duration = Duration::from_millis(500);
+pub const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
 
 // Dialling.
 
 /// One attempt to reach a peer, over all its addresses. The kernel alone would take two minutes.
-pub const DIAL: Duration = Duration::from_secs(10);
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections being made at one time: enough to join a large group at once, and few enough that a
 /// list of addresses where nobody answers costs little.
@@ -67,19 +70,29 @@ pub const DIALS_MAX: usize = 16;
 /// Of those, how many may be to members that nobody here has met: whoever tells of them may be wrong.
 pub const DIALS_UNMET_MAX: usize = 12;
 
+/// Dials at one time to one host (IPv6: one /64) where nobody was met: what others tell of addresses may be aimed
+/// at somebody.
+pub const UNPROVEN_DIALS_MAX: usize = 4;
+
+/// Failed dials to such a host at once, before they are limited: with those of 10 s more, at most 60.
+pub const HOST_DIALS_BURST: f64 = 30.0;
+
+/// Failed dials to such a host per second.
+pub const HOST_DIALS_PER_SECOND: f64 = 2.5;
+
 /// How many members that nobody here has met the user is told of, when they cannot be reached.
 pub const UNMET_TOLD_MAX: usize = 16;
 
-/// How long a script waits for an introduction of a peer that it was told to dial and that is silent: a
-/// slow one, if it is not a plain one.
-pub const SILENCE: Duration = Duration::from_secs(3);
+/// The longest time that a peer which the user named may send nothing before it is taken for a plain peer. The time is
+/// three times that of connecting, but at least [`PLAIN_WAIT_MIN`] and at most this.
+pub const PLAIN_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// How long a script's command that names a member waits, after a peer was named, until the members of
 /// its group are met: an attempt to reach the peer, and then one to reach those that it reports.
 pub const MEET_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long `--send` waits until every peer has received the messages: as long as for any stalled peer.
-pub const SEND_TIMEOUT: Duration = STALL;
+pub const SEND_TIMEOUT: Duration = WRITE_STALL_TIMEOUT;
 
 /// The most of the first pause before a peer is dialled again; it doubles with every failure.
 pub const RETRY_MIN: Duration = Duration::from_millis(250);
@@ -104,7 +117,8 @@ pub const LOOKUP_REPLY_BYTES_MAX: usize = 4096;
 /// Members known at one time. What one knows costs some 500 bytes, and a dial now and then.
 pub const MEMBERS_MAX: usize = 1_000;
 
-/// Addresses known of one member; what we found out ourselves stays, what we are told is passed over.
+/// Addresses known of one member. Those where it was met stay; those that others told make room once they failed,
+/// and half of the room at most is for what is told from one host.
 pub const MEMBER_ADDRESSES_MAX: usize = 8;
 
 /// Members that one member may tell us of in [`REPORTS_INTERVAL`]: one whole list.
@@ -117,19 +131,49 @@ pub const REPORTS_INTERVAL: Duration = Duration::from_secs(60);
 /// enough that its escapes fit as well.
 pub const PEER_FRAME_BYTES: usize = 32 << 10;
 
-/// Somebody who has not introduced itself after this long takes part as the exercise says, until it
-/// does: two round trips to the other side of the earth.
-pub const INTRODUCTION_WAIT: Duration = Duration::from_millis(500);
+/// The shortest time without a hello after which a connection is taken for a plain peer's: two round trips to the
+/// other side of the earth. For a connection that was accepted it is the only one.
+pub const PLAIN_WAIT_MIN: Duration = Duration::from_millis(500);
 
-/// An introduction that has begun and is not finished after this long is closed.
-pub const INTRODUCTION: Duration = Duration::from_secs(10);
-
-/// What somebody says before its introduction is finished is kept for so long, in bytes of text and
-/// [`NOTICE_BYTES_EACH`]; who says more is shown as a plain peer.
-pub const EARLY_BYTES_MAX: usize = 16 << 10;
+/// A handshake that is not finished after this long is closed.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a message costs beside its text, more or less: many empty ones are many, too.
-pub const NOTICE_BYTES_EACH: usize = 64;
+pub const EVENT_BYTES_EACH: usize = 64;
+
+/// How long a member waits before it dials a newcomer of which it was told: the newcomer dials all members at once,
+/// and one connection is enough.
+pub const NEWS_DIAL_DELAY: Duration = Duration::from_secs(2);
+
+/// Of two connections of a pair, how long the better one may send nothing before it is the one that is closed.
+pub const SURPLUS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After a change, digests are compared with one member after another. The last pause is half of this, each of the
+/// three before is half of the next one, and the first ones are a sixteenth of it.
+pub const COMPARE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How many comparisons follow a change: enough that a member which was not connected when the news was sent is
+/// found.
+pub const COMPARE_ROUNDS: u32 = 12;
+
+/// The interval of inquiries about absent members, while there are any.
+pub const INQUIRE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The time from a loss to the next inquiry.
+pub const INQUIRE_DELAY: Duration = Duration::from_secs(1);
+
+/// How many members one inquiry is sent to; and as many again that reported the absent ones.
+pub const INQUIRE_MEMBERS: usize = 3;
+
+/// Plain messages that were shown are remembered, so that they are not shown again as a member's: so many, for so
+/// long.
+pub const SHOWN_BODIES_MAX: usize = 1_024;
+
+/// See [`SHOWN_BODIES_MAX`].
+pub const SHOWN_BODIES_TIME: Duration = Duration::from_secs(3600);
+
+/// How many times is remembered which of a member's messages came before others became known.
+pub const JOIN_MARKS_MAX: usize = 64;
 
 /// How often members are told of others who have come.
 pub const NEWS_INTERVAL: Duration = Duration::from_secs(1);
@@ -137,26 +181,26 @@ pub const NEWS_INTERVAL: Duration = Duration::from_secs(1);
 /// Of how many at a time, so that a crowd that comes at once costs no turn too much.
 pub const NEWS_MAX: usize = 100;
 
-/// A member that was lost, or never reached, is forgotten after this long.
-pub const FORGET: Duration = Duration::from_secs(600);
+/// A member expires this long after a member was last connected to it, as far as is known here.
+pub const MEMBER_EXPIRY: Duration = Duration::from_secs(600);
 
 /// Members remembered after they have left or were forgotten, so that nobody brings one back and what
 /// it said is not shown again.
-pub const FORMER_MEMBERS_MAX: usize = 1_000;
+pub const TOMBSTONES_MAX: usize = 1_000;
 
 // The delivery.
 
 /// How often a sender is told how many of its messages have come.
-pub const HAVE_INTERVAL: Duration = Duration::from_secs(1);
+pub const ACK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Messages that a newcomer gets from each member, unless `--history` says otherwise.
 pub const HISTORY_DEFAULT: u64 = 20;
 
 /// How long a newcomer waits for the rest of the past before it shows what it has.
-pub const JOIN: Duration = Duration::from_secs(2);
+pub const HISTORY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How much a newcomer keeps for that long, in bytes of text.
-pub const JOIN_BYTES: usize = 256 << 10;
+pub const HISTORY_BYTES: usize = 256 << 10;
 
 /// Private messages kept for one member until it has them, in bytes: what fits one frame, or 1,000 lines.
 /// For [`MEMBERS_MAX`] members at once nobody says so much.
@@ -329,13 +373,13 @@ const _: () = {
     assert!(LINE_LOG_BYTES_MAX * 4 <= LOG_BYTES);
     assert!(NAME_BYTES_MAX * 2 + 128 < 512);
     assert!(MESSAGE_BYTES_MAX <= PRIVATE_BYTES);
-    assert!(HOLD_BACK.as_millis() < LEAVE_STALL.as_millis());
-    assert!(LEAVE_STALL.as_millis() < STALL.as_millis());
+    assert!(WRITE_HOLD_BACK.as_millis() < LEAVE_STALL_TIMEOUT.as_millis());
+    assert!(LEAVE_STALL_TIMEOUT.as_millis() < WRITE_STALL_TIMEOUT.as_millis());
     assert!(SHARED_WRITE_BYTES <= OUTPUT_TURN_BYTES);
     assert!(RETRY_MIN.as_millis() < RETRY_MAX.as_millis());
-    assert!(HOLD_BACK.as_millis() < INTRODUCTION_WAIT.as_millis());
-    assert!(INTRODUCTION_WAIT.as_millis() < INTRODUCTION.as_millis());
+    assert!(WRITE_HOLD_BACK.as_millis() < PLAIN_WAIT_MIN.as_millis());
+    assert!(PLAIN_WAIT_MIN.as_millis() < HANDSHAKE_TIMEOUT.as_millis());
     assert!(DIALS_UNMET_MAX < DIALS_MAX);
-    assert!(MEET_TIMEOUT.as_millis() == 2 * DIAL.as_millis());
+    assert!(MEET_TIMEOUT.as_millis() == 2 * DIAL_TIMEOUT.as_millis());
     assert!(PEER_FRAME_BYTES + PEER_FRAME_BYTES / 2 < FRAME_BYTES_MAX);
 };

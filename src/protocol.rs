@@ -3,123 +3,186 @@
 //! Nothing here has a socket, a clock, a terminal or a source of randomness. [`Group`] carries the
 //! streams of its connections as a type parameter without a bound: it can hold one and hand it out, and
 //! has no way to read or write it. The program runs it with TCP streams, the simulation with numbers,
-//! and both run the same code.
+//! and both run the same code. What the bytes on a connection mean is in [`wire`](crate::wire).
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`frame`] | where a frame ends: codes and their escapes |
-//! | [`message`] | the body of a message and of an exit |
-//! | [`Inbox`] | the decoder: bytes in, frames out |
-//! | [`Log`] | every message that was sent to all, once for all connections |
-//! | [`Client`] | one connection: decoder, cursor into the log, outbox, state |
-//! | [`peer_frame`] | what members tell each other beside messages |
-//! | [`Dial`] | the way to one peer |
-//! | `member`, `joining` | who belongs to the group and which messages each has; the past that a newcomer is shown |
-//! | `private` | messages between two members |
-//! | [`label`], `names` | what somebody is called here, told apart from those who look alike |
-//! | [`recipient`] | who is meant by a name that the user writes |
-//! | [`roster`] | what `/who` shows |
-//! | [`Group`] | connections, dials and the log together |
-//! | [`Notice`] | what the user is shown |
-//!
-//! # The wire
-//!
-//! A peer sends frames of UTF-8 text over TCP. A frame ends in a code, and the code is the only
-//! delimiter, so a frame can be written and read by hand:
-//!
-//! ```console
-//! $ nc 127.0.0.1 5000
-//! [2026-11-22T08:20:00.129129+00:00] alice:
-//!         hi nc<MSGENCD>hello from nc<MSGENCD>
-//! <EXITENCD>
-//! ```
-//!
-//! Here alice sent `hi nc`, and the rest was typed. Alice's terminal shows `hello from nc` under the
-//! address that `nc` came from, and then that this address has left. (A connection that was accepted
-//! and sends nothing gets its first message after half a second, because until then it may still turn
-//! out to be a member's.)
-//!
-//! | frame | body, then the code |
-//! | --- | --- |
-//! | message | `[2026-11-22T06:55:22.756724+01:00] alice:\n\t\thello<MSGENCD>` |
-//! | exit | `\n192.168.1.7:5000 [2026-11-22T06:55:22.756724+01:00]\|\nalice<EXITENCD>` |
-//! | peer | `groupchat/1\nid …<PEERENCD>`, see [`peer_frame`] |
-//! | private | `0\n[2026-11-22T06:55:22.756724+01:00] alice:\n\t\tpsst<PRIVENCD>`, between members only |
-//!
-//! - `\n` and `\t` are a real line feed and tab. The time is RFC 3339. A reader also takes one without an
-//!   offset, which is the reader's local time, and one without fractions of a second.
-//! - A body of another shape is shown as it is, under the address that it came from. Such is one whose
-//!   name is longer than 64 bytes or whose time is not in the years 0 to 9999.
-//! - A code is `<`, one to eight capital letters, `ENCD>`. `<EXTENCD>` means the same as `<EXITENCD>`. A
-//!   frame that ends in an unknown code is passed over.
-//! - A code inside a text must not end the frame: each run of `<`, backslashes (or none), one to eight
-//!   capital letters and `ENCD>` is sent with one backslash more after the `<` and received with one less.
-//! - A frame has at most 65,535 bytes with its code, and the text of a message 65,000; a longer one is sent as several.
-//! - A connection that begins with an HTTP request line, with a TLS handshake, or with a length and then neither
-//!   a code nor text, is of another protocol: it is closed, and nothing on it counts. So no web page can make a
-//!   browser speak here.
-//!
-//! **Lab framing** is what the course exercise "TCP Group Chat" speaks: a 2-byte big-endian length, then
-//! that many bytes, whose tail is `<MSGENCD>` or `<EXTENCD>`. Nothing is escaped in it. A peer is answered
-//! in the framing that it speaks, each frame in one write. A peer that has sent nothing yet gets text, or
-//! lab framing under `--framing lab`. The framing shows at the start of a frame: a first byte below 0x09
-//! is the upper half of a length; otherwise, at the first code, the frame is in lab framing exactly when
-//! its first two bytes are the length of what follows up to and with that code. After that a connection
-//! keeps its framing, except for frames that look like this program's own in the other one, since each
-//! side changes to what it receives.
+//! | [`group`] | the coordinator of all the others: its calls and their order |
+//! | `group::links` | links to members: how one is established, what is exchanged on it, which one is surplus |
+//! | `group::ends` | the end of a connection, of a member and of our own run; events about plain peers |
+//! | `group::inquiries` | replies to the user: the roster, recipients, who lacks messages |
+//! | `group::names` | the names of those who are present, kept up to date |
+//! | [`connection`] | one connection: its phase, its decoder, its cursor into the log, its outbox |
+//! | [`handshake`] | the handshake, a state machine without I/O |
+//! | [`sequence`] | numbered messages: acknowledgement and resume, the sender's side and the receiver's |
+//! | [`log`] | every message that was sent to all, once for all connections |
+//! | `private_queue` | the private messages of a pair, until they are acknowledged |
+//! | `history` | the older messages that a newcomer is shown, merged by time |
+//! | `shown_bodies` | hashes of messages that were shown, so that none is shown twice |
+//! | [`members`] | the table of members, and the tombstones of former ones |
+//! | `gossip` | the schedule of news, comparisons and inquiries; which addresses make sense here |
+//! | [`dialer`] | the targets: which address is dialled when, the back-off, the limits of dialling |
+//! | [`timers`] | one queue of deadlines |
+//! | [`label`], `names`, [`former_names`] | what a peer is called here; marks on names that look alike; names out of use |
+//! | [`recipient`] | which peer is meant by a name that the user writes |
+//! | [`roster`] | what `/who` shows, and the results of commands |
+//! | [`visitors`] | connections that never sent a message, counted by host |
+//! | [`notice`] | the events that the user is shown |
 //!
 //! # Members
 //!
-//! A **plain peer** sends messages and exits and nothing else: `nc`, the exercise's own program,
-//! `groupchat --plain`. A **member** also sends peer frames, which are never shown. Only the side that
-//! dials sends one unasked; the side that accepts answers one that it got. So `nc` never sees one unless
-//! it is dialled.
+//! A **member** is a run of this program that has finished a handshake. A **plain peer** sends messages and exits
+//! and nothing else: `nc`, the program of the course exercise, `groupchat --plain`. A **hello** is a peer frame with
+//! an id, the first frame of a handshake in its direction. A **link** is an established connection between members.
 //!
-//! | | the side that dials | the side that accepts |
+//! ## Handshake
+//!
+//! The side that dials sends its hello as soon as the connection is made. The side that accepts replies to a hello
+//! and sends none unasked, so `nc` never receives one unless it is dialled. Then each side proves its identity with
+//! the pass that the other one issued to it on their first connection; [`handshake`] has the frames. So nobody can
+//! send in a member's name without its pass. Nothing is encrypted: a program that reads the network knows the pass,
+//! and a program that uses an id before its owner does is taken for the owner.
+//!
+//! The first frame on a link carries the sender's name, its request (below), `private-ack` and, where they apply,
+//! `linked yes`, `ask all` and `digest`. The listener sends its proof in the same frame.
+//!
+//! ## Numbers and resume
+//!
+//! Each run numbers its messages to all by counting from 0; [`Log::append`] assigns the number. A number is not in
+//! the frame. On each link the receiver requests the number that it expects (`resume`), and the sender replies with
+//! the number that it sends next (`from`); the receiver counts on from there. It acknowledges with `ack`, at most
+//! once a second. So after a broken connection nothing is lost that the log holds, and nothing is shown twice. The
+//! rule is in [`sequence`], for these messages and for private ones.
+//!
+//! ## One connection a pair
+//!
+//! Two members that dial each other at once establish both connections. Both carry every message, and the numbers
+//! decide which ones are new. The surplus link then ends (`group::links`):
+//!
+//! | where | what is closed |
+//! | --- | --- |
+//! | the first frame on a link has no `linked yes` | every older link of the pair: the other end has none, so they are dead |
+//! | each side dialled one | the one that the smaller id dialled |
+//! | one side dialled both | the older one |
+//! | a link was silent since the last one was established, for 5 s | that link, whichever it is |
+//!
+//! In the second and third row, the side that dialled the surplus link closes it, after it has received something
+//! on the better one since both are established.
+//!
+//! ## Plain peers
+//!
+//! Nothing of the log is sent on a connection before it is known what is at its other end.
+//!
+//! | connection | is taken for a plain peer |
+//! | --- | --- |
+//! | accepted | at a message or an exit as its first frame, or after 500 ms without a hello |
+//! | dialled, to an address that the user named | the same, but after three times the time that it took to connect, 500 ms at least and 3 s at most; [`Notice::Assumed`] reports that, unless `--framing` was given |
+//! | dialled, to an address that a member reported, or where a member was met | never: a message or an exit closes it, and so do 10 s without a finished handshake |
+//!
+//! - A run with `--plain` takes every peer for a plain one: at once those that dial it, and with `--framing` also
+//!   those that it dials.
+//! - A hello on the connection of a plain peer starts a handshake if nothing was received and no message was sent
+//!   before. Otherwise the connection is closed, and the peer is dialled anew as a member.
+//! - What was sent to a plain peer never counts as delivered to a member. If the user named it, the new connection
+//!   begins where the plain one did.
+//! - What was sent in a framing that is a guess counts as delivered to nobody until the peer has sent a frame in that
+//!   framing.
+//!
+//! ## Shown once
+//!
+//! A plain frame has no number, so a member that was taken for a plain peer sends again what was shown already. The
+//! hashes of plain messages that were shown are kept for a while, by host (`shown_bodies`). A member's message with
+//! the same body from the same host counts as received and is not shown again. The same holds the other way round
+//! while a plain peer of that host is connected.
+//!
+//! ## Where a newcomer begins
+//!
+//! A newcomer is **owed** all messages since it belongs to the group. The member that introduces it reports the
+//! number at which that is, for each other member (`member ID NUMBER …`). The newcomer requests `join HISTORY
+//! NUMBER`, and the sender replies with `from FROM PRESENT`.
+//!
+//! | messages | are |
+//! | --- | --- |
+//! | from `FROM` on and before `PRESENT` | **history**: at most `HISTORY` older ones, shown together above a line once all members have sent theirs, or after 2 s (`history`) |
+//! | from `PRESENT` on | owed |
+//! | from `PRESENT` on and before `FROM` | **missed**: owed, and no longer in the log; [`Notice::Missed`] has their exact number |
+//!
+//! The sender has recorded itself what it owes to the newcomer, and the smaller number counts. So two members that
+//! could not reach each other for a while lose nothing that the log holds.
+//!
+//! ## Private messages
+//!
+//! They have numbers of their own for each pair, which are in their frames. The sender keeps each until
+//! `private-ack` acknowledges it, and sends it again on every new link of the pair (`private_queue`).
+//!
+//! ## Gossip
+//!
+//! | when | what is sent |
+//! | --- | --- |
+//! | a run meets its first member, or a new one that the user named | `ask all`; the reply is the whole list (`member`, `absent`), then `end of-list`; the newcomer dials them all at once |
+//! | 1 s later | news: that member sends the newcomer's entry to all its links; a receiver waits 2 s, or 4 s if its own id is the smaller one, before it dials |
+//! | the table of members has changed | `digest` to one member after another, 12 times, in pauses that grow from 2 s to 15 s; also on each link to a member that was met before |
+//! | two digests differ | `buckets`, `bucket`, then the entries that either side lacks; `differs yes` instead, if the same two digests were compared before |
+//! | members are absent | `ask ID,…` to three members that reported them and to three others, 1 s after a loss and then every minute; the reply is what those know |
+//!
+//! So a join costs a group of N some N entries, not N². The schedule is in `gossip`, the rest in `group::links`, the
+//! digests in [`members`].
+//!
+//! ## Membership
+//!
+//! A member belongs to the group, not to a pair. One that is not connected here is kept until 10 minutes after a
+//! member that was connected to it reported that (the age in `absent` says how long ago), and is dialled until
+//! then. Afterwards it is expired. Its tombstone keeps its numbers and passes, so that it continues where it ended
+//! if it returns. A table that is full makes room only for a member that connects here itself; an absent one is
+//! removed for it.
+//!
+//! ## Goodbyes
+//!
+//! Each run has a secret **token**, and its id is a hash of it. A run that leaves sends `left TOKEN` on every link,
+//! and then an exit frame, which has a number as messages do. A token proves to anybody that the run with this id
+//! has left, whoever shows it. So a member whose link was down learns it from the others, and an entry of a run that
+//! has left is answered with its token. An exit without a token, like a connection that breaks, means that the
+//! member is lost, not that it left.
+//!
+//! ## Limits for strangers
+//!
+//! What others report may be wrong, or aimed at somebody. The numbers are in [`limits`](crate::limits).
+//!
+//! | what | limit | where |
 //! | --- | --- | --- |
-//! | 1 | `id`, `name`, `port`; and `from` in case that the other side is a plain peer | |
-//! | 2 | | `id`, `name`, `port`, `have` or `last`, and `pass` unless it gave one before |
-//! | 3 | `proof`, `have` or `last`, `from`, and `pass` unless it gave one before; then messages | |
-//! | 4 | | `proof`, `from`; then messages |
-//! | then | `member` for everybody else, `all members`; later `member` for each newcomer, and `have` at most once a second | the same |
+//! | dials to an address where nobody was met | one at a time; 4 at a time for each host (IPv6: each /64); 30 that fail, and 2.5 more each second | [`dialer`] |
+//! | entries that one member may report | 1,000 in a minute | [`members`] |
+//! | addresses of a member | 8, of which 2 are passed on; none that cannot mean the same place here | [`dialer`], `gossip` |
+//! | a handshake | 10 s | [`connection`] |
+//! | lines about connections without a message, and about ids that were not proved | one a minute for each host | [`visitors`] |
 //!
-//! - **Numbers.** Messages to all are numbered by counting, each sender its own; no number is in a
-//!   message. `have` acknowledges them, and after a broken connection the sender resumes from there.
-//! - **One connection a pair.** While two members have several, all of them carry everything, and the
-//!   numbers tell what came twice. The surplus one is closed by the side that dialled it, once the better
-//!   one has been heard: the one that the greater id dialled, or of one's own the oldest.
-//! - **Private messages** have numbers of their own, which are in their frames. The sender keeps each
-//!   until `private` acknowledges it, and sends it again over every new connection of the pair.
-//! - **Identity.** The first connection of an id is given a pass, and every later one must show it. So
-//!   nobody can speak in a member's name without having been given its pass. Nothing is encrypted: who
-//!   reads the network can do it all the same, and so can whoever uses an id before its owner does.
+//! Only members that were met count for names, for exit codes and for what is not delivered.
 
-pub mod client;
-pub mod dial;
+pub mod connection;
+pub mod dialer;
 pub mod former_names;
-pub mod frame;
+mod gossip;
 pub mod group;
-pub mod inbox;
-mod joining;
+pub mod handshake;
+mod history;
 pub mod label;
 pub mod log;
-pub mod member;
-pub mod message;
+pub mod members;
 mod names;
 pub mod notice;
-pub mod peer_frame;
-mod private;
+mod private_queue;
 pub mod recipient;
 pub mod roster;
+pub mod sequence;
+mod shown_bodies;
+pub mod timers;
 pub mod visitors;
 
-pub use client::{Client, ClientId};
-pub use dial::{Dial, DialId, Peer};
-pub use group::Attempt;
+pub use crate::wire::hello::MemberId;
+pub use connection::{Client, ClientId};
+pub use dialer::{Attempt, Peer, TargetId};
 pub use group::{Group, Setup};
-pub use inbox::Inbox;
 pub use label::Label;
 pub use log::Log;
 pub use notice::{LostReason, Notice, Who};
-pub use peer_frame::MemberId;
 pub use visitors::Host;

@@ -16,8 +16,7 @@ const REPLACEMENT: char = '\u{fffd}';
 /// default-ignorable characters are removed, except joiners between letters of a joining script, selectors for
 /// an existing variation, emoji sequences (UTS 51), and fillers in Hangul syllables.
 pub fn push_sanitized(text: &str, out: &mut Vec<u8>) {
-    // Checking every byte without branches lets the compiler vectorize the loop.
-    if text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
+    if is_printable_ascii(text) {
         out.extend_from_slice(text.as_bytes());
         return;
     }
@@ -31,6 +30,13 @@ pub fn push_sanitized(text: &str, out: &mut Vec<u8>) {
             chars = chars.as_str()[tags.len()..].chars();
         }
     }
+}
+
+/// Whether `text` is made of printable ASCII characters alone; then it is sanitized.
+#[must_use]
+pub fn is_printable_ascii(text: &str) -> bool {
+    // Checking every byte without branches lets the compiler vectorize the loop.
+    text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
 }
 
 /// A sanitized copy of `text`.

@@ -40,11 +40,11 @@ use mio::{Registry, Token};
 
 use crate::command::Source;
 use crate::error::{Error, reason};
-use crate::limits::{LEAVE_STALL, MESSAGE_BYTES_MAX, STDOUT_QUEUE_BYTES};
-use crate::protocol::frame::{escaped_bytes, lossy};
+use crate::limits::{LEAVE_STALL_TIMEOUT, MESSAGE_BYTES_MAX, STDOUT_QUEUE_BYTES};
 use crate::protocol::{MemberId, Notice, Who};
 use crate::sanitize::push_sanitized;
 use crate::unicode;
+use crate::wire::frame::{escaped_bytes, lossy};
 use clock::TimeFormat;
 use format::{Channel, Format, Formatter};
 use ignore_list::IgnoreList;
@@ -493,7 +493,7 @@ impl Terminal {
     /// While leaving: when to give up on output that makes no progress.
     #[must_use]
     pub fn leave_deadline(&self) -> Option<Instant> {
-        Some(self.stalled_since? + LEAVE_STALL)
+        Some(self.stalled_since? + LEAVE_STALL_TIMEOUT)
     }
 
     /// While leaving: whether all output was written or given up.
@@ -773,14 +773,14 @@ fn write_to(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints the error that ends the program to standard error, waiting at most [`LEAVE_STALL`] for room.
+/// Prints the error that ends the program to standard error, waiting at most [`LEAVE_STALL_TIMEOUT`] for room.
 pub fn print_error(sentence: &str) {
     let mut line = b"groupchat: ".to_vec();
     push_sanitized(sentence, &mut line);
     line.push(b'\n');
     let mut stderr = io::stderr();
     let may_write = !descriptor::is_in_background(stderr.as_fd());
-    if may_write && descriptor::is_writable_within(stderr.as_fd(), LEAVE_STALL) {
+    if may_write && descriptor::is_writable_within(stderr.as_fd(), LEAVE_STALL_TIMEOUT) {
         // An error of standard error cannot be reported anywhere.
         let _ = stderr.write_all(&line);
     }

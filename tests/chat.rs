@@ -379,7 +379,8 @@ fn start_order_does_not_matter() {
 #[test]
 fn a_peer_that_was_lost_is_dialled_again_and_told_what_it_missed() {
     let (listener, address) = listen();
-    let mut alice = Peer::named("alice", &[address]);
+    let address = address.to_string();
+    let mut alice = Peer::start(&["-n", "alice", "--framing", "text", "0", &address]);
     let mut first = accept(&listener);
     alice.say("one");
     assert_eq!(messages(read_until(&mut first, "one<MSGENCD>").as_bytes()), ["one"]);
@@ -487,5 +488,25 @@ fn a_connection_to_oneself_is_noticed_whatever_it_is_called() {
     check_oneself("0.0.0.0:");
     if has_ipv6() {
         check_oneself("[::]:");
+    }
+}
+
+/// A plain peer that sends nothing may not have understood what it was sent, unless the user said how it speaks.
+#[test]
+fn what_was_sent_in_a_guessed_framing_does_not_count_as_delivered() {
+    for (framing, exit_code) in [("", 1), ("--framing text", 0), ("--framing lab", 0)] {
+        for plain in ["", "--plain"] {
+            let (listener, address) = listen();
+            let mut alice =
+                Peer::start_shell(&format!("exec \"$PEER\" -n alice {plain} {framing} 0 {address}"));
+            let mut stream = accept(&listener);
+            alice.say("one");
+            alice.end_input();
+            let sent = read_to_end(&mut stream);
+            assert!(String::from_utf8_lossy(&sent).contains("one<MSGENCD>"), "{sent:?}");
+            assert_eq!(alice.exit_code(), exit_code, "{framing} {plain}");
+            let is_told = count(&alice.notices.rest(), "use --framing lab");
+            assert_eq!(is_told, exit_code as usize, "{:?}", alice.notices.seen);
+        }
     }
 }

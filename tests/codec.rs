@@ -2,9 +2,10 @@
 
 use chrono::DateTime;
 use groupchat::limits::FRAME_BYTES_MAX;
-use groupchat::protocol::Inbox;
-use groupchat::protocol::frame::{self, Code, Framing};
-use groupchat::protocol::message::{MessageWriter, read_message};
+use groupchat::wire::Decoder;
+use groupchat::wire::frame::{self, Code, Framing};
+use groupchat::wire::lab;
+use groupchat::wire::message::{MessageWriter, read_message};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -22,18 +23,18 @@ fn text() -> impl Strategy<Value = String> {
     vec(part, 0..40).prop_map(|parts| parts.concat())
 }
 
-/// Feeds `bytes` to an inbox, cut at `cuts`. Returns its frames as (code, text, framing), and whether
+/// Feeds `bytes` to a decoder, cut at `cuts`. Returns its frames as (code, text, framing), and whether
 /// the stream was closed as too long.
 fn receive(bytes: &[u8], cuts: &[Index]) -> (Vec<(Code, String, Framing)>, bool) {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
     cuts.push(bytes.len());
     cuts.sort_unstable();
-    let (mut inbox, mut frames, mut start) = (Inbox::default(), Vec::new(), 0);
+    let (mut decoder, mut frames, mut start) = (Decoder::default(), Vec::new(), 0);
     for end in cuts {
         let piece = &bytes[start..end];
-        let result =
-            inbox.receive(piece, |frame| frames.push((frame.code, frame.text().into_owned(), frame.framing)));
-        assert!(inbox.unfinished_bytes() < FRAME_BYTES_MAX + 2, "an inbox grows no further");
+        let result = decoder
+            .receive(piece, |frame| frames.push((frame.code, frame.text().into_owned(), frame.framing)));
+        assert!(decoder.unfinished_bytes() < FRAME_BYTES_MAX + 2, "a decoder grows no further");
         if result.is_err() {
             return (frames, true);
         }
@@ -44,7 +45,7 @@ fn receive(bytes: &[u8], cuts: &[Index]) -> (Vec<(Code, String, Framing)>, bool)
 
 fn lab_frame(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    frame::write_lab(Code::Message, text.as_bytes(), &mut bytes);
+    lab::write(Code::Message, text.as_bytes(), &mut bytes);
     bytes
 }
 
@@ -92,7 +93,7 @@ proptest! {
         prop_assert_eq!(frames.len(), texts.len());
         for ((_, body, _), text) in frames.iter().zip(&texts) {
             let message = read_message(body).expect("the usual shape");
-            prop_assert_eq!((message.name, message.text), (name.as_str(), text.as_str()));
+            prop_assert_eq!((message.name, message.text), (Some(name.as_str()), text.as_str()));
         }
     }
 

@@ -322,7 +322,7 @@ fn a_pipeline_delivers_its_lines_and_says_goodbye() {
     let port = address.port();
     // A bare port, a number and a name, which may have other addresses before the one that answers.
     for host in ["", "127.0.0.1:", "localhost:"] {
-        let script = format!(r#"printf 'one\ntwo\n' | "$PEER" -n bot 0 {host}{port}"#);
+        let script = format!(r#"printf 'one\ntwo\n' | "$PEER" -n bot --framing text 0 {host}{port}"#);
         let mut peer = Peer::start_shell(&script);
         let bytes = read_to_end(&mut accept(&listener));
         assert_eq!(messages(&bytes), ["one", "two"]);
@@ -361,7 +361,8 @@ fn what_reached_nobody_is_a_failure() {
 #[test]
 fn what_one_of_two_peers_has_is_no_failure() {
     let ((listener, address), nobody) = (listen(), FreePort::new());
-    let mut peer = Peer::named("bot", &[nobody.address(), address]);
+    let [free, address] = [nobody.address(), address].map(|address| address.to_string());
+    let mut peer = Peer::start(&["-n", "bot", "--framing", "text", "0", &free, &address]);
     peer.say("one");
     peer.end_input();
     assert_eq!(messages(&read_to_end(&mut accept(&listener))), ["one"]);
@@ -408,7 +409,8 @@ fn a_peer_that_does_not_answer_is_not_waited_for_for_ever() {
         queue.push(stream);
     }
     let (listener, address) = listen();
-    let mut peer = Peer::named("bot", &[silent_address, address]);
+    let [silent_peer, address] = [silent_address, address].map(|address| address.to_string());
+    let mut peer = Peer::start(&["-n", "bot", "--framing", "text", "0", &silent_peer, &address]);
     // Others are not kept waiting meanwhile.
     let mut stream = accept(&listener);
     peer.say("hello");

@@ -154,7 +154,7 @@ fn a_script_whose_reader_goes_away_delivers_what_it_has_said() {
         let port = FreePort::new();
         let (reader, writer) = io::pipe().expect("a pipe");
         let mut command = Command::new(PROGRAM);
-        command.args(["-n", "alice", "0", &port.number()]).args(arguments);
+        command.args(["-n", "alice", "--framing", "text", "0", &port.number()]).args(arguments);
         let mut peer = Peer::run_with(&mut command, Stdio::piped(), writer.into(), Stdio::piped());
         if arguments.is_empty() {
             peer.say("/nonsense\none");

@@ -3,13 +3,14 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use rustix::process::Signal;
 use support::descriptors::{feed, wait_until_idle};
 use support::sockets::{
-    EXIT, MESSAGE, accept, connect_deaf, listen, message, messages, wait_for_connections, wait_for_members,
+    EXIT, FreePort, MESSAGE, accept, connect_deaf, listen, message, messages, wait_for_connections,
+    wait_for_members,
 };
 use support::{DEADLINE, Peer, connect, read_to_end, read_until};
 
@@ -18,13 +19,16 @@ const LINES: usize = 600;
 
 /// A peer with somebody who reads, and somebody who has not read anything yet and has little room.
 fn with_reader_and_deaf() -> (Peer, TcpStream, TcpStream) {
-    let (peer, reader, deaf) = with_two(connect_deaf);
+    let (peer, reader, deaf) = with_two(connect_deaf, &[]);
     deaf.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     (peer, reader, deaf)
 }
 
-fn with_two(connect_second: fn(SocketAddr) -> TcpStream) -> (Peer, TcpStream, TcpStream) {
-    let mut peer = Peer::named("alice", &[]);
+fn with_two(
+    connect_second: fn(SocketAddr) -> TcpStream,
+    peers: &[SocketAddr],
+) -> (Peer, TcpStream, TcpStream) {
+    let mut peer = Peer::named("alice", peers);
     let address = peer.address();
     let (first, second) = (connect(address), connect_second(address));
     wait_for_connections(&mut peer, 2);
@@ -119,6 +123,25 @@ fn a_second_signal_ends_it_at_once() {
     }
 }
 
+/// The end of the input is not the first of two signals: the program then waits for a peer that it dials.
+#[test]
+fn a_second_signal_ends_it_at_once_behind_the_end_of_the_input() {
+    let port = FreePort::new();
+    let (mut peer, mut reader, deaf) = with_two(connect_deaf, &[port.address()]);
+    say_more_than_fits(&mut peer, &mut reader);
+    peer.end_input();
+    wait_until_idle(peer.child.id());
+    reader.set_nonblocking(true).expect("a connection");
+    assert!(reader.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "it waits");
+    reader.set_nonblocking(false).expect("a connection");
+    peer.signal(Signal::INT);
+    read_until(&mut reader, EXIT);
+    peer.signal(Signal::INT);
+    peer.notices.wait_for("groupchat: ended at once");
+    assert_eq!(peer.exit_code(), 1);
+    drop(deaf);
+}
+
 /// A terminal that is closed is an end of input and a signal, and a shell that ends with it sends
 /// another: none of them is the user's second Ctrl+C.
 #[test]
@@ -140,7 +163,7 @@ fn a_hang_up_does_not_cut_the_goodbye_short() {
 /// Closing with something unread would send a reset, which destroys what is still on its way.
 #[test]
 fn what_others_still_say_destroys_nothing() {
-    let (mut peer, mut reader, mut late) = with_two(connect);
+    let (mut peer, mut reader, mut late) = with_two(connect, &[]);
     say_more_than_fits(&mut peer, &mut reader);
     // More is unread when it leaves than one turn reads.
     peer.signal(Signal::STOP);

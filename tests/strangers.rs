@@ -2,18 +2,20 @@
 //!
 //! The core alone, without a socket: whoever is at the other end of a connection is this test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
+use chrono::{DateTime, FixedOffset};
 use groupchat::limits::{
-    DIALS_MAX, DIALS_UNMET_MAX, FORGET, HAVE_INTERVAL, INTRODUCTION, INTRODUCTION_WAIT, MEMBERS_MAX, STALL,
-    VISITORS_INTERVAL,
+    ACK_INTERVAL, DIALS_MAX, DIALS_UNMET_MAX, HANDSHAKE_TIMEOUT, LEAVE_TIMEOUT, LOG_BYTES, MEMBER_EXPIRY,
+    MEMBERS_MAX, NEWS_DIAL_DELAY, NEWS_INTERVAL, PLAIN_WAIT_MIN, READ_TURN_BYTES, SURPLUS_TIMEOUT,
+    VISITORS_INTERVAL, WRITE_STALL_TIMEOUT,
 };
-use groupchat::protocol::frame::Framing;
 use groupchat::protocol::roster::NotPrivate;
-use groupchat::protocol::{Attempt, ClientId, Group, LostReason, Notice, Peer, Setup};
+use groupchat::protocol::{Attempt, ClientId, Group, LostReason, Notice, Peer, Setup, Who};
+use groupchat::wire::frame::Framing;
+use groupchat::wire::hello::{Word, id_of};
 
 fn address(host: u8, port: u16) -> SocketAddr {
     ([10, 0, 0, host], port).into()
@@ -27,6 +29,10 @@ fn message(name: &str, text: &str) -> String {
     format!("[2026-11-22T06:55:22+01:00] {name}:\n\t\t{text}<MSGENCD>")
 }
 
+fn at() -> DateTime<FixedOffset> {
+    DateTime::UNIX_EPOCH.fixed_offset()
+}
+
 /// What follows `key` in a peer frame among `frames`.
 fn value(frames: &str, key: &str) -> Option<String> {
     let line = frames.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
@@ -36,11 +42,16 @@ fn value(frames: &str, key: &str) -> Option<String> {
 /// The pass that we give each time, as if we were a member.
 const OUR_PASS: u128 = 7;
 
-/// A peer called alice, at 10.0.0.1, and everything that she writes.
+/// A peer called alice, at 10.0.0.1 unless another place is given, and everything that she writes.
 struct Alice {
+    place: u8,
     group: Group<usize>,
     written: BTreeMap<usize, Vec<u8>>,
     streams: usize,
+    /// Streams whose sending side she has shut down.
+    shut_down: BTreeSet<usize>,
+    /// Streams that take no more than so many bytes in one write.
+    slow: BTreeMap<usize, usize>,
     now: Instant,
     told: Vec<Notice>,
 }
@@ -53,15 +64,28 @@ impl Alice {
     }
 
     fn who_dials_peers(peers: Vec<Peer>) -> Self {
+        Self::at(1, None, peers)
+    }
+
+    fn at(place: u8, framing: Option<Framing>, peers: Vec<Peer>) -> Self {
         let (name, named) = ("alice".into(), peers.len() as u128);
-        let setup = Setup { name, port: 5000, silent: Framing::Text, is_plain: false, history: 20, peers };
+        let setup = Setup { name, port: 5000, framing, is_plain: false, history: 20, peers };
         let now = Instant::now();
-        // In these tests, nobody guesses. Two groups here name a different number of peers.
+        // In these tests, nobody guesses. Two groups here are at other places or name a different number of peers.
         let secret = move |number: u128| {
-            number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) ^ (named << 64)
+            number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) ^ (named << 64 | u128::from(place))
         };
         let group = Group::new(setup, now, fastrand::Rng::with_seed(1), Box::new(secret));
-        Self { group, written: BTreeMap::new(), streams: 0, now, told: Vec::new() }
+        Self {
+            place,
+            group,
+            written: BTreeMap::new(),
+            streams: 0,
+            shut_down: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            now,
+            told: Vec::new(),
+        }
     }
 
     fn new() -> Self {
@@ -70,19 +94,28 @@ impl Alice {
 
     fn accept(&mut self, from: SocketAddr) -> ClientId {
         self.streams += 1;
-        self.group.accept(self.streams, from, address(1, 5000), self.now).expect("not herself")
+        self.group
+            .handle_accepted(self.streams, from, address(self.place, 5000), self.now)
+            .expect("not herself")
     }
 
-    /// Answers what she dials next.
+    /// Answers what she dials next, within a few seconds.
     fn answer(&mut self) -> (ClientId, SocketAddr) {
-        let attempt = self.group.poll_dial(self.now).expect("somebody to dial");
+        let attempt = (0..20).find_map(|_| {
+            let attempt = self.group.poll_dial(self.now);
+            if attempt.is_none() {
+                self.pass(NEWS_DIAL_DELAY / 8);
+            }
+            attempt
+        });
+        let attempt = attempt.expect("somebody to dial");
         (self.answer_to(attempt), attempt.address)
     }
 
     fn answer_to(&mut self, attempt: Attempt) -> ClientId {
         self.streams += 1;
-        let local = address(1, 40_000 + self.streams as u16);
-        let client = self.group.handle_dialling(attempt, self.streams, local, self.now);
+        let local = address(self.place, 40_000 + self.streams as u16);
+        let client = self.group.handle_dialing(attempt, self.streams, local, self.now);
         self.group.handle_connected(client, self.now);
         self.settle();
         client
@@ -92,25 +125,28 @@ impl Alice {
     fn hear(&mut self, client: ClientId, bytes: &str) -> String {
         self.group.handle_bytes(client, bytes.as_bytes(), self.now);
         self.settle();
-        let stream = self.group.stream_mut(client).map(|stream| *stream);
+        let stream = self.group.stream_mut(client).copied();
         let written = stream.and_then(|stream| self.written.remove(&stream)).unwrap_or_default();
         String::from_utf8(written).expect("text")
     }
 
     fn hear_frame(&mut self, client: ClientId, lines: &str) -> String {
-        self.hear(client, &format!("groupchat/1\n{lines}<PEERENCD>"))
+        self.hear(client, &format!("groupchat/2\n{lines}<PEERENCD>"))
     }
 
     fn settle(&mut self) {
         self.group.handle_time(self.now);
-        let written = &mut self.written;
+        let (written, slow) = (&mut self.written, &self.slow);
         while self.group.flush(self.now, |_, stream, bytes, _| {
-            written.entry(*stream).or_default().extend_from_slice(bytes);
-            bytes.len()
+            let count = slow.get(stream).map_or(bytes.len(), |most| bytes.len().min(*most));
+            written.entry(*stream).or_default().extend_from_slice(&bytes[..count]);
+            count
         }) {}
-        while self.group.poll_shutdown().is_some() {}
-        while self.group.poll_ended().is_some() {}
-        self.told.extend(std::iter::from_fn(|| self.group.poll_output()));
+        while let Some(stream) = self.group.poll_shutdown() {
+            self.shut_down.insert(*stream);
+        }
+        while self.group.poll_closed().is_some() {}
+        self.told.extend(std::iter::from_fn(|| self.group.poll_event()));
     }
 
     fn pass(&mut self, time: Duration) {
@@ -125,7 +161,7 @@ impl Alice {
             self.pass(Duration::from_secs(1));
             while let Some(attempt) = self.group.poll_dial(self.now) {
                 dialled.push(attempt.address);
-                self.group.handle_dial_failed(attempt.dial, "refused".into(), self.now);
+                self.group.handle_dial_failed(attempt.target, "refused".into(), self.now);
             }
         }
         dialled
@@ -140,14 +176,43 @@ impl Alice {
         self.group.stream_mut(client).is_some()
     }
 
-    /// Introduces somebody who dials her, and returns the connection and the pass that she gives.
-    fn meet(&mut self, from: SocketAddr, number: u128, name: &str) -> (ClientId, String) {
+    /// Somebody dials her and says that it is `number`. Returns the connection and her answer.
+    fn hear_hello(&mut self, from: SocketAddr, number: u128, name: &str) -> (ClientId, String) {
         let client = self.accept(from);
-        let answer = self.hear_frame(client, &format!("id {}\nname {name}\nport 5000", id(number)));
+        let answer = self.hear_frame(client, &format!("id {}\nname 0 {name}\nport 5000", id(number)));
+        (client, answer)
+    }
+
+    /// Shakes hands with somebody who dials her, and returns the connection and the pass that she gives.
+    fn meet(&mut self, from: SocketAddr, number: u128, name: &str) -> (ClientId, String) {
+        let (client, answer) = self.hear_hello(from, number, name);
         let pass = value(&answer, "pass").expect("a pass");
-        let pass_of_ours = id(OUR_PASS);
-        self.hear_frame(client, &format!("proof {pass}\npass {pass_of_ours}\nhave 0\nfrom 0\nall members"));
+        let proof = format!("proof {pass}\npass {}\nresume 0\nfrom 0 0\nend of-list", id(OUR_PASS));
+        self.hear_frame(client, &proof);
         (client, pass)
+    }
+
+    /// Shakes hands with somebody whom she has met before and who dials her, and has `lines` to send with its proof.
+    /// Returns the connection and what she writes once it is established.
+    fn meet_again(&mut self, from: SocketAddr, number: u128, pass: &str, lines: &str) -> (ClientId, String) {
+        let (client, _) = self.hear_hello(from, number, "bob");
+        let told = self.hear_frame(client, &format!("proof {pass}\nfrom 0 0\n{lines}"));
+        (client, told)
+    }
+
+    /// Somebody whom she has dialled says that it is `number`. Returns the pass that she gives.
+    fn greet(&mut self, client: ClientId, number: u128, name: &str) -> String {
+        self.hear(client, "");
+        let hello = format!("id {}\nname 0 {name}\nport 5000\npass {}", id(number), id(OUR_PASS));
+        let told = self.hear_frame(client, &hello);
+        assert_eq!(value(&told, "proof"), Some(id(OUR_PASS)), "{told}");
+        value(&told, "pass").expect("a pass")
+    }
+
+    /// The same, and it proves that.
+    fn be_met(&mut self, client: ClientId, number: u128, name: &str) -> String {
+        let pass = self.greet(client, number, name);
+        self.hear_frame(client, &format!("proof {pass}\njoin 20\nfrom 0 0\nend of-list"))
     }
 
     /// Introduces a member that tells lies.
@@ -168,6 +233,158 @@ impl Alice {
     }
 }
 
+// Two real groups.
+
+/// Two groups, and the connections between them. Of each, the client and the stream that either has.
+struct Pair {
+    peers: [Alice; 2],
+    connections: Vec<[(ClientId, usize); 2]>,
+    /// The last connections are not carried.
+    are_held: bool,
+}
+
+impl Pair {
+    fn new(mut one: Alice, other: Alice) -> Self {
+        one.now = other.now;
+        Self { peers: [one, other], connections: Vec::new(), are_held: false }
+    }
+
+    /// Connects what either dials, if it is the other's address.
+    fn dial(&mut self) {
+        for dialler in [0, 1] {
+            while let Some(attempt) = self.peers[dialler].group.poll_dial(self.peers[dialler].now) {
+                assert_eq!(attempt.address, address(self.peers[1 - dialler].place, 5000));
+                let ours = self.peers[dialler].answer_to(attempt);
+                let stream = self.peers[dialler].streams;
+                let from = address(self.peers[dialler].place, 40_000 + stream as u16);
+                let theirs = self.peers[1 - dialler].accept(from);
+                let mut ends = [(ours, stream), (theirs, self.peers[1 - dialler].streams)];
+                if dialler == 1 {
+                    ends.reverse();
+                }
+                self.connections.push(ends);
+            }
+        }
+    }
+
+    /// Carries what both write until there is no more, and the ends of connections.
+    fn carry(&mut self) {
+        self.peers.iter_mut().for_each(Alice::settle);
+        let mut is_done = false;
+        while !is_done {
+            is_done = true;
+            for ends in self.connections.clone() {
+                for from in [0, 1] {
+                    let ((_, stream), (client, target)) = (ends[from], ends[1 - from]);
+                    let [bytes, _] = [self.peers[from].written.remove(&stream), None];
+                    let is_there = |alice: &mut Alice, (client, stream)| {
+                        alice.group.stream_mut(client) == Some(&mut { stream })
+                    };
+                    let has_ended = !is_there(&mut self.peers[from], ends[from])
+                        || self.peers[from].shut_down.contains(&stream);
+                    if !is_there(&mut self.peers[1 - from], (client, target)) {
+                        continue;
+                    }
+                    let to = &mut self.peers[1 - from];
+                    if let Some(bytes) = bytes {
+                        is_done = false;
+                        to.group.handle_bytes(client, &bytes, to.now);
+                    }
+                    if has_ended && is_there(to, (client, target)) {
+                        to.group.handle_closed(client, to.now);
+                    }
+                    to.settle();
+                }
+            }
+        }
+    }
+
+    /// Lets time pass in which everything arrives at once.
+    fn pass(&mut self, time: Duration) {
+        for _ in 0..time.as_millis() / 50 {
+            self.peers.iter_mut().for_each(|peer| peer.pass(Duration::from_millis(50)));
+            if !self.are_held {
+                self.dial();
+                self.carry();
+            }
+        }
+    }
+
+    /// The texts that one has shown.
+    fn texts(&self, index: usize) -> Vec<String> {
+        let shown = self.peers[index].shown();
+        shown.iter().filter_map(|line| Some(line.split_once(": ")?.1.to_owned())).collect()
+    }
+}
+
+/// Bob, who speaks `other` first, is dialled by alice, who speaks `own` first, or both dial each other; and bob takes
+/// alice for a plain peer, and sends a message, before her hello arrives, or does not.
+fn check_framings(own: Framing, other: Framing, bob_dials: bool, bob_is_early: bool) {
+    let peer = |place: u8| Peer { name: place.to_string().into(), addresses: vec![address(place, 5000)] };
+    let alice = Alice::at(1, Some(own), vec![peer(2)]);
+    let bob = Alice::at(2, Some(other), if bob_dials { vec![peer(1)] } else { Vec::new() });
+    let mut pair = Pair::new(alice, bob);
+    pair.dial();
+    assert_eq!(pair.connections.len(), if bob_dials { 2 } else { 1 });
+    if bob_is_early {
+        pair.are_held = true;
+        pair.pass(PLAIN_WAIT_MIN);
+        pair.are_held = false;
+        pair.peers[1].group.broadcast("early", at());
+        pair.peers[1].settle();
+    }
+    pair.pass(SURPLUS_TIMEOUT * 2);
+    pair.peers[0].group.broadcast("one", at());
+    pair.peers[1].group.broadcast("two", at());
+    pair.pass(SURPLUS_TIMEOUT);
+    let what = format!("{own:?}, {other:?}, bob dials: {bob_dials}, is early: {bob_is_early}");
+    assert_eq!(pair.texts(1), ["one"], "{what}");
+    assert_eq!(pair.texts(0), if bob_is_early { &["early", "two"][..] } else { &["two"] }, "{what}");
+    for one in &pair.peers {
+        let met = one.group.roster().iter().filter(|met| met.who.id.is_some()).count();
+        assert_eq!(met, 1, "{what}");
+    }
+}
+
+#[test]
+fn members_that_begin_in_different_framings_understand_each_other() {
+    for (own, other) in [
+        (Framing::Text, Framing::Text),
+        (Framing::Text, Framing::Lab),
+        (Framing::Lab, Framing::Text),
+        (Framing::Lab, Framing::Lab),
+    ] {
+        for bob_dials in [false, true] {
+            for bob_is_early in [false, true] {
+                check_framings(own, other, bob_dials, bob_is_early);
+            }
+        }
+    }
+}
+
+/// Bob's first frame arrives after alice has taken him for a plain peer. They meet over another connection, and what
+/// was shown as a plain peer's is not shown again.
+#[test]
+fn a_slow_handshake_doubles_nothing() {
+    let mut pair = Pair::new(
+        Alice::new(),
+        Alice::at(2, None, vec![Peer { name: "a".into(), addresses: vec![address(1, 5000)] }]),
+    );
+    pair.dial();
+    pair.are_held = true;
+    pair.pass(Duration::from_secs(1));
+    pair.are_held = false;
+    pair.peers[0].group.broadcast("hello", at());
+    pair.peers[0].settle();
+    pair.pass(SURPLUS_TIMEOUT * 2);
+    // Both are called alice, and so is she whom bob took for a plain peer at first.
+    assert_eq!(pair.peers[1].shown(), ["alice (10.0.0.1:5000): hello"]);
+    for peer in &pair.peers {
+        assert!(peer.was_told(|notice| matches!(notice, Notice::Joined { .. })), "{:?}", peer.told);
+    }
+    assert!(pair.connections.len() > 1, "the first connection can be nobody's any more");
+}
+
 // Who somebody is.
 
 #[test]
@@ -178,22 +395,18 @@ fn a_member_s_id_without_its_pass_is_closed_and_changes_nothing() {
         if member_is_lost {
             alice.close(bob);
         }
-        let liar = alice.accept(address(9, 1000));
-        let answer = alice.hear_frame(liar, &format!("id {}\nname bob\nport 5000", id(2)));
-        assert_eq!((value(&answer, "pass"), value(&answer, "have")), (None, Some("0".into())));
+        let (liar, answer) = alice.hear_hello(address(9, 1000), 2, "bob");
+        assert!(value(&answer, "id").is_some(), "{answer}");
+        for secret in ["pass", "proof", "join", "resume", "from", "ack", "private-ack", "member"] {
+            assert_eq!(value(&answer, secret), None, "{answer}");
+        }
         alice.hear(liar, &message("bob", "words in bob's mouth"));
-        alice.hear_frame(liar, &format!("proof {}\nhave 0\nfrom 0", id(99)));
+        alice.hear_frame(liar, &format!("proof {}\nresume 0\nfrom 0 0", id(99)));
         assert!(!alice.is_open(liar));
         assert!(alice.was_told(|notice| matches!(notice, Notice::Impostor { .. })));
         assert!(!alice.shown().iter().any(|line| line.starts_with("bob: ")), "{:?}", alice.shown());
-        let bob = if member_is_lost {
-            let bob = alice.accept(address(2, 1001));
-            alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
-            alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 0"));
-            bob
-        } else {
-            bob
-        };
+        let bob =
+            if member_is_lost { alice.meet_again(address(2, 1001), 2, &pass, "resume 0").0 } else { bob };
         alice.hear(bob, &message("bob", "mine"));
         assert!(alice.shown().contains(&"bob: mine".to_owned()), "{:?}", alice.told);
     }
@@ -204,9 +417,8 @@ fn who_claims_again_and_again_to_be_a_member_is_told_once_a_minute() {
     let mut alice = Alice::new();
     alice.meet(address(2, 1000), 2, "bob");
     for port in 1000..1100 {
-        let liar = alice.accept(address(9, port));
-        alice.hear_frame(liar, &format!("id {}\nname bob\nport 5000", id(2)));
-        alice.hear_frame(liar, &format!("proof {}\nhave 0\nfrom 0", id(99)));
+        let (liar, _) = alice.hear_hello(address(9, port), 2, "bob");
+        alice.hear_frame(liar, &format!("proof {}\nresume 0\nfrom 0 0", id(99)));
         assert!(!alice.is_open(liar));
     }
     alice.pass(VISITORS_INTERVAL);
@@ -224,8 +436,11 @@ fn who_claims_again_and_again_to_be_a_member_is_told_once_a_minute() {
 fn one_connection_is_one_member_s() {
     let mut alice = Alice::new();
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
-    alice.hear_frame(bob, &format!("id {}", id(3)));
-    assert!(!alice.is_open(bob));
+    let told = alice.hear_frame(bob, &format!("id {}\nport 5001", id(3)));
+    assert_eq!(told, "", "only the first frame can be a hello");
+    alice.hear(bob, &message("carol", "hi"));
+    assert_eq!(std::mem::take(&mut alice.told).len(), 2, "bob joined, and what he sent");
+    assert!(alice.group.roster().iter().all(|one| one.who.id == Some(Word(2))));
     // And what says that it is herself is not talked to.
     let own = alice.accept(address(9, 1000));
     let answer = alice.hear_frame(own, &format!("id {}", id(4)));
@@ -233,7 +448,7 @@ fn one_connection_is_one_member_s() {
     let mirror = alice.accept(address(9, 1001));
     alice.hear_frame(mirror, &format!("id {own_id}"));
     alice.hear(mirror, &message("alice", "hello"));
-    alice.pass(INTRODUCTION);
+    alice.pass(HANDSHAKE_TIMEOUT);
     assert!(!alice.is_open(mirror) && alice.shown().is_empty());
 }
 
@@ -242,35 +457,90 @@ fn a_pass_is_shown_only_where_it_was_given() {
     let mut alice = Alice::new();
     alice.meet(address(2, 1000), 2, "bob");
     let mallory = alice.meet_mallory();
-    alice.hear_frame(mallory, &format!("member {} 10.0.0.9:6000 whoever", id(10)));
+    alice.hear_frame(mallory, &format!("member {} - 10.0.0.9:6000 whoever", id(10)));
     let (client, dialled) = alice.answer();
     assert_eq!(dialled, address(9, 6000));
     alice.hear(client, "");
-    let told = alice.hear_frame(client, &format!("id {}\nhave 0", id(2)));
+    let told = alice.hear_frame(client, &format!("id {}", id(2)));
     assert!(!told.contains(&id(OUR_PASS)), "what bob gave her is shown to mallory: {told}");
     assert!(!alice.is_open(client));
 }
 
 #[test]
-fn who_introduces_itself_is_told_apart_until_it_has() {
-    let mut alice = Alice::new();
-    alice.meet(address(2, 1000), 2, "bob");
-    let stranger = alice.accept(address(9, 1000));
-    alice.hear_frame(stranger, &format!("id {}\nname bob\nfrom 0", id(9)));
-    alice.hear(stranger, &message("bob", "hello"));
-    assert_eq!(alice.shown(), [""; 0], "it will say it again, and as a member");
-    alice.hear(stranger, "\nx|\nbob<EXITENCD>");
-    assert_eq!(alice.shown(), ["bob (10.0.0.9:1000): hello"]);
-    let left = |notice: &Notice| matches!(notice, Notice::Left { who } if !who.name.contains("10.0.0.9"));
-    assert!(!alice.was_told(left));
+fn what_comes_before_the_proof_is_nobody_s() {
+    for number in [2, 9] {
+        let mut alice = Alice::new();
+        alice.meet(address(2, 1000), 2, "bob");
+        let (stranger, _) = alice.hear_hello(address(9, 1000), number, "bob");
+        alice.hear_frame(stranger, &format!("from 0 0\nleft {}\nname 1 rob", id(2)));
+        alice.hear(stranger, &message("bob", "hello"));
+        alice.hear(stranger, &private("0", "bob", "hello"));
+        assert_eq!(alice.shown(), [""; 0], "it will send it again, as a member");
+        alice.hear(stranger, "\nx|\nbob<EXITENCD>");
+        assert!(!alice.is_open(stranger));
+        assert_eq!(alice.told.len(), 1, "bob joined: {:?}", alice.told);
+    }
+}
+
+#[test]
+fn only_the_token_of_a_run_shows_that_it_has_left() {
+    let token = Word(77);
+    let bob_id = id_of(token).0;
+    for is_lost_first in [false, true] {
+        let mut alice = Alice::new();
+        let (bob, _) = alice.meet(address(2, 1000), bob_id, "bob");
+        let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
+        let left = |alice: &Alice| alice.was_told(|notice| matches!(notice, Notice::Left { .. }));
+        if is_lost_first {
+            alice.close(bob);
+        }
+        for wrong in [id(2), id(bob_id), id(78), "x".into()] {
+            alice.hear_frame(carol, &format!("left {wrong}"));
+        }
+        assert!(!left(&alice), "{:?}", alice.told);
+        alice.hear_frame(carol, &format!("left {token}"));
+        if !is_lost_first {
+            assert!(!left(&alice), "his last messages may still come");
+            alice.hear(bob, &message("bob", "bye"));
+            alice.close(bob);
+        }
+        let names = alice.told.iter().filter_map(|notice| match notice {
+            Notice::Left { who } => Some(&*who.name),
+            _ => None,
+        });
+        assert_eq!(names.collect::<Vec<_>>(), ["bob"]);
+        assert_eq!(alice.was_told(|notice| matches!(notice, Notice::Lost { .. })), is_lost_first);
+        assert_eq!(alice.shown().len(), usize::from(!is_lost_first));
+        // Nobody brings him back.
+        let told = alice.hear_frame(carol, &format!("member {} 0 10.0.0.2:5000 bob", id(bob_id)));
+        assert_eq!(value(&told, "left"), Some(token.to_string()), "{told}");
+        assert_eq!(alice.pass_alone(Duration::from_secs(30)), []);
+        let (again, answer) = alice.hear_hello(address(2, 1001), bob_id, "bob");
+        assert_eq!(answer, "");
+        alice.pass(Duration::from_secs(1));
+        assert!(!alice.is_open(again));
+    }
+}
+
+#[test]
+fn an_exit_without_the_token_is_a_loss() {
+    for lines in ["left 00000000000000000000000000000001", ""] {
+        let mut alice = Alice::new();
+        let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+        alice.hear_frame(bob, lines);
+        alice.hear(bob, "\nx|\nbob<EXITENCD>");
+        assert!(!alice.is_open(bob));
+        assert!(alice.was_told(|notice| matches!(notice, Notice::Lost { .. })));
+        assert!(!alice.was_told(|notice| matches!(notice, Notice::Left { .. })));
+    }
 }
 
 #[test]
 fn an_id_that_said_something_before_it_was_met_is_not_silenced_by_that() {
     for number in ["1000000", "9007199254740991", "18446744073709551615"] {
         let mut alice = Alice::new();
-        let stranger = alice.accept(address(9, 1000));
-        alice.hear_frame(stranger, &format!("id {}\nname bob\nfrom {number}\nlive {number}", id(2)));
+        let (stranger, _) = alice.hear_hello(address(9, 1000), 2, "bob");
+        alice.hear_frame(stranger, &format!("from {number} {number}\nack {number}"));
         alice.hear(stranger, &(message("bob", "one") + &message("bob", "two")));
         alice.close(stranger);
         let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
@@ -286,10 +556,10 @@ fn a_forgotten_member_has_not_left_because_a_stranger_says_so() {
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
     alice.hear(bob, &message("bob", "one"));
     alice.close(bob);
-    alice.pass_alone(FORGET * 2);
+    alice.pass_alone(MEMBER_EXPIRY * 2);
     assert!(alice.was_told(|notice| matches!(notice, Notice::Forgotten { .. })));
-    let stranger = alice.accept(address(9, 1000));
-    alice.hear_frame(stranger, &format!("id {}\nname bob", id(2)));
+    let (stranger, _) = alice.hear_hello(address(9, 1000), 2, "bob");
+    alice.hear_frame(stranger, &format!("left {}", id(2)));
     alice.hear(stranger, "\nx|\nbob<EXITENCD>");
     assert!(!alice.was_told(|notice| matches!(notice, Notice::Left { .. })));
 }
@@ -299,7 +569,7 @@ fn a_forgotten_member_has_not_left_because_a_stranger_says_so() {
 /// A list of so many members that nobody can reach.
 fn dead(count: usize) -> String {
     let line = |number: usize| {
-        format!("member {} 10.1.{}.{}:5000 x", id(1000 + number as u128), number / 250, number % 250 + 1)
+        format!("member {} - 10.1.{}.{}:5000 x", id(1000 + number as u128), number / 250, number % 250 + 1)
     };
     (0..count).map(line).collect::<Vec<_>>().join("\n")
 }
@@ -308,7 +578,7 @@ fn dead(count: usize) -> String {
 fn a_thousand_dead_addresses_keep_nobody_from_being_dialled() {
     let mut alice = Alice::who_dials(&[address(3, 5000)]);
     let attempt = alice.group.poll_dial(alice.now).expect("the named one");
-    alice.group.handle_dial_failed(attempt.dial, "refused".into(), alice.now);
+    alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
     let mallory = alice.meet_mallory();
     for some in dead(2 * MEMBERS_MAX).lines().collect::<Vec<_>>().chunks(500) {
@@ -321,7 +591,7 @@ fn a_thousand_dead_addresses_keep_nobody_from_being_dialled() {
         while let Some(attempt) = alice.group.poll_dial(alice.now) {
             alice.streams += 1;
             let local = address(1, 40_000 + alice.streams as u16);
-            dialling.push(alice.group.handle_dialling(attempt, alice.streams, local, alice.now));
+            dialling.push(alice.group.handle_dialing(attempt, alice.streams, local, alice.now));
             dialled.push(attempt.address);
         }
         let unmet = dialled.iter().filter(|address| address.ip().to_string().starts_with("10.1.")).count();
@@ -357,12 +627,14 @@ fn only_where_a_member_was_found_is_told_to_others() {
     let mut alice = Alice::new();
     alice.meet(address(2, 1000), 2, "bob");
     let mallory = alice.meet_mallory();
-    alice.hear_frame(mallory, &format!("member {} 10.9.9.1:1,10.9.9.2:1 bob", id(2)));
-    let carol = alice.accept(address(3, 1000));
-    let answer = alice.hear_frame(carol, &format!("id {}\nname carol\nport 5000", id(3)));
+    alice.hear_frame(mallory, &format!("member {} 0 10.9.9.1:1,10.9.9.2:1 bob", id(2)));
+    let (carol, answer) = alice.hear_hello(address(3, 1000), 3, "carol");
     assert!(!answer.contains("member"), "who has not shown who it is is told of nobody: {answer}");
     let pass = value(&answer, "pass").expect("a pass");
-    let told = alice.hear_frame(carol, &format!("proof {pass}\npass {}\nhave 0\nfrom 0", id(1)));
+    let told = alice.hear_frame(carol, &format!("proof {pass}\npass {}\njoin 20\nfrom 0 0", id(1)));
+    assert!(!told.contains("member"), "nor who did not ask: {told}");
+    let told = alice.hear_frame(carol, "ask all");
+    assert!(told.ends_with("\nend of-list<PEERENCD>"), "{told}");
     assert!(told.contains("10.0.0.2:5000 bob") && !told.contains("10.9.9"), "{told}");
 }
 
@@ -374,7 +646,7 @@ fn a_plain_peer_is_heard_whatever_somebody_says_of_its_address() {
         if is_reported {
             let mallory = alice.meet_mallory();
             alice.meet(address(3, 1000), 3, "xavier");
-            alice.hear_frame(mallory, &format!("member {} 10.0.0.2:5000 xavier", id(3)));
+            alice.hear_frame(mallory, &format!("member {} 0 10.0.0.2:5000 xavier", id(3)));
         }
         let plain = alice.answer_to(attempt);
         alice.pass(Duration::from_secs(1));
@@ -384,7 +656,7 @@ fn a_plain_peer_is_heard_whatever_somebody_says_of_its_address() {
             alice.meet(address(2, 1000), 9, "mallory");
         }
         alice.hear(plain, &message("bob", "two"));
-        alice.pass(INTRODUCTION * 2);
+        alice.pass(HANDSHAKE_TIMEOUT * 2);
         assert_eq!(alice.shown(), ["bob: one", "bob: two"], "{is_reported}");
         assert!(alice.is_open(plain));
     }
@@ -397,15 +669,14 @@ fn a_member_is_lost_and_dialled_though_a_stranger_begins_with_its_id_again_and_a
     let mut alice = Alice::new();
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
     let begin = |alice: &mut Alice, port| {
-        let stranger = alice.accept(address(9, port));
-        alice.hear_frame(stranger, &format!("id {}", id(2)));
+        alice.hear_hello(address(9, port), 2, "bob");
     };
     begin(&mut alice, 1000);
     alice.close(bob);
     let mut dialled = Vec::new();
     for port in 1001..1010 {
         begin(&mut alice, port);
-        dialled.extend(alice.pass_alone(INTRODUCTION - Duration::from_secs(1)));
+        dialled.extend(alice.pass_alone(HANDSHAKE_TIMEOUT - Duration::from_secs(1)));
     }
     assert!(alice.was_told(|notice| matches!(notice, Notice::Lost { .. })));
     assert!(dialled.contains(&address(2, 5000)));
@@ -416,31 +687,30 @@ fn newcomers_find_a_place_after_a_flood_of_ids() {
     let mut alice = Alice::who_dials(&[address(2, 5000)]);
     let attempt = alice.group.poll_dial(alice.now).expect("the named one");
     for number in 0..MEMBERS_MAX as u128 {
-        let (client, _) = alice.meet(address(9, 1000 + number as u16), 1000 + number, "x");
+        let (client, _) = alice.meet(address(9, 1000 + number as u16), 1000 + number, &format!("x{number}"));
         alice.close(client);
     }
     let (_, _) = alice.meet(address(3, 1000), 3, "carol");
     let bob = alice.answer_to(attempt);
-    alice.hear(bob, "");
-    let told = alice.hear_frame(bob, &format!("id {}\nname bob\npass {}\nlast 20", id(2), id(5)));
-    assert_eq!(value(&told, "proof"), Some(id(5)), "{told}");
+    alice.be_met(bob, 2, "bob");
+    assert!(alice.group.find("bob").is_ok());
 }
 
 #[test]
 fn an_id_at_an_address_where_another_was_expected_hurts_nobody() {
     let mut alice = Alice::new();
     let mallory = alice.meet_mallory();
-    let first = format!("member {} 10.0.0.9:6000,10.0.0.9:6001 x\n", id(10));
+    let first = format!("member {} - 10.0.0.9:6000,10.0.0.9:6001 x\n", id(10));
     alice.hear_frame(mallory, &(first + &dead(MEMBERS_MAX / 2)));
     alice.hear_frame(mallory, &dead(MEMBERS_MAX));
     let (client, _) = alice.answer();
     // All places are taken: to make room for this one, the expected one goes.
-    alice.hear_frame(client, &format!("id {}\nname z\nport 5000", id(77)));
+    alice.hear_frame(client, &format!("id {}\nname 0 z\nport 5000", id(77)));
     let innocent = alice.accept(address(3, 1000));
     alice.pass(Duration::from_secs(1));
     let (z, _) = alice.meet(address(9, 1002), 77, "z");
     alice.hear(z, "\nx|\nz<EXITENCD>");
-    alice.pass(INTRODUCTION);
+    alice.pass(HANDSHAKE_TIMEOUT);
     assert!(alice.is_open(innocent));
     assert!(!alice.is_open(client) || client == innocent);
 }
@@ -453,31 +723,45 @@ fn a_goodbye_instead_of_an_answer_does_not_end_the_dialling() {
     alice.pass(Duration::from_secs(1));
     let (client, _) = alice.answer();
     alice.hear(client, "\nx|\nz<EXITENCD>");
-    alice.close(client);
+    assert!(!alice.is_open(client));
     assert!(alice.pass_alone(Duration::from_secs(100)).contains(&address(2, 5000)));
 }
 
 #[test]
 fn a_member_that_leaves_while_it_is_first_dialled_is_not_told_of() {
-    let mut alice = Alice::new();
-    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
-    alice.hear_frame(bob, &format!("member {} 10.0.0.3:5000 carol", id(3)));
-    let (carol, _) = alice.answer();
-    alice.hear(carol, "\nx|\ncarol<EXITENCD>");
-    assert!(!alice.was_told(|notice| matches!(notice, Notice::Unreachable { .. })), "{:?}", alice.told);
+    for has_greeted in [false, true] {
+        let mut alice = Alice::new();
+        let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+        alice.hear_frame(bob, &format!("member {} 0 10.0.0.3:5000 carol", id(3)));
+        let (carol, _) = alice.answer();
+        if has_greeted {
+            alice.greet(carol, 3, "carol");
+        }
+        alice.hear(carol, "\nx|\ncarol<EXITENCD>");
+        assert!(!alice.is_open(carol));
+        assert!(!alice.was_told(|notice| matches!(notice, Notice::Unreachable { .. })), "{:?}", alice.told);
+        assert!(
+            alice.pass_alone(Duration::from_secs(60)).contains(&address(3, 5000)),
+            "anybody may answer there"
+        );
+    }
 }
 
 #[test]
 fn frames_that_repeat_themselves_are_answered_once() {
     let mut alice = Alice::new();
-    let stranger = alice.accept(address(9, 1000));
-    let answer = alice.hear_frame(stranger, &format!("id {}\nname x", id(9)));
+    let (stranger, answer) = alice.hear_hello(address(9, 1000), 9, "x");
     let pass = value(&answer, "pass").expect("a pass");
-    let again = format!("groupchat/1\nproof {pass}\nhave 0<PEERENCD>groupchat/1\nask members<PEERENCD>");
+    let again = format!(
+        "groupchat/2\nproof {pass}\nresume 0\nfrom 0 0<PEERENCD>groupchat/2\nask everybody<PEERENCD>"
+    );
     let written = alice.hear(stranger, &again.repeat(1000));
     assert!(written.len() < 1000, "{} bytes", written.len());
-    // Who never goes on is not kept waiting for ever, and holds nobody up.
-    alice.pass(INTRODUCTION.max(STALL));
+    // Who never goes on is not waited for.
+    let (stranger, _) = alice.hear_hello(address(9, 1001), 10, "x");
+    let hello = format!("groupchat/2\nid {}\nname 0 x\nport 5000<PEERENCD>", id(10));
+    assert_eq!(alice.hear(stranger, &hello.repeat(1000)), "");
+    alice.pass(HANDSHAKE_TIMEOUT.max(WRITE_STALL_TIMEOUT));
     assert!(!alice.is_open(stranger));
 }
 
@@ -490,15 +774,16 @@ fn of_two_connections_the_one_that_the_greater_dialled_is_kept() {
         let (hers, _) = alice.answer();
         alice.hear(hers, "");
         let (his, pass) = alice.meet(address(2, 1000), bob, "bob");
-        let told = alice.hear_frame(hers, &format!("id {}\nname bob\nhave 0", id(bob)));
+        let told = alice.hear_frame(hers, &format!("id {}\nname 0 bob\nport 5000", id(bob)));
         assert_eq!(value(&told, "proof"), Some(id(OUR_PASS)), "{told}");
-        alice.hear_frame(hers, &format!("proof {pass}\nfrom 0\nall members"));
+        let told = alice.hear_frame(hers, &format!("proof {pass}\nlinked yes\nresume 0\nfrom 0 0"));
+        assert_eq!(value(&told, "linked"), Some("yes".into()), "{told}");
         let frames = [message("bob", "one"), message("bob", "two")].concat();
         // Both carry everything, also the one that is being closed, and nothing is shown twice.
         alice.hear(his, &frames);
         alice.hear(hers, &frames);
         assert_eq!(alice.shown(), ["bob: one", "bob: two"]);
-        alice.hear_frame(his, "have 0");
+        alice.hear_frame(his, "ack 0");
         alice.pass(Duration::from_secs(1));
         // His she leaves to him.
         assert_eq!((alice.is_open(his), alice.is_open(hers)), (true, !bob_is_greater));
@@ -511,20 +796,21 @@ fn of_two_connections_the_one_that_the_greater_dialled_is_kept() {
 fn how_many_have_come_is_said_once_a_second_at_most_and_only_when_it_grew() {
     let mut alice = Alice::new();
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
-    alice.pass(HAVE_INTERVAL * 5);
+    alice.pass(ACK_INTERVAL * 5);
     alice.hear(bob, "");
-    let have = |count: u32| format!("groupchat/1\nhave {count}<PEERENCD>");
+    let acks = |alice: &mut Alice, bytes: &str| value(&alice.hear(bob, bytes), "ack");
+    let ack = |count: u32| Some(count.to_string());
     for round in 0..3 {
         // The first at once, and those that come soon after it together.
-        assert_eq!(alice.hear(bob, &message("bob", "hello")), have(round * 10 + 1));
+        assert_eq!(acks(&mut alice, &message("bob", "hello")), ack(round * 10 + 1));
         for _ in 1..10 {
-            assert_eq!(alice.hear(bob, &message("bob", "hello")), "", "not yet");
-            alice.pass(HAVE_INTERVAL / 20);
+            assert_eq!(acks(&mut alice, &message("bob", "hello")), None, "not yet");
+            alice.pass(ACK_INTERVAL / 20);
         }
-        alice.pass(HAVE_INTERVAL);
-        assert_eq!(alice.hear(bob, ""), have(round * 10 + 10));
-        alice.pass(HAVE_INTERVAL * 5);
-        assert_eq!(alice.hear(bob, ""), "", "an idle connection is silent");
+        alice.pass(ACK_INTERVAL);
+        assert_eq!(acks(&mut alice, ""), ack(round * 10 + 10));
+        alice.pass(ACK_INTERVAL * 5);
+        assert_eq!(acks(&mut alice, ""), None, "nothing has come since");
     }
 }
 
@@ -533,25 +819,24 @@ fn how_many_have_come_is_said_once_a_second_at_most_and_only_when_it_grew() {
 fn who_was_there_before_is_owed_everything_and_who_comes_later_the_last() {
     let mut alice = Alice::who_dials(&[address(2, 5000)]);
     for _ in 0..30 {
-        alice.group.say("hello", DateTime::UNIX_EPOCH.fixed_offset());
+        alice.group.broadcast("hello", at());
     }
-    let go_on = |alice: &mut Alice, number: u128| {
+    let go_on = |alice: &mut Alice, number: u128, lines: &str| {
         let (client, _) = alice.answer();
-        let introduction = alice.hear(client, "");
-        let own = format!("id {}\nname x\npass {}\nlast 20", id(number), id(OUR_PASS));
-        let told = alice.hear_frame(client, &own);
-        assert_eq!(value(&introduction, "port"), Some("5000".into()));
-        (client, value(&told, "pass").expect("a pass"), value(&told, "from"), value(&told, "live"))
+        let hello = alice.hear(client, "");
+        assert_eq!(value(&hello, "port"), Some("5000".into()));
+        let pass = alice.greet(client, number, "x");
+        let told = alice.hear_frame(client, &format!("proof {pass}\nfrom 0 0\n{lines}"));
+        (client, value(&told, "from"))
     };
-    let (bob, pass, from, live) = go_on(&mut alice, 2);
-    assert_eq!((from, live), (Some("0".into()), None));
-    let carol = format!("member {} 10.0.0.3:5000 carol", id(3));
-    alice.hear_frame(bob, &format!("proof {pass}\nfrom 0\n{carol}\nall members"));
-    let (_, _, from, live) = go_on(&mut alice, 3);
-    assert_eq!((from, live), (Some("0".into()), None), "she was there before");
-    alice.hear_frame(bob, &format!("member {} 10.0.0.4:5000 dave", id(4)));
-    let (_, _, from, live) = go_on(&mut alice, 4);
-    assert_eq!((from, live), (Some("10".into()), Some("30".into())), "he has come later");
+    let carol = format!("member {} - 10.0.0.3:5000 carol", id(3));
+    let (bob, from) = go_on(&mut alice, 2, &format!("join 20\n{carol}\nend of-list"));
+    assert_eq!(from, Some("0 0".into()));
+    let (_, from) = go_on(&mut alice, 3, "join 20");
+    assert_eq!(from, Some("0 0".into()), "she was there before");
+    alice.hear_frame(bob, &format!("member {} - 10.0.0.4:5000 dave", id(4)));
+    let (_, from) = go_on(&mut alice, 4, "join 20");
+    assert_eq!(from, Some("10 30".into()), "he has come later");
 }
 
 #[test]
@@ -559,19 +844,17 @@ fn what_a_member_says_it_has_when_it_comes_back_counts() {
     let mut alice = Alice::new();
     let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
     for _ in 0..5 {
-        alice.group.say("hello", DateTime::UNIX_EPOCH.fixed_offset());
+        alice.group.broadcast("hello", at());
     }
     alice.settle();
     // He got them all, and the connection breaks before he would say so.
     alice.close(bob);
-    let bob = alice.accept(address(2, 1001));
-    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
-    alice.hear_frame(bob, &format!("proof {pass}\nhave 5\nfrom 0"));
+    let (bob, _) = alice.meet_again(address(2, 1001), 2, &pass, "resume 5");
     alice.close(bob);
     alice.group.leave(alice.now, DateTime::UNIX_EPOCH.fixed_offset(), address(1, 5000));
     alice.settle();
     assert!(!alice.was_told(|notice| matches!(notice, Notice::Undelivered { .. })), "{:?}", alice.told);
-    assert_eq!(alice.group.unheard(), None);
+    assert_eq!(alice.group.unreceived_count(), None);
 }
 
 #[test]
@@ -581,29 +864,42 @@ fn a_lost_member_is_not_another_run_because_somebody_else_has_its_address() {
     alice.close(bob);
     // Behind the same router.
     alice.meet(address(2, 1001), 3, "carol");
-    let bob = alice.accept(address(2, 1002));
-    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
-    alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 0"));
+    alice.meet_again(address(2, 1002), 2, &pass, "resume 0");
     assert!(alice.was_told(|notice| matches!(notice, Notice::Back { .. })), "{:?}", alice.told);
 }
 
 #[test]
 fn what_is_said_to_a_member_goes_over_a_connection_that_is_alive() {
+    for knows_the_old_one in [false, true] {
+        let mut alice = Alice::new();
+        let (old, pass) = alice.meet(address(2, 1000), 2, "bob");
+        alice.pass(Duration::from_secs(2));
+        // His network was gone, and his old connection only looks alive.
+        let lines = if knows_the_old_one { "resume 0\nlinked yes" } else { "resume 0" };
+        let (new, mut written) = alice.meet_again(address(2, 1001), 2, &pass, lines);
+        assert_eq!(alice.is_open(old), knows_the_old_one);
+        written += &alice.hear(new, &message("bob", "one"));
+        let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
+        alice.hear_frame(carol, "ask all");
+        alice.pass(NEWS_INTERVAL);
+        if knows_the_old_one {
+            alice.group.handle_failed(old, "timed out".into(), alice.now);
+        }
+        alice.pass(Duration::from_secs(2));
+        written += &alice.hear(new, "");
+        assert!(written.contains("carol") && written.contains("\nack 1"), "{written}");
+        assert!(!alice.was_told(|notice| matches!(notice, Notice::Lost { .. })));
+    }
+}
+
+#[test]
+fn a_link_that_stays_silent_while_another_one_is_there_is_closed() {
     let mut alice = Alice::new();
     let (old, pass) = alice.meet(address(2, 1000), 2, "bob");
     alice.pass(Duration::from_secs(2));
-    // His network was gone, and his old connection only looks alive.
-    let new = alice.accept(address(2, 1001));
-    alice.hear_frame(new, &format!("id {}\nname bob\nport 5000", id(2)));
-    alice.hear_frame(new, &format!("proof {pass}\nhave 0\nfrom 0"));
-    let mut written = alice.hear(new, &message("bob", "one"));
-    alice.meet(address(3, 1000), 3, "carol");
-    alice.pass(Duration::from_secs(2));
-    alice.group.handle_failed(old, "timed out".into(), alice.now);
-    alice.pass(Duration::from_secs(2));
-    written += &alice.hear(new, "");
-    assert!(written.contains("carol") && written.contains("have 1"), "{written}");
-    assert!(!alice.was_told(|notice| matches!(notice, Notice::Lost { .. })));
+    let (new, _) = alice.meet_again(address(2, 1001), 2, &pass, "resume 0\nlinked yes");
+    alice.pass(SURPLUS_TIMEOUT);
+    assert_eq!((alice.is_open(old), alice.is_open(new)), (false, true));
 }
 
 #[test]
@@ -616,44 +912,31 @@ fn an_address_of_one_link_is_dialled_over_that_link() {
     assert_eq!(dialled, "[fe80::1%3]:5000".parse().expect("an address"));
 }
 
-/// Two real groups: bob's first frame arrives after alice has taken him for a plain peer.
 #[test]
-fn a_slow_introduction_doubles_nothing() {
-    let (mut alice, mut bob) = (Alice::new(), Alice::who_dials(&[address(1, 5000)]));
-    let (at_bob, _) = bob.answer();
-    let at_alice = alice.accept(address(2, 1000));
-    let mut to_alice = bob.hear(at_bob, "");
-    for peer in [&mut alice, &mut bob] {
-        peer.pass(Duration::from_secs(1));
-    }
-    alice.group.say("hello", DateTime::UNIX_EPOCH.fixed_offset());
-    let mut to_bob = alice.hear(at_alice, "");
-    for _ in 0..10 {
-        to_alice += &bob.hear(at_bob, &std::mem::take(&mut to_bob));
-        to_bob = alice.hear(at_alice, &std::mem::take(&mut to_alice));
-    }
-    for peer in [&mut alice, &mut bob] {
-        peer.pass(Duration::from_secs(5));
-    }
-    // Both are called alice, and so is she whom bob took for a plain peer at first.
-    assert_eq!(bob.shown(), ["alice (10.0.0.1:5000): hello"]);
-    assert!(bob.was_told(|notice| matches!(notice, Notice::Joined { .. })));
-}
-
-#[test]
-fn what_was_shown_early_is_not_told_to_be_missing() {
+fn what_was_shown_of_a_plain_peer_is_not_shown_again_as_the_member_s() {
     let mut alice = Alice::new();
     let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
     alice.close(bob);
-    // He takes her for a plain peer at first; then he goes on, and of 0 to 9 she has 3 to 6.
+    // He takes her for a plain peer at first, and of 0 to 9 she is shown 3 to 6. Then his hello arrives.
     let bob = alice.accept(address(2, 1001));
     for number in 3..7 {
         alice.hear(bob, &message("bob", &number.to_string()));
     }
-    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000\nsince 3", id(2)));
-    alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 10"));
-    assert_eq!(alice.shown().len(), 4);
-    assert!(alice.was_told(|notice| matches!(notice, Notice::Missed { count: 6, .. })), "{:?}", alice.told);
+    alice.hear_frame(bob, &format!("id {}\nname 0 bob\nport 5000", id(2)));
+    assert!(!alice.is_open(bob), "a hello comes first");
+    let (bob, _) = alice.meet_again(address(2, 1002), 2, &pass, "resume 0");
+    for number in 0..10 {
+        alice.hear(bob, &message("bob", &number.to_string()));
+    }
+    alice.hear(bob, &message("bob", "3"));
+    let texts: Vec<_> =
+        alice.shown().iter().map(|line| line.split_once(": ").expect("a text").1.to_owned()).collect();
+    assert_eq!(
+        texts,
+        ["3", "4", "5", "6", "0", "1", "2", "7", "8", "9", "3"],
+        "each as often as it was sent"
+    );
+    assert!(!alice.was_told(|notice| matches!(notice, Notice::Missed { .. })), "{:?}", alice.told);
 }
 
 #[test]
@@ -662,9 +945,7 @@ fn another_run_at_a_place_with_two_addresses_takes_the_place_of_the_first() {
     let mut alice = Alice::who_dials_peers(vec![Peer { name: "bob".into(), addresses: place }]);
     for number in [2, 3] {
         let (bob, _) = alice.answer();
-        let own = format!("id {}\nname bob\nport 5000\npass {}\nhave 0", id(number), id(OUR_PASS));
-        let pass = value(&alice.hear_frame(bob, &own), "pass").expect("a pass");
-        alice.hear_frame(bob, &format!("proof {pass}\nfrom 0\nall members"));
+        alice.be_met(bob, number, "bob");
         if number == 2 {
             alice.close(bob);
             alice.pass(Duration::from_secs(60));
@@ -683,11 +964,12 @@ fn another_run_at_a_place_with_two_addresses_takes_the_place_of_the_first() {
 fn what_the_group_is_owed_is_kept_until_its_members_are_known() {
     let mut alice = Alice::who_dials(&[address(2, 5000)]);
     let say_all = |alice: &mut Alice, client: Option<ClientId>| {
-        let (now, before) = (alice.now, alice.group.said());
+        let (now, before) = (alice.now, alice.group.log_end());
         for _ in 0..100 {
-            while alice.group.said() <= alice.group.say_limit(now) && alice.group.said() < before + (8 << 20)
+            while alice.group.log_end() <= alice.group.send_limit(now)
+                && alice.group.log_end() < before + (8 << 20)
             {
-                alice.group.say(&"x".repeat(1000), DateTime::UNIX_EPOCH.fixed_offset());
+                alice.group.broadcast(&"x".repeat(1000), at());
                 // Who is connected takes it at once.
                 client.map(|client| alice.hear(client, ""));
             }
@@ -695,31 +977,29 @@ fn what_the_group_is_owed_is_kept_until_its_members_are_known() {
     };
     let (bob, _) = alice.answer();
     say_all(&mut alice, Some(bob));
-    let told =
-        alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000\npass {}\nlast 20", id(2), id(OUR_PASS)));
+    let pass = alice.greet(bob, 2, "bob");
     say_all(&mut alice, Some(bob));
-    alice.hear_frame(bob, &format!("proof {}\nfrom 0", value(&told, "pass").expect("a pass")));
+    alice.hear_frame(bob, &format!("proof {pass}\njoin 20\nfrom 0 0"));
     say_all(&mut alice, Some(bob));
-    alice.hear_frame(bob, &format!("member {} 10.0.0.3:5000 carol\nall members", id(3)));
+    alice.hear_frame(bob, &format!("member {} - 10.0.0.3:5000 carol\nend of-list", id(3)));
     say_all(&mut alice, Some(bob));
     let (carol, _) = alice.answer();
-    let told = alice
-        .hear_frame(carol, &format!("id {}\nname carol\nport 5000\npass {}\nlast 20", id(3), id(OUR_PASS)));
-    assert_eq!(value(&told, "from"), Some("0".into()), "everything is for carol, too");
-    alice.hear_frame(carol, &format!("proof {}\nfrom 0\nall members", value(&told, "pass").expect("a pass")));
-    let before = alice.group.said();
+    let told = alice.be_met(carol, 3, "carol");
+    assert_eq!(value(&told, "from"), Some("0 0".into()), "everything is for carol, too");
+    let before = alice.group.log_end();
     say_all(&mut alice, Some(bob));
-    assert!(alice.group.said() > before + (4 << 20), "now nothing waits any more");
+    assert!(alice.group.log_end() > before + (4 << 20), "now nothing waits any more");
 }
 
 #[test]
 fn a_script_waits_until_its_peer_has_told_of_the_others() {
     let mut alice = Alice::who_dials(&[address(2, 5000)]);
     let (bob, _) = alice.answer();
-    let told = alice.hear_frame(bob, &format!("id {}\nname bob\npass {}\nlast 20", id(2), id(OUR_PASS)));
-    alice.hear_frame(bob, &format!("proof {}\nfrom 0", value(&told, "pass").expect("a pass")));
+    let pass = alice.greet(bob, 2, "bob");
     assert!(alice.group.is_reaching_out(alice.now, alice.now));
-    alice.hear_frame(bob, "all members");
+    alice.hear_frame(bob, &format!("proof {pass}\njoin 20\nfrom 0 0"));
+    assert!(alice.group.is_reaching_out(alice.now, alice.now));
+    alice.hear_frame(bob, "end of-list");
     assert!(!alice.group.is_reaching_out(alice.now, alice.now));
 }
 
@@ -732,7 +1012,7 @@ fn private(number: &str, name: &str, text: &str) -> String {
 /// What she says to bob alone, as it comes to him.
 fn whisper(alice: &mut Alice, text: &str) -> Result<(), NotPrivate> {
     let (who, _) = alice.group.find("bob").expect("she knows him");
-    alice.group.whisper(&who, text, DateTime::UNIX_EPOCH.fixed_offset())
+    alice.group.send_private(&who, text, at())
 }
 
 #[test]
@@ -740,7 +1020,7 @@ fn only_a_member_is_heard_in_private_and_each_number_once() {
     let mut alice = Alice::new();
     let stranger = alice.accept(address(9, 1000));
     alice.hear(stranger, &private("0", "x", "before anything"));
-    alice.hear_frame(stranger, &format!("id {}\nname bob\nport 5000", id(2)));
+    alice.hear_frame(stranger, &format!("id {}\nname 0 bob\nport 5000", id(2)));
     alice.hear(stranger, &private("0", "bob", "before it was shown"));
     alice.close(stranger);
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
@@ -761,9 +1041,9 @@ fn only_a_member_is_heard_in_private_and_each_number_once() {
     assert_eq!(alice.shown(), ["bob: one", "bob: two", "bob: three", "bob: four"]);
     let is_private = |notice: &&Notice| matches!(notice, Notice::Message { is_private: true, .. });
     assert_eq!(alice.told.iter().filter(is_private).count(), 4);
-    alice.pass(HAVE_INTERVAL);
+    alice.pass(ACK_INTERVAL);
     let told = alice.hear(bob, "");
-    assert_eq!(value(&told, "private"), Some("4".into()), "{told}");
+    assert_eq!(value(&told, "private-ack"), Some("4".into()), "{told}");
 }
 
 #[test]
@@ -785,18 +1065,17 @@ fn what_is_said_in_private_is_sent_to_one_and_again_until_it_has_it() {
         assert!(!sent.contains("one") && !sent.contains("PRIV"), "{sent}");
     }
     // He has the first, and what he says beyond what was said is no harm.
-    alice.hear_frame(bob, "private 1");
+    alice.hear_frame(bob, "private-ack 1");
     alice.close(bob);
     assert!(whisper(&mut alice, "three").is_ok(), "he may be back");
-    let bob = alice.accept(address(2, 1001));
-    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
-    let sent = alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 0\nprivate 1"));
+    let (bob, sent) = alice.meet_again(address(2, 1001), 2, &pass, "resume 0\nprivate-ack 1");
+    assert_eq!(value(&sent, "private-from"), Some("1".into()), "{sent}");
     assert!(
         !sent.contains("one<PRIV") && sent.contains("1\n[") && sent.contains("three<PRIVENCD>"),
         "{sent}"
     );
-    alice.hear_frame(bob, "private 9007199254740991");
-    assert_eq!(alice.group.still_owed(), []);
+    alice.hear_frame(bob, "private-ack 9007199254740991");
+    assert_eq!(alice.group.recipients_behind(), []);
     assert!(whisper(&mut alice, "four").is_ok());
     assert!(alice.hear(bob, "").starts_with("9007199254740991\n["));
 }
@@ -805,9 +1084,8 @@ fn what_is_said_in_private_is_sent_to_one_and_again_until_it_has_it() {
 fn what_was_on_its_way_over_a_connection_that_ended_is_told_over_the_other() {
     let mut alice = Alice::new();
     let (one, pass) = alice.meet(address(2, 1000), 2, "bob");
-    let other = alice.accept(address(2, 1001));
-    alice.hear_frame(other, &format!("id {}\nname bob\nport 5000", id(2)));
-    alice.hear_frame(other, &format!("proof {pass}\nhave 0\nfrom 0\nprivate 0"));
+    let lines = "resume 0\nlinked yes\nprivate-ack 0";
+    let (other, _) = alice.meet_again(address(2, 1001), 2, &pass, lines);
     whisper(&mut alice, "one").expect("he is here");
     alice.group.rename("al".into());
     let links = [one, other].map(|link| (link, alice.hear(link, "")));
@@ -816,7 +1094,7 @@ fn what_was_on_its_way_over_a_connection_that_ended_is_told_over_the_other() {
     let left = if *taken == one { other } else { one };
     let sent = alice.hear(left, "");
     assert!(sent.contains("0\n[") && sent.contains("one<PRIVENCD>"), "{sent}");
-    assert_eq!(value(&sent, "name"), Some("al".into()));
+    assert_eq!(value(&sent, "name"), Some("1 al".into()));
 }
 
 #[test]
@@ -827,7 +1105,7 @@ fn what_is_kept_for_one_has_a_limit() {
     let said = (0..1_000).take_while(|_| whisper(&mut alice, &line).is_ok()).count();
     assert!((50..70).contains(&said), "{said}");
     assert!(matches!(whisper(&mut alice, &line), Err(NotPrivate::Full(_))));
-    alice.hear_frame(bob, &format!("private {said}"));
+    alice.hear_frame(bob, &format!("private-ack {said}"));
     // One that is too long once it is escaped is cut, and comes whole.
     let long = "<AENCD>".repeat(9_000);
     whisper(&mut alice, &long).expect("room");
@@ -844,15 +1122,13 @@ fn what_was_not_taken_is_told_when_a_member_is_forgotten_and_numbers_go_on() {
     let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
     alice.close(bob);
     whisper(&mut alice, "never comes").expect("kept");
-    alice.pass_alone(FORGET * 2);
+    alice.pass_alone(MEMBER_EXPIRY * 2);
     assert!(
         alice.was_told(|notice| matches!(notice, Notice::Undelivered { count: 1, .. })),
         "{:?}",
         alice.told
     );
-    let bob = alice.accept(address(2, 1001));
-    alice.hear_frame(bob, &format!("id {}\nname bob\nport 5000", id(2)));
-    let told = alice.hear_frame(bob, &format!("proof {pass}\nhave 0\nfrom 0"));
+    let (bob, told) = alice.meet_again(address(2, 1001), 2, &pass, "resume 0");
     assert_eq!(value(&told, "private-from"), Some("1".into()), "{told}");
     whisper(&mut alice, "comes").expect("he is back");
     let sent = alice.hear(bob, "");
@@ -876,13 +1152,13 @@ fn a_name_changes_only_for_who_has_shown_whose_it_is() {
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
     alice.meet(address(3, 1000), 3, "carol");
     let liar = alice.accept(address(9, 1000));
-    alice.hear_frame(liar, &format!("id {}\nname fool\nnames 9\nport 5000", id(2)));
-    alice.hear_frame(liar, "name fool\nnames 10");
+    alice.hear_frame(liar, &format!("id {}\nname 9 fool\nport 5000", id(2)));
+    alice.hear_frame(liar, "name 10 fool");
     assert_eq!(renamed(&alice), [""; 0]);
-    alice.hear_frame(bob, "name carol\nnames 1");
-    alice.hear_frame(bob, "name bob");
-    alice.hear_frame(bob, "name \nnames 2");
-    alice.hear_frame(bob, "name rob\nnames 3");
+    alice.hear_frame(bob, "name 1 carol");
+    alice.hear_frame(bob, "name 0 bob");
+    alice.hear_frame(bob, "name 2 ");
+    alice.hear_frame(bob, "name 3 rob");
     // The two ids differ only at their ends.
     let carol = format!("carol#{}", id(2));
     assert_eq!(renamed(&alice), [format!("bob is {carol}"), format!("{carol} is rob")]);
@@ -896,8 +1172,8 @@ fn our_own_new_name_is_told_and_tells_others_apart() {
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
     alice.group.rename("bob".into());
     let told = alice.hear(bob, &message("bob", "who?"));
-    assert_eq!((value(&told, "name"), value(&told, "names")), (Some("bob".into()), Some("1".into())));
-    assert_eq!(alice.shown(), [format!("bob#{}: who?", id(2))], "our own id differs in the last digit");
+    assert_eq!(value(&told, "name"), Some("1 bob".into()));
+    assert_eq!(alice.shown(), ["bob#0000: who?"]);
     alice.group.rename("al".into());
     alice.hear(bob, &message("bob", "ah"));
     assert!(alice.shown().ends_with(&["bob: ah".into()]));
@@ -942,7 +1218,7 @@ fn check_visit(bytes: &str, wait: Duration, expected: &[&str]) {
 
 #[test]
 fn only_who_sends_a_message_or_a_goodbye_is_shown_as_somebody() {
-    let (at_once, later) = (Duration::ZERO, INTRODUCTION_WAIT);
+    let (at_once, later) = (Duration::ZERO, PLAIN_WAIT_MIN);
     let goodbye = "\n10.0.0.2:1000 [2026-11-22T06:55:22+01:00]|\nbob<EXITENCD>";
     let connected = "accepted 10.0.0.2:1000";
     for (bytes, count) in [("", 0), ("\r\n", 0), ("SSH-2.0-OpenSSH_9.6\r\n", 19), ("half a message", 14)] {
@@ -998,7 +1274,7 @@ fn connections_that_send_no_message_are_one_line_a_minute_for_each_host() {
         for host in [2, 3] {
             let client = alice.accept(address(host, port));
             if port % 2 == 1 {
-                alice.pass(INTRODUCTION_WAIT);
+                alice.pass(PLAIN_WAIT_MIN);
             }
             alice.close(client);
         }
@@ -1016,7 +1292,7 @@ fn connections_that_send_no_message_are_one_line_a_minute_for_each_host() {
     }
     // One that was counted and speaks after all is no health check.
     let clients = [0, 1].map(|port| alice.accept(address(4, port)));
-    alice.pass(INTRODUCTION_WAIT);
+    alice.pass(PLAIN_WAIT_MIN);
     alice.hear(clients[1], &message("bob", "hi"));
     alice.close(clients[0]);
     alice.close(clients[1]);
@@ -1032,30 +1308,29 @@ fn a_plain_peer_that_turns_out_to_be_a_member_is_one_of_them_at_a_time() {
     let mut alice = Alice::new();
     let client = alice.accept(address(2, 1000));
     alice.hear(client, &message("bob", "hi"));
-    let answer = alice.hear_frame(client, &format!("id {}\nname bob\nport 5000", id(2)));
-    let pass = value(&answer, "pass").expect("a pass");
-    alice.hear_frame(client, &format!("proof {pass}\npass {}\nhave 0\nfrom 1", id(OUR_PASS)));
+    alice.hear_frame(client, &format!("id {}\nname 0 bob\nport 5000", id(2)));
+    assert!(!alice.is_open(client), "a new connection begins with a hello");
+    let (client, dialled) = alice.answer();
+    assert_eq!(dialled, address(2, 5000));
+    alice.be_met(client, 2, "bob");
     alice.close(client);
     let expected =
         ["accepted 10.0.0.2:1000", "appeared bob", "bob: hi", "identified bob", "joined bob", "lost bob"];
     assert_eq!(told_of_connections(&mut alice), expected);
-    // One that only says so is as before.
+    // One that has sent nothing before its hello is nobody yet.
     let client = alice.accept(address(3, 1000));
-    alice.hear(client, &message("carol", "hi"));
-    alice.hear_frame(client, &format!("id {}\nname carol\nport 5000", id(3)));
-    alice.hear(client, &message("carol", "well"));
-    alice.close(client);
-    let carol = "carol (10.0.0.3:1000)";
-    let expected = ["accepted 10.0.0.3:1000", "appeared carol", "carol: hi", "identified carol"];
-    let rest = [format!("appeared {carol}"), format!("{carol}: well"), format!("lost {carol}")];
-    assert_eq!(told_of_connections(&mut alice), [expected.map(str::to_owned).as_slice(), &rest].concat());
+    alice.pass(PLAIN_WAIT_MIN);
+    let answer = alice.hear_frame(client, &format!("id {}\nname 0 carol\nport 5000", id(3)));
+    let pass = value(&answer, "pass").expect("a pass");
+    alice.hear_frame(client, &format!("proof {pass}\npass {}\nresume 0\nfrom 0 0", id(OUR_PASS)));
+    assert_eq!(told_of_connections(&mut alice), ["accepted 10.0.0.3:1000", "joined carol"]);
 }
 
 #[test]
 fn a_named_peer_that_never_sent_anything_is_lost_beside_the_conversation() {
     let mut alice = Alice::who_dials(&[address(2, 5000)]);
     let (client, _) = alice.answer();
-    alice.pass(INTRODUCTION_WAIT);
+    alice.pass(PLAIN_WAIT_MIN);
     alice.close(client);
     assert_eq!(told_of_connections(&mut alice), ["named lost 10.0.0.2:5000"]);
 }
@@ -1072,7 +1347,8 @@ fn a_name_of_ours_that_is_taken_is_told_once_and_whoever_has_it_is_told_apart() 
     };
     alice.meet(address(2, 1000), 0x4aa6 << 112, "alice");
     alice.meet(address(3, 1000), 0x77c1 << 112, "ALICE");
-    assert_eq!(taken(&alice), ["alice#4aa6, alice#0000"]);
+    let own = &alice.group.id().to_string()[..4];
+    assert_eq!(taken(&alice), [format!("alice#4aa6, alice#{own}")]);
     let plain = alice.accept(address(9, 1000));
     alice.pass(Duration::from_secs(1));
     alice.hear(plain, &message("al\u{456}ce", "hi"));
@@ -1085,4 +1361,499 @@ fn a_name_of_ours_that_is_taken_is_told_once_and_whoever_has_it_is_told_apart() 
     alice.hear(plain, &message("x", "hi"));
     alice.meet(address(4, 1000), 0x1111 << 112, "al");
     assert_eq!(taken(&alice).len(), 2, "it is told for each name of ours");
+}
+
+// What somebody tells of members that are not here.
+
+#[test]
+fn a_member_is_forgotten_when_nobody_who_is_linked_has_vouched_for_it_for_long() {
+    let (hour, step) = (Duration::from_secs(3600), Duration::from_secs(60));
+    // What carol says of bob each minute, and after how many minutes, at most, he is forgotten.
+    let vouched = format!("member {} 0 10.0.0.2:5000 bob", id(2));
+    let absent = |seconds: u64| format!("absent {seconds} {} 0 10.0.0.2:5000 bob", id(2));
+    for (lines, forgotten) in [
+        (String::new(), true),
+        (vouched, false),
+        (absent(0), false),
+        (absent(500), false),
+        (absent(MEMBER_EXPIRY.as_secs()), true),
+        (absent(9_007_199_254_740_991), true),
+        (format!("member {} 0 10.0.0.4:5000 dave", id(4)), true),
+    ] {
+        let mut alice = Alice::new();
+        let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+        let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
+        alice.close(bob);
+        let start = alice.now;
+        let is_forgotten =
+            |alice: &Alice| alice.was_told(|notice| matches!(notice, Notice::Forgotten { .. }));
+        while alice.now < start + hour && !is_forgotten(&alice) {
+            alice.hear_frame(carol, &lines);
+            alice.pass_alone(step);
+        }
+        assert_eq!(is_forgotten(&alice), forgotten, "{lines}");
+        if forgotten {
+            let after = alice.now - start;
+            assert!((MEMBER_EXPIRY..=MEMBER_EXPIRY + step).contains(&after), "{lines}: {after:?}");
+        }
+    }
+}
+
+#[test]
+fn news_of_a_newcomer_go_out_only_from_the_member_that_it_asked_for_all() {
+    for asks in [false, true] {
+        let mut alice = Alice::new();
+        let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+        let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
+        if asks {
+            alice.hear_frame(carol, "ask all");
+        }
+        alice.pass(NEWS_INTERVAL);
+        assert_eq!(alice.hear(bob, "").contains(" carol"), asks);
+        assert!(!alice.hear(carol, "").contains(" carol"), "she knows herself");
+        // Once.
+        alice.pass(NEWS_INTERVAL * 3);
+        assert!(!alice.hear(bob, "").contains(" carol"));
+    }
+}
+
+#[test]
+fn two_that_know_different_members_find_out_which() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    alice.meet(address(3, 1000), 3 << 124, "carol");
+    alice.hear(bob, "");
+    let buckets = alice.hear_frame(bob, "digest 0000000000000001");
+    let digests = value(&buckets, "buckets").expect("the digests of the buckets");
+    assert_eq!(digests.split(',').count(), 16);
+    assert_eq!(alice.hear_frame(bob, "digest 0000000000000001"), "groupchat/2\ndiffers yes<PEERENCD>");
+    // He knows nobody with the first digit 3, and somebody whom she does not know.
+    let told = alice.hear_frame(bob, &format!("bucket 3 \nbucket 4 {}", id(4 << 124)));
+    assert_eq!(value(&told, "ask"), Some(id(4 << 124)), "{told}");
+    assert!(told.contains(&format!("member {} ", id(3 << 124))), "{told}");
+    let told = alice.hear_frame(bob, &format!("ask {},{}", id(3 << 124), id(99)));
+    assert!(told.contains(&format!("member {} ", id(3 << 124))) && !told.contains(&id(99)), "{told}");
+    // Whose digests of buckets differ is sent those buckets.
+    let (first, rest) = digests.split_once(',').expect("two");
+    let differing = format!("buckets {},{rest}", if first == "0" { "1" } else { "0" });
+    let told = alice.hear_frame(bob, &differing);
+    assert!(value(&told, "bucket").is_some_and(|ids| ids.starts_with("0 ")), "{told}");
+    assert_eq!(told.matches("\nbucket ").count(), 1, "{told}");
+    // What has not sixteen parts is passed over.
+    assert_eq!(alice.hear_frame(bob, "buckets 1,2"), "");
+}
+
+// Bounds. Whatever strangers and members do, dials, bytes and steps stay within them.
+
+/// How somebody takes dials who never asked for any.
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    Refuses,
+    Closes,
+    SpeaksHttp,
+    SaysNothing,
+    IsSilent,
+}
+
+/// Whether a victim has the address.
+fn is_victim_s(address: SocketAddr) -> bool {
+    match address {
+        SocketAddr::V4(address) => address.ip().octets()[..3] == [10, 66, 0],
+        SocketAddr::V6(address) => address.ip().segments()[..4] == [0x2001, 0xdb8, 0, 0],
+    }
+}
+
+/// For 40 s, counts what she dials at the victim: never more than 60 in 10 s, nor more than 4 at a time.
+#[track_caller]
+fn check_dials(mut alice: Alice, victim: Victim, what: &str) {
+    let start = alice.now;
+    let (mut times, mut open) = (Vec::new(), Vec::new());
+    while alice.now < start + Duration::from_secs(40) {
+        alice.pass(Duration::from_millis(50));
+        while let Some(attempt) = alice.group.poll_dial(alice.now) {
+            if !is_victim_s(attempt.address) {
+                alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
+                continue;
+            }
+            times.push(alice.now);
+            match victim {
+                Victim::Refuses => {
+                    alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
+                }
+                Victim::Closes => {
+                    let client = alice.answer_to(attempt);
+                    alice.close(client);
+                }
+                Victim::SpeaksHttp => {
+                    let client = alice.answer_to(attempt);
+                    alice.hear(client, "HTTP/1.1 400 Bad Request\r\n\r\n");
+                    if alice.is_open(client) {
+                        alice.close(client);
+                    }
+                }
+                Victim::SaysNothing => {
+                    let client = alice.answer_to(attempt);
+                    open.push((client, alice.streams));
+                }
+                Victim::IsSilent => {
+                    alice.streams += 1;
+                    let local = address(1, 40_000 + alice.streams as u16);
+                    let client = alice.group.handle_dialing(attempt, alice.streams, local, alice.now);
+                    open.push((client, alice.streams));
+                }
+            }
+            open.retain(|(client, stream)| alice.group.stream_mut(*client).is_some_and(|it| it == stream));
+            assert!(open.len() <= 4, "{} at a time, {victim:?}, {what}", open.len());
+        }
+    }
+    assert!(times.len() >= 4, "nothing was tested: {victim:?}, {what}");
+    for (index, first) in times.iter().enumerate() {
+        let count = times[index..].iter().filter(|at| **at < *first + Duration::from_secs(10)).count();
+        assert!(count <= 60, "{count} dials in 10 s, {victim:?}, {what}");
+    }
+}
+
+const VICTIMS: [Victim; 5] =
+    [Victim::Refuses, Victim::Closes, Victim::SpeaksHttp, Victim::SaysNothing, Victim::IsSilent];
+
+#[test]
+fn nobody_is_flooded_with_dials_by_what_somebody_tells_of_made_up_members() {
+    type Addresses = fn(usize) -> String;
+    let told: [(&str, Addresses); 5] = [
+        ("one address", |_| "10.66.0.1:80".into()),
+        ("ports of one host", |number| format!("10.66.0.1:{}", 1000 + number)),
+        ("eight ports each", |number| {
+            let ports = (0..8).map(|port| format!("10.66.0.1:{}", 1000 + 8 * number + port));
+            ports.collect::<Vec<_>>().join(",")
+        }),
+        ("addresses of one network", |number| format!("[2001:db8::{number:x}]:80")),
+        ("mapped addresses", |number| format!("[::ffff:10.66.0.1]:{}", 1000 + number)),
+    ];
+    for (what, addresses) in told {
+        for victim in VICTIMS {
+            for is_list in [false, true] {
+                let mut alice = Alice::new();
+                let (mallory, answer) = alice.hear_hello(address(9, 1000), 9, "mallory");
+                let pass = value(&answer, "pass").expect("a pass");
+                let end = if is_list { "" } else { "\nend of-list" };
+                alice.hear_frame(mallory, &format!("proof {pass}\nresume 0\nfrom 0 0{end}"));
+                let lines: Vec<_> = (0..MEMBERS_MAX)
+                    .map(|number| format!("member {} - {} x", id(1000 + number as u128), addresses(number)))
+                    .collect();
+                lines.chunks(100).for_each(|lines| drop(alice.hear_frame(mallory, &lines.join("\n"))));
+                check_dials(alice, victim, what);
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_is_flooded_with_dials_by_what_somebody_tells_of_members_that_were_met() {
+    for victim in VICTIMS {
+        let mut alice = Alice::new();
+        let mallory = alice.meet_mallory();
+        for number in 0..300 {
+            let (client, _) =
+                alice.meet(address(9, 2000 + number), 1000 + u128::from(number), &format!("x{number}"));
+            alice.close(client);
+        }
+        for number in 0..300_u128 {
+            let lie = format!("member {} - 10.66.0.1:{} x", id(1000 + number), 1000 + number);
+            alice.hear_frame(mallory, &lie);
+        }
+        check_dials(alice, victim, "members that were met");
+    }
+}
+
+/// What `client` has yet to take, in bytes; `None` where it is closed for it.
+fn queued(alice: &mut Alice, client: ClientId) -> Option<usize> {
+    let stream = alice.group.stream_mut(client).copied()?;
+    alice.written.remove(&stream);
+    alice.slow.remove(&stream);
+    alice.settle();
+    alice.group.stream_mut(client)?;
+    Some(alice.written.remove(&stream).unwrap_or_default().len())
+}
+
+#[test]
+fn what_is_queued_for_a_member_that_reads_a_little_has_a_limit() {
+    // For each round: what it sends on the slow connection, and whether it opens and closes another one.
+    let all: String = (0..16).map(|digit| format!("\nbucket {digit:x} ")).collect();
+    let ids: Vec<_> = (0..500).map(|number| id(1000 + number)).collect();
+    for (what, lines, reopens) in [
+        ("opens another", String::new(), true),
+        ("asks for all", "ask all".into(), false),
+        ("asks for some", format!("ask {}", ids.join(",")), false),
+        ("knows nobody", all, false),
+        ("has other digests", "digest 1<PEERENCD>groupchat/2\ndigest 2".into(), false),
+    ] {
+        for rounds in [1, 20, 300] {
+            let mut alice = Alice::new();
+            for number in 0..500 {
+                let (client, _) =
+                    alice.meet(address(8, 1000 + number), 1000 + u128::from(number), &format!("x{number}"));
+                alice.hear(client, "");
+            }
+            let (mallory, pass) = alice.meet(address(9, 1000), 1, "bob");
+            for _ in 0..60 {
+                whisper(&mut alice, &"x".repeat(1000)).expect("room");
+            }
+            let stream = *alice.group.stream_mut(mallory).expect("it is open");
+            alice.slow.insert(stream, 10);
+            // What one read brings.
+            let frames = format!("groupchat/2\n{lines}<PEERENCD>");
+            let burst = frames.repeat((READ_TURN_BYTES / frames.len()).min(rounds));
+            for _ in 0..if reopens { rounds } else { 3 } {
+                if alice.is_open(mallory) && !lines.is_empty() {
+                    alice.hear(mallory, &burst);
+                }
+                if alice.is_open(mallory) && reopens {
+                    let lines = "resume 0\nlinked yes\nprivate-ack 0\nask all";
+                    let (other, _) = alice.meet_again(address(9, 1001), 1, &pass, lines);
+                    alice.close(other);
+                }
+            }
+            // The log has its own limit; what is queued beside it has the same.
+            let bytes = queued(&mut alice, mallory);
+            assert!(
+                bytes.is_none_or(|bytes| bytes < 2 * LOG_BYTES),
+                "{what}: {bytes:?} bytes after {rounds}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_right_address_is_dialled_though_eight_wrong_ones_were_told_first() {
+    let wrong = (1..=8).map(|port| format!("10.66.0.1:{port}")).collect::<Vec<_>>().join(",");
+    let right = address(3, 5000);
+    // Whether the right one is told at once, and then only when bob is asked; and whether the wrong ones were told on
+    // the first list.
+    for told_at_once in [false, true] {
+        for is_list in [false, true] {
+            let mut alice = if is_list { Alice::who_dials(&[address(9, 5000)]) } else { Alice::new() };
+            let mallory = if is_list {
+                let (mallory, _) = alice.answer();
+                let pass = alice.greet(mallory, 9, "mallory");
+                alice.hear_frame(mallory, &format!("proof {pass}\njoin 20\nfrom 0 0"));
+                mallory
+            } else {
+                alice.meet_mallory()
+            };
+            let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+            alice.hear_frame(mallory, &format!("member {} - {wrong} carol", id(3)));
+            // One host fills half of the list. This one lies, too.
+            let (trudy, _) = alice.meet(address(8, 1000), 8, "trudy");
+            let more = wrong.replace("10.66.0.1", "10.66.0.2");
+            alice.hear_frame(trudy, &format!("member {} - {more} carol", id(3)));
+            let truth = format!("member {} 0 {right} carol", id(3));
+            let mut dialled = Vec::new();
+            if told_at_once {
+                alice.hear_frame(bob, &truth);
+            } else {
+                dialled.extend(alice.pass_alone(Duration::from_secs(60)));
+                assert!(!dialled.contains(&right));
+                alice.hear_frame(bob, &truth);
+            }
+            for _ in 0..180 {
+                dialled.extend(alice.pass_alone(Duration::from_secs(1)));
+                // Bob answers as a member does.
+                let told = alice.hear(bob, "");
+                if value(&told, "ask").is_some_and(|ids| ids.contains(&id(3))) {
+                    alice.hear_frame(bob, &truth);
+                }
+            }
+            assert!(dialled.contains(&right), "at once: {told_at_once}, list: {is_list}");
+        }
+    }
+}
+
+#[test]
+fn a_liar_that_tells_of_new_wrong_addresses_every_second_keeps_nobody_from_being_dialled() {
+    let mut alice = Alice::new();
+    let mallory = alice.meet_mallory();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    let right = address(3, 5000);
+    let mut dialled = Vec::new();
+    for second in 0..300 {
+        let wrong =
+            (0..8).map(|port| format!("10.66.0.1:{}", 1 + 8 * second + port)).collect::<Vec<_>>().join(",");
+        alice.hear_frame(mallory, &format!("member {} - {wrong} carol", id(3)));
+        if second == 30 || value(&alice.hear(bob, ""), "ask").is_some_and(|ids| ids.contains(&id(3))) {
+            alice.hear_frame(bob, &format!("member {} 0 {right} carol", id(3)));
+        }
+        dialled.extend(alice.pass_alone(Duration::from_secs(1)));
+    }
+    assert!(dialled.contains(&right), "{} dials at others", dialled.len());
+}
+
+#[test]
+fn dead_addresses_do_not_hold_the_user_back_for_longer_than_a_handshake() {
+    let mut alice = Alice::who_dials(&[address(9, 5000)]);
+    let (mallory, _) = alice.answer();
+    let pass = alice.greet(mallory, 9, "mallory");
+    // It never ends its list.
+    alice.hear_frame(mallory, &format!("proof {pass}\njoin 20\nfrom 0 0"));
+    let (start, lines) = (alice.now, dead(600));
+    let mut lines = lines.lines();
+    let mut held_back = Vec::new();
+    for second in 0..60 {
+        let ten: Vec<_> = lines.by_ref().take(10).collect();
+        alice.hear_frame(mallory, &ten.join("\n"));
+        // Nobody answers there.
+        while let Some(attempt) = alice.group.poll_dial(alice.now) {
+            alice.streams += 1;
+            let local = address(1, 40_000 + alice.streams as u16);
+            alice.group.handle_dialing(attempt, alice.streams, local, alice.now);
+        }
+        for _ in 0..2_000 {
+            if alice.group.log_end() > alice.group.send_limit(alice.now) {
+                held_back.push(second);
+                break;
+            }
+            alice.group.broadcast(&"x".repeat(1000), at());
+            alice.hear(mallory, "");
+        }
+        alice.pass(Duration::from_secs(1));
+    }
+    assert!(alice.now >= start + Duration::from_secs(60));
+    assert!(held_back.iter().all(|second| *second < 10), "held back after {held_back:?} seconds");
+}
+
+#[test]
+fn a_rename_costs_the_same_however_many_have_the_name() {
+    let mut counts = Vec::new();
+    for members in [10, 900] {
+        let mut alice = Alice::new();
+        let mut renamer = None;
+        for number in 0..members {
+            // They share all but the last digits of their ids.
+            let from = address(8, 1000 + number);
+            let (client, _) = alice.meet(from, u128::MAX << 16 | u128::from(number), "same");
+            renamer.get_or_insert(client);
+        }
+        alice.pass(Duration::from_secs(120));
+        let renamer = renamer.expect("the first one");
+        alice.written.clear();
+        alice.told.clear();
+        let labels = |alice: &Alice| -> BTreeMap<_, _> {
+            alice.group.roster().into_iter().map(|one| (one.who.id, one.who.name.to_string())).collect()
+        };
+        let (mut changed, mut before) = (0, labels(&alice));
+        for number in 1..=1_000 {
+            let name = if number % 2 == 0 { "same" } else { "sam" };
+            alice.hear_frame(renamer, &format!("name {number} {name}"));
+            if number % 50 < 2 {
+                let after = labels(&alice);
+                let of_others = before.iter().filter(|(id, label)| after[*id] != **label).count();
+                changed = changed.max(of_others);
+            }
+            if (number + 1) % 50 < 2 {
+                before = labels(&alice);
+            }
+        }
+        let written: usize = alice.written.values().map(Vec::len).sum();
+        assert_eq!(alice.told.len(), 1_000, "one event each");
+        counts.push((changed, written));
+    }
+    assert_eq!(counts[0], counts[1]);
+    assert!(counts[1].0 <= 3 && counts[1].1 == 0, "{counts:?}");
+}
+
+/// Somebody tells of a member, or says that it is one, that nobody can meet.
+#[test]
+fn a_made_up_member_does_not_count_as_one_that_lacks_messages() {
+    for is_list in [false, true] {
+        for victim in VICTIMS {
+            let mut alice = Alice::who_dials(&[address(9, 5000)]);
+            let (mallory, _) = alice.answer();
+            let pass = alice.greet(mallory, 9, "mallory");
+            let end = if is_list { "" } else { "\nend of-list" };
+            alice.hear_frame(mallory, &format!("proof {pass}\njoin 20\nfrom 0 0{end}"));
+            alice.hear_frame(
+                mallory,
+                &format!("member {} 0 10.66.0.1:5000 x\nabsent 5 {} 0 10.66.0.2:5000 y", id(5), id(6)),
+            );
+            alice.hear_hello(address(8, 1000), 7, "z");
+            let mut sent = 0;
+            for _ in 0..300 {
+                while let Some(attempt) = alice.group.poll_dial(alice.now) {
+                    match victim {
+                        Victim::Refuses | Victim::IsSilent => {
+                            alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
+                        }
+                        Victim::Closes | Victim::SpeaksHttp => {
+                            let client = alice.answer_to(attempt);
+                            alice.close(client);
+                        }
+                        Victim::SaysNothing => drop(alice.answer_to(attempt)),
+                    }
+                }
+                alice.group.broadcast("hello", at());
+                sent += 1;
+                alice.hear_frame(mallory, &format!("ack {sent}"));
+                let behind = alice.group.recipients_behind();
+                let is_made_up = |behind: &&Who| behind.address != Some(address(9, 5000));
+                assert_eq!(behind.iter().find(is_made_up), None, "{victim:?}");
+                alice.pass(Duration::from_millis(100));
+            }
+            alice.group.leave(alice.now, at(), address(1, 5000));
+            alice.settle();
+            alice.hear_frame(mallory, &format!("ack {}", sent + 1));
+            alice.close(mallory);
+            alice.pass(LEAVE_TIMEOUT);
+            assert!(
+                !alice.was_told(|notice| matches!(notice, Notice::Undelivered { .. })),
+                "{:?}",
+                alice.told
+            );
+            assert!(alice.group.has_left());
+        }
+    }
+}
+
+#[test]
+fn leaving_ends_in_time_whatever_a_reader_does_that_takes_a_byte_at_a_time() {
+    for strangers_come in [false, true] {
+        let mut alice = Alice::who_dials(&[address(4, 5000)]);
+        let (named, _) = alice.answer();
+        let (member, _) = alice.meet(address(2, 1000), 2, "bob");
+        let plain = alice.accept(address(3, 1000));
+        alice.hear(plain, &message("nc", "hi"));
+        alice.pass(PLAIN_WAIT_MIN);
+        for client in [named, member, plain] {
+            let stream = *alice.group.stream_mut(client).expect("it is open");
+            alice.slow.insert(stream, 1);
+        }
+        // One that takes everything, and closes nothing.
+        alice.meet(address(5, 1000), 5, "carol");
+        for _ in 0..200 {
+            alice.group.broadcast(&"x".repeat(1000), at());
+        }
+        alice.settle();
+        alice.group.leave(alice.now, at(), address(1, 5000));
+        let start = alice.now;
+        let mut port = 2000;
+        while !alice.group.has_left() && alice.now < start + LEAVE_TIMEOUT * 2 {
+            if strangers_come {
+                port += 1;
+                let stranger = alice.accept(address(9, port));
+                alice.slow.insert(alice.streams, 1);
+                alice.hear(stranger, "x");
+            }
+            alice.pass(Duration::from_millis(100));
+            // Those that take a byte also send one.
+            for client in [named, member, plain] {
+                if alice.is_open(client) {
+                    alice.hear(client, "x");
+                }
+            }
+        }
+        let time = alice.now - start;
+        assert!(
+            alice.group.has_left() && time <= LEAVE_TIMEOUT + Duration::from_secs(1),
+            "{strangers_come}: {time:?}"
+        );
+        assert!(time > LEAVE_TIMEOUT / 2, "nothing was tested: {time:?}");
+    }
 }

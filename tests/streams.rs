@@ -22,7 +22,9 @@ use support::{Lines, PROGRAM, Peer, connect, read_to_end, read_until};
 fn start_with(arguments: &[&str], streams: [Stdio; 3]) -> (Peer, TcpStream) {
     let (listener, address) = listen();
     let mut command = Command::new(PROGRAM);
-    let command = command.args(["-n", "alice", "--plain", "0", &address.to_string()]).args(arguments);
+    // The reader sends nothing.
+    let options = ["-n", "alice", "--plain", "--framing", "text", "0", &address.to_string()];
+    let command = command.args(options).args(arguments);
     let [input, output, error] = streams;
     let peer = Peer::run_with(command, input, output, error);
     let stream = accept(&listener);

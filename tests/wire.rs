@@ -405,8 +405,9 @@ fn check_shown(bytes: &[u8], expected: &[&str]) {
 
 /// A line without the time of a body of another shape, which is now.
 fn undated(line: &str) -> String {
+    const SENT: &str = "[2026-11-22 06:55:22";
     match line.split_once("] ADDRESS") {
-        Some((time, rest)) if time.len() == "[2026-11-22 06:55:22".len() => format!("[now] ADDRESS{rest}"),
+        Some((time, rest)) if time.len() == SENT.len() && time != SENT => format!("[now] ADDRESS{rest}"),
         _ => line.to_owned(),
     }
 }
@@ -421,9 +422,35 @@ fn both_exit_codes_are_understood_in_both_framings() {
 }
 
 #[test]
+fn a_code_in_a_long_first_line_of_a_lab_peer_is_text() {
+    let filler = "x".repeat(3_000);
+    for text in [format!("{filler}<EXITENCD>x"), format!("{filler}<MSGENCD>[2026] carol:\n\t\thi")] {
+        let bytes =
+            [lab_frame(message("bob", &text).as_bytes()), lab_frame(goodbye("bob").as_bytes())].concat();
+        let lines: Vec<_> = text.split('\n').collect();
+        let mut expected = vec![shown("bob", lines[0])];
+        expected.extend(lines[1..].iter().map(|line| format!("    {}", line.replace('\t', "^I"))));
+        expected.push("bob has left the chat...".to_owned());
+        let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+        check_shown(&bytes, &expected);
+    }
+}
+
+#[test]
+fn a_line_that_is_typed_by_hand_is_shown_at_its_code() {
+    let mut alice = alice_with("", "");
+    let address = alice.address();
+    for text in ["hello", "  [2026-11-22T06:55:22Z] bob:\n\t\thello", "\r\nhello"] {
+        let mut bob = connect(address);
+        send(&mut bob, format!("{text}<MSGENCD>"));
+        alice.conversation.wait_for("hello");
+    }
+}
+
+#[test]
 fn frames_with_an_unknown_code_are_passed_over() {
     let hello = message("bob", "hello");
-    let unknown = ["groupchat/1\nname bob\n<PEERENCD>", "<AENCD>", "x<ABCDEFGHENCD>"];
+    let unknown = ["groupchat/2\nname bob\n<PEERENCD>", "<AENCD>", "x<ABCDEFGHENCD>"];
     for frame in unknown {
         let text = [frame, &hello, frame, frame, &hello, frame].concat();
         check_shown(text.as_bytes(), &[&shown("bob", "hello"), &shown("bob", "hello")]);
@@ -445,10 +472,9 @@ fn a_body_of_another_shape_is_shown_under_its_address() {
             "[2026-13-22T06:55:22Z] bob:\n\t\thello",
             &["[now] ADDRESS: [2026-13-22T06:55:22Z] bob:", "    ^I^Ihello"],
         ),
-        (
-            "[2026-11-22T06:55:22Z] :\n\t\thello",
-            &["[now] ADDRESS: [2026-11-22T06:55:22Z] :", "    ^I^Ihello"],
-        ),
+        // One without a name is no other shape, and has a time.
+        ("[2026-11-22T06:55:22Z] :\n\t\thello", &["[2026-11-22 06:55:22] ADDRESS: hello"]),
+        ("[2026-11-22T06:55:22Z]  \u{3164}:\n\t\thello", &["[2026-11-22 06:55:22] ADDRESS: hello"]),
         ("[2026-11-22T06:55:22Z] bob: hello", &["[now] ADDRESS: [2026-11-22T06:55:22Z] bob: hello"]),
         ("", &[]),
         ("\r\n\n", &[]),

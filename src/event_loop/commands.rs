@@ -8,6 +8,7 @@ use chrono::Local;
 use rustix::process::{Signal, getpgid, getpgrp, getsid, kill_current_process_group};
 
 use super::EventLoop;
+use super::who::{PeerInfo, details, json_record, overview};
 use crate::address;
 use crate::command::{self, COMMANDS, Command, Refused, Slashless, Source, nearest};
 use crate::limits::NAME_BYTES_MAX;
@@ -21,6 +22,9 @@ use crate::resolver;
 use crate::terminal::speakers::Speakers;
 use crate::terminal::tab_completion::Known;
 use crate::unicode;
+
+/// Hexadecimal digits of a tag at least.
+const TAG_DIGITS: usize = 4;
 
 impl EventLoop {
     /// Executes a line of the user or of a script. At a terminal, a refused line goes back into the editor.
@@ -95,14 +99,14 @@ impl EventLoop {
             return;
         }
         let at = Local::now().fixed_offset();
-        self.peer.broadcast(text, at);
+        self.group.broadcast(text, at);
         self.terminal.show_own(at, None, text);
     }
 
     /// The question to ask before sending a text that seems to be meant for somebody else.
     fn confirmation_question(&self, command: &Command<'_>) -> Option<String> {
         let is_interactive = self.terminal.is_interactive();
-        let is_somebody = |words: &str| !matches!(self.peer.find(words), Err(NotFound::Nobody));
+        let is_somebody = |words: &str| !matches!(self.group.find(words), Err(NotFound::Nobody));
         let text: &str = match command {
             Command::Text(text) => {
                 let behind = || command::private_behind(text).filter(|_| is_interactive);
@@ -157,7 +161,7 @@ impl EventLoop {
 
     /// Completes the text before the cursor.
     pub(super) fn complete(&mut self) {
-        let mut roster = self.peer.roster();
+        let mut roster = self.group.roster();
         roster.retain(Participant::is_met);
         // Connected peers come before lost ones, and recent senders before others.
         let speakers = self.terminal.speakers();
@@ -199,7 +203,7 @@ impl EventLoop {
     fn last_private(&self) -> Result<Who, String> {
         let last = self.terminal.speakers().last_private();
         let last = last.ok_or("nobody has sent you a private message; /msg NAME TEXT sends one")?;
-        let mut roster = self.peer.roster().into_iter();
+        let mut roster = self.group.roster().into_iter();
         let found = roster.find(|one| Speakers::is_same(&one.who, last));
         let gone = || format!("{last}, who sent you the last private message, is not here any more");
         found.map(|one| one.who).ok_or_else(gone)
@@ -230,6 +234,64 @@ impl EventLoop {
         }
     }
 
+    /// Shows every peer, or the details of the peer called `name`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: no peer has this name, or several do.
+    fn show_who(&mut self, name: Option<&str>, now: Instant) -> Result<(), String> {
+        if let Some(name) = name
+            && self.is_own_name(name)
+        {
+            let lines = [self.own_line(), format!("  id {}", self.group.id())];
+            lines.iter().for_each(|line| self.terminal.reply(line));
+            return Ok(());
+        }
+        let who = name.map(|name| self.find_participant(name)).transpose()?;
+        let mut people = self.group.roster();
+        people
+            .retain(|one| who.as_ref().is_none_or(|who| (one.who.id, &one.who.name) == (who.id, &who.name)));
+        if self.terminal.is_json() && !people.is_empty() {
+            people.iter().for_each(|one| self.terminal.show_member(&one.who, &json_record(one, now)));
+            return Ok(());
+        }
+        let people = people.into_iter().map(|participant| {
+            let is_ignored = self.terminal.ignored().holds(&participant.who);
+            PeerInfo { participant, is_ignored }
+        });
+        let people: Vec<PeerInfo> = people.collect();
+        if name.is_some() {
+            people.iter().flat_map(|one| details(one, now)).for_each(|line| self.terminal.reply(&line));
+            return Ok(());
+        }
+        if self.terminal.is_interactive() {
+            let own_line = self.own_line();
+            self.terminal.reply(&own_line);
+        }
+        overview(&people, self.terminal.size(), now).iter().for_each(|line| self.terminal.reply(line));
+        Ok(())
+    }
+
+    /// The line about the user. The digits are the tag that disambiguates equal names.
+    fn own_line(&self) -> String {
+        let tag: String = self.group.id().to_string().chars().take(TAG_DIGITS).collect();
+        format!("you are {} (#{tag}), listening on {}", self.terminal.own_name(), self.peer.server.address())
+    }
+
+    /// Whether `name` is the user's name and nobody else's.
+    fn is_own_name(&self, name: &str) -> bool {
+        name.to_lowercase() == self.terminal.own_name().to_lowercase() && self.group.find_named(name).is_err()
+    }
+
+    /// The peer called `name`, also one that was not reached yet.
+    fn find_participant(&self, name: &str) -> Result<Who, String> {
+        let named = self.group.roster().into_iter().find(|one| *one.who.name == *name);
+        match named {
+            Some(one) => Ok(one.who),
+            None => self.find_named(name),
+        }
+    }
+
     fn connect_to(&mut self, text: &str, now: Instant) -> Result<(), String> {
         let peer = address::parse(text).map_err(|why| cannot_connect(text, &why))?;
         match peer.known() {
@@ -244,7 +306,7 @@ impl EventLoop {
 
     fn connect(&mut self, peer: Peer, now: Instant) -> Result<(), String> {
         let name = peer.name.clone();
-        let sentence = match self.peer.connect(peer, now) {
+        let sentence = match self.group.connect(peer, now) {
             Connecting::Begun => format!("connecting to {name}"),
             Connecting::Connected(who) => format!("already connected to {name}: {who}"),
             Connecting::Dialling => format!("connecting to {name} again"),
@@ -259,8 +321,9 @@ impl EventLoop {
         // A host name is not looked up again: the peer is found by the text that named it.
         let known = address::parse(text).ok().and_then(|peer| peer.known());
         let addresses = known.map_or(Vec::new(), |peer| peer.addresses);
+        let (own, at) = (self.peer.own_address(), Local::now().fixed_offset());
         let cannot = |who: &Who, why| Err(format!("cannot disconnect from {who}: {why}"));
-        let sentence = match self.peer.disconnect(text, &addresses, Local::now().fixed_offset()) {
+        let sentence = match self.group.disconnect(text, &addresses, own, at) {
             Disconnecting::Stopped(name) => format!("not connecting to {name} any more"),
             Disconnecting::Closed(who) => format!("disconnected from {who}"),
             Disconnecting::Member(who) => {
@@ -284,8 +347,8 @@ impl EventLoop {
     fn rename(&mut self, text: &str) -> Result<(), String> {
         let name = name::parse(text).map_err(|why| format!("cannot change your name to '{text}': {why}"))?;
         self.terminal.set_name(&name);
-        self.peer.rename(name);
-        let own = self.peer.own_label();
+        self.group.rename(name);
+        let own = self.group.own_label();
         let bare = own.with_mark("");
         self.terminal.reply(&match own.mark() {
             "" => format!("you are now {bare}"),
@@ -299,7 +362,7 @@ impl EventLoop {
             return Err(format!("there is no text for {who}; {}", Refused::NoText));
         }
         let at = Local::now().fixed_offset();
-        self.peer.send_private(who, text, at).map_err(|why| format!("not sent: {why}"))?;
+        self.group.send_private(who, text, at).map_err(|why| format!("not sent: {why}"))?;
         self.terminal.show_own(at, Some(who), text);
         Ok(())
     }
@@ -313,7 +376,7 @@ impl EventLoop {
 
     /// The peer called `name`, also one that is gone and may come again.
     fn find_ignorable(&self, name: &str) -> Result<Who, String> {
-        match (self.peer.find_named(name), name.parse::<SocketAddr>()) {
+        match (self.group.find_named(name), name.parse::<SocketAddr>()) {
             (Ok(who), _) => Ok(who),
             (Err(NotFound::Former { who, fate: Fate::Left | Fate::Gone, others }), _)
                 if others.is_empty() =>
@@ -332,7 +395,7 @@ impl EventLoop {
     /// one.
     fn unignore(&mut self, name: &str) -> Result<(), String> {
         let found = self.terminal.ignored().remove_named(name).or_else(|why| {
-            let now = self.peer.find_named(name);
+            let now = self.group.find_named(name);
             now.ok().filter(|who| self.terminal.ignored().remove(who)).ok_or(why)
         });
         let who = found.map_err(|why| match why {
@@ -349,15 +412,15 @@ impl EventLoop {
     }
 
     /// The recipient whose name `words` begin with, and the text after the name.
-    pub(super) fn find_recipient<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
+    fn find_recipient<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
         let word = words.split_whitespace().next().unwrap_or(words);
         let name = if words.starts_with(is_quotation_mark) { words } else { word };
-        self.peer.find(words).map_err(|why| self.not_found(name, &why))
+        self.group.find(words).map_err(|why| self.not_found(name, &why))
     }
 
     /// The peer called `name`.
-    pub(super) fn find_named(&self, name: &str) -> Result<Who, String> {
-        self.peer.find_named(name).map_err(|why| self.not_found(name, &why))
+    fn find_named(&self, name: &str) -> Result<Who, String> {
+        self.group.find_named(name).map_err(|why| self.not_found(name, &why))
     }
 
     /// The error for a name that is not found. A name in quotes may have a text behind it.
@@ -383,7 +446,7 @@ impl EventLoop {
             let start = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
             return format!("nobody is called {start}...: a name has at most {NAME_BYTES_MAX} bytes");
         }
-        let roster = self.peer.roster();
+        let roster = self.group.roster();
         let looks = Looks::new(&name);
         let is_like = |one: &&Participant| one.who.name.looks().is_some_and(|theirs| theirs.are_like(&looks));
         match roster.iter().find(is_like) {

@@ -1,9 +1,7 @@
-//! The `/who` command: the peers and the state of their connections, as text or as JSON.
+//! What `/who` shows: the peers and the state of their connections, as text or as JSON.
 
 use std::time::{Duration, Instant};
 
-use super::EventLoop;
-use crate::protocol::Who;
 use crate::protocol::roster::{Dialler, Participant, Retry, Standing};
 use crate::sanitize::sanitized;
 use crate::terminal::json;
@@ -11,76 +9,10 @@ use crate::terminal::layout::{Size, columns_at_most};
 
 /// A peer as `/who` shows it.
 #[derive(Debug)]
-struct PeerInfo {
-    participant: Participant,
-    is_ignored: bool,
+pub(super) struct PeerInfo {
+    pub(super) participant: Participant,
+    pub(super) is_ignored: bool,
 }
-
-impl EventLoop {
-    /// Shows every peer, or the details of the peer called `name`.
-    ///
-    /// # Errors
-    ///
-    /// A sentence: no peer has this name, or several do.
-    pub(super) fn show_who(&mut self, name: Option<&str>, now: Instant) -> Result<(), String> {
-        let who = match name {
-            Some(name) if self.is_own_name(name) => {
-                let lines = [self.own_line(), format!("  id {}", self.peer.id())];
-                lines.iter().for_each(|line| self.terminal.reply(line));
-                return Ok(());
-            }
-            Some(name) => Some(self.find_participant(name)?),
-            None => None,
-        };
-        let mut people = self.peer.roster();
-        people.retain(|one| who.as_ref().is_none_or(|who| is_same(&one.who, who)));
-        if self.terminal.is_json() && !people.is_empty() {
-            for one in &people {
-                self.terminal.show_member(&one.who, &json_record(one, now));
-            }
-            return Ok(());
-        }
-        let people = people.into_iter().map(|participant| {
-            let is_ignored = self.terminal.ignored().holds(&participant.who);
-            PeerInfo { participant, is_ignored }
-        });
-        let people: Vec<PeerInfo> = people.collect();
-        let lines = match name {
-            Some(_) => people.iter().flat_map(|one| details(one, now)).collect(),
-            None => {
-                let mut lines: Vec<String> =
-                    self.terminal.is_interactive().then(|| self.own_line()).into_iter().collect();
-                lines.extend(overview(&people, self.terminal.size(), now));
-                lines
-            }
-        };
-        lines.iter().for_each(|line| self.terminal.reply(line));
-        Ok(())
-    }
-
-    /// The line about the user. The digits are the tag that disambiguates equal names.
-    fn own_line(&self) -> String {
-        let tag: String = self.peer.id().to_string().chars().take(TAG_DIGITS).collect();
-        format!("you are {} (#{tag}), listening on {}", self.terminal.own_name(), self.peer.address())
-    }
-
-    /// Whether `name` is the user's name and nobody else's.
-    fn is_own_name(&self, name: &str) -> bool {
-        name.to_lowercase() == self.terminal.own_name().to_lowercase() && self.peer.find_named(name).is_err()
-    }
-
-    /// The peer called `name`, also one that was not reached yet.
-    fn find_participant(&self, name: &str) -> Result<Who, String> {
-        let named = self.peer.roster().into_iter().find(|one| *one.who.name == *name);
-        match named {
-            Some(one) => Ok(one.who),
-            None => self.find_named(name),
-        }
-    }
-}
-
-/// Hexadecimal digits of a tag at least.
-const TAG_DIGITS: usize = 4;
 
 /// Width of the column of names, in cells; a longer name shifts the rest of its row.
 const NAME_COLUMNS: usize = 16;
@@ -88,12 +20,8 @@ const NAME_COLUMNS: usize = 16;
 /// Blank cells before each column of a table.
 const CELL_MARGIN_COLUMNS: usize = 2;
 
-fn is_same(one: &Who, other: &Who) -> bool {
-    one.id == other.id && one.name == other.name
-}
-
 /// All peers: one line each, or tables where the lines exceed the rows of the terminal.
-fn overview(people: &[PeerInfo], size: Option<Size>, now: Instant) -> Vec<String> {
+pub(super) fn overview(people: &[PeerInfo], size: Option<Size>, now: Instant) -> Vec<String> {
     let (met, unmet): (Vec<&PeerInfo>, Vec<&PeerInfo>) =
         people.iter().partition(|one| one.participant.standing != Standing::Unmet);
     let mut lines = list(&met, now);
@@ -200,7 +128,7 @@ fn table(cells: &[String], columns: usize) -> Vec<String> {
 }
 
 /// The lines of `/who NAME`.
-fn details(one: &PeerInfo, now: Instant) -> Vec<String> {
+pub(super) fn details(one: &PeerInfo, now: Instant) -> Vec<String> {
     let PeerInfo { participant, is_ignored } = one;
     let Participant { who, dialled, .. } = participant;
     let ignored = if *is_ignored { ", ignored" } else { "" };
@@ -242,7 +170,8 @@ fn state(one: &Participant, is_long: bool, now: Instant) -> String {
     words
 }
 
-fn json_record(one: &Participant, now: Instant) -> json::MemberRecord {
+/// The record of a peer in JSON.
+pub(super) fn json_record(one: &Participant, now: Instant) -> json::MemberRecord {
     let standing = match one.standing {
         Standing::Here => "here",
         Standing::Plain => "plain",
@@ -284,8 +213,8 @@ fn duration(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Label;
-    use crate::protocol::peer_frame::Word;
+    use crate::protocol::{Label, Who};
+    use crate::wire::hello::Word;
 
     fn person(name: &str, standing: Standing, now: Instant) -> PeerInfo {
         let has_id = !matches!(standing, Standing::Plain | Standing::Named);

@@ -1,4 +1,4 @@
-//! The names that nobody has any more: of those who are gone, and of those who have taken another.
+//! Names out of use: of peers that are gone, and of peers that have taken another name.
 //!
 //! The user may still write to one of them. Without this list the name would be read as another one, such
 //! as a longer name or one that looks alike, and a private message would go to the wrong recipient.
@@ -8,14 +8,14 @@ use std::collections::VecDeque;
 use super::notice::Who;
 use crate::limits::FORMER_NAMES_MAX;
 
-/// What became of the bearer of a name.
+/// The reason why a name is out of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It said goodbye.
+    /// Its bearer left.
     Left,
-    /// It is gone without a goodbye.
+    /// Its bearer was lost, and has expired if it was a member.
     Gone,
-    /// It has taken another name.
+    /// Its bearer has taken another name.
     Renamed,
 }
 
@@ -31,15 +31,15 @@ impl Fate {
     }
 }
 
-/// The last names of this kind, each bearer's once, the latest last.
+/// The last such names, each once for its bearer, the latest last.
 #[derive(Debug, Default)]
 pub(super) struct FormerNames {
     all: VecDeque<(Who, Fate)>,
 }
 
 impl FormerNames {
-    /// Adds the name of `who`. Where there is no room, the oldest name of a plain peer goes first, since
-    /// anybody who can connect can make up any number of them.
+    /// Adds the name of `who`. If the list is full, the oldest name of a plain peer is removed first, since
+    /// any program that can connect can make up any number of them.
     pub fn add(&mut self, who: Who, fate: Fate) {
         if who.name.looks().is_none() {
             return;
@@ -63,7 +63,7 @@ impl FormerNames {
 mod tests {
     use super::*;
     use crate::protocol::label::Label;
-    use crate::protocol::peer_frame::Word;
+    use crate::wire::hello::Word;
 
     fn who(name: &str, id: Option<u128>) -> Who {
         Who { name: name.into(), id: id.map(Word), address: None }

@@ -1,121 +1,136 @@
-//! The group: its clients, its members, the peers it dials, and the log of what was said.
+//! The group: the coordinator of the connections, the members, the targets of the dialer, and the log.
 //!
-//! Commands say what the user or the program wants, `handle_*` what happened, `poll_*` what is to be
-//! done. It writes to nobody: [`flush`](Group::flush) hands bytes to whoever can.
+//! It reads and writes nothing: streams are a type parameter without a bound, and time comes in as an argument.
+//! Its methods are of four kinds, and are called in this order in each turn of a loop:
+//!
+//! 1. **What happened**: [`handle_accepted`](Group::handle_accepted), [`handle_connected`](Group::handle_connected),
+//!    [`handle_bytes`](Group::handle_bytes), [`handle_closed`](Group::handle_closed),
+//!    [`handle_failed`](Group::handle_failed), [`handle_time`](Group::handle_time), in any order. For each address
+//!    that [`poll_dial`](Group::poll_dial) returns, [`handle_dialing`](Group::handle_dialing) or
+//!    [`handle_dial_failed`](Group::handle_dial_failed) before the next one.
+//! 2. **What the user wants**: [`broadcast`](Group::broadcast), [`send_private`](Group::send_private),
+//!    [`rename`](Group::rename), [`connect`](Group::connect), [`disconnect`](Group::disconnect),
+//!    [`leave`](Group::leave).
+//! 3. **What is to be done**: [`flush`](Group::flush), then [`poll_event`](Group::poll_event) and
+//!    [`poll_shutdown`](Group::poll_shutdown) until they return `None`.
+//! 4. **At the end of the turn**, [`poll_closed`](Group::poll_closed) until `None`: from then on the ids that it
+//!    returned may be those of other connections. [`deadline`](Group::deadline) returns when
+//!    [`handle_time`](Group::handle_time) is due.
 
-mod completion;
-mod delivery;
-mod dialling;
-mod ending;
-mod flush;
-mod introduction;
-mod membership;
-mod naming;
-mod private;
-mod roster;
-mod time;
+mod ends;
+mod inquiries;
+mod links;
+mod names;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, FixedOffset};
-use slab::Slab;
 
-use super::client::{Client, ClientId, Dialled, Introduction, Shown, State};
-use super::dial::{Dial, DialId, Peer};
-use super::former_names::FormerNames;
-use super::frame::{Code, Frame, Framing};
-use super::inbox::Unreadable;
-use super::joining::Joining;
+use super::connection::{Client, ClientId, Clients, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
+use super::dialer::{Attempt, Dialer, Eligible, Peer, Target, TargetId, WantedBy};
+use super::former_names::{Fate, FormerNames};
+use super::gossip::Gossip;
+use super::handshake::{Handshake, Place, Step};
+use super::history::History;
+use super::label::{Label, NO_NAME};
 use super::log::Log;
-use super::member::{MemberKey, Members};
-use super::message::MessageWriter;
+use super::members::{Member, MemberKey, Members, Presence};
 use super::names::{Holder, Names};
 use super::notice::{LostReason, Notice, Who};
-use super::peer_frame::{MemberId, Word};
+use super::shown_bodies::ShownBodies;
+use super::timers::{Timer, Timers};
 use super::visitors::Visitors;
-use crate::limits::INTRODUCTION_WAIT;
-pub use dialling::Attempt;
-use time::Timers;
+use crate::limits::{
+    HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINE_LOG_BYTES_MAX, LINGER_TIMEOUT, LOG_BYTES, MEET_TIMEOUT,
+    MEMBER_EXPIRY, PLAIN_WAIT_MAX, PLAIN_WAIT_MIN, UNMET_TOLD_MAX, WRITE_STALL_TIMEOUT, WRITE_TURN_BYTES,
+    WRITE_TURN_CALLS,
+};
+use crate::unicode::is_blank;
+use crate::wire::decoder::Unreadable;
+use crate::wire::frame::{Code, Frame, Framing};
+use crate::wire::hello::{MemberId, PeerFrame, Word, id_of};
+use crate::wire::message::{self, MessageWriter, Timestamp};
 
-/// Who we are and how we take part.
+/// The configuration of a group: our name, port, framing and first peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// What the others call us.
+    /// Our name.
     pub name: String,
     /// The TCP port that we listen on.
     pub port: u16,
-    /// What is spoken to who has not spoken yet.
-    pub silent: Framing,
-    /// Take part only as the exercise says: send no peer frame and heed none.
+    /// The framing for plain peers that have not sent anything; `None` is text framing, as a guess.
+    pub framing: Option<Framing>,
+    /// Run as a plain peer: send no peer frame, and pass over those that arrive.
     pub is_plain: bool,
-    /// How many of its last messages each member is asked for, when we are new to it.
+    /// How many older messages are requested from each member that is new to us.
     pub history: u64,
-    /// Whom to dial.
+    /// The peers to dial.
     pub peers: Vec<Peer>,
 }
 
-/// Everybody we talk with. `S` is a stream, of which the group knows nothing.
-///
-/// Invariant: `open_count` clients are open, closing or finishing. `behind` holds each of those that
-/// have something to take once; after a flush, no others.
+/// The coordinator of a group. `S` is a stream, about which nothing is known. The [module](self) lists the calls and
+/// their order.
 #[derive(Debug)]
 pub struct Group<S> {
     id: MemberId,
+    /// The secret that our id is a hash of. It is sent when we leave, and proves that.
+    token: Word,
     port: u16,
-    /// What is spoken to who has not spoken yet.
-    silent: Framing,
+    /// The framing for peers that have not sent anything, and whether the user chose it.
+    framing: Framing,
+    is_framing_given: bool,
     is_plain: bool,
-    history: u64,
+    history_wanted: u64,
     writer: MessageWriter,
-    /// How many names we had before that of `writer`.
-    names_before: u64,
+    /// How many other names we had before the present one.
+    name_version: u64,
     names: Names,
-    /// Names that were in `names`.
+    /// Names out of use, which were in `names`.
     former_names: FormerNames,
-    /// The user knows that somebody else has our name.
-    is_name_taken_told: bool,
-    clients: Slab<Client<S>>,
-    open_count: usize,
+    /// The user was shown that a member has our name.
+    is_name_taken_shown: bool,
+    clients: Clients<S>,
+    /// The connections that we dialled and whose handshake is not finished, by the addresses of our ends.
+    dialled_from: BTreeMap<SocketAddr, ClientId>,
+    /// Links on which we have requested the list of all members, until it is complete.
+    awaiting_lists: Vec<ClientId>,
     members: Members,
-    /// The peers that the user named.
-    named: Vec<Dial>,
+    dialer: Dialer,
+    gossip: Gossip,
     log: Log,
-    /// The position up to which clients were offered the log.
-    flushed: u64,
-    behind: Vec<ClientId>,
-    ended: Vec<ClientId>,
-    to_shut_down: VecDeque<ClientId>,
     timers: Timers,
-    joining: Joining,
-    notices: VecDeque<Notice>,
-    heard: Heard,
+    history: History,
+    shown_bodies: ShownBodies,
+    events: VecDeque<Notice>,
+    sent: Sent,
     visitors: Visitors,
-    /// Members that are gone and that private messages did not reach, the last ones.
+    /// The last members that were removed before they acknowledged all private messages.
     private_lost: VecDeque<Who>,
-    leaving: bool,
-    /// What muted clients have said.
+    is_leaving: bool,
+    to_shut_down: VecDeque<ClientId>,
+    /// How many bytes of messages arrived on muted connections.
     discarded_bytes: usize,
-    random: fastrand::Rng,
     secret: Secret,
 }
 
-/// What became of the user's own messages.
+/// The delivery of the user's own messages.
 #[derive(Clone, Copy, Debug, Default)]
-struct Heard {
-    said: u64,
+struct Sent {
+    count: u64,
     /// The position in the log after the last message.
-    said_to: u64,
-    /// Somebody has a message.
-    by_somebody: bool,
-    /// The user knows that nobody is there.
-    alone_is_told: bool,
+    end: u64,
+    /// A peer has received a message.
+    was_received: bool,
+    /// The user was shown that no peer is connected.
+    is_alone_shown: bool,
 }
 
-/// What turns a number into another that nobody else can guess, and always into the same.
+/// A keyed hash: it turns a number into another that nobody else can guess, always into the same.
 struct Secret(Box<dyn Fn(u128) -> u128>);
 
 impl fmt::Debug for Secret {
@@ -125,138 +140,190 @@ impl fmt::Debug for Secret {
 }
 
 impl<S> Group<S> {
-    /// A group of one. `random` decides the pauses between attempts, and nothing else. `secret` turns a
-    /// number into another that nobody else can guess, the same for one run: 0 into our id, and the id
-    /// of another into the pass that it is given.
+    /// A group of one. `random` decides the pauses between attempts, and nothing else. `secret` is a keyed hash: it
+    /// turns a number into another that nobody else can guess, always the same in one run. That of 0 is our token, and
+    /// that of another run's id is the pass that we issue to it.
     #[must_use]
     pub fn new(setup: Setup, now: Instant, random: fastrand::Rng, secret: Box<dyn Fn(u128) -> u128>) -> Self {
-        let Setup { name, port, silent, is_plain, history, peers } = setup;
+        let Setup { name, port, framing, is_plain, history, peers } = setup;
+        let token = Word(secret(0));
+        let id = id_of(token);
+        let mut dialer = Dialer::new(random);
+        for peer in peers {
+            dialer.add_named(peer, now, 0);
+        }
         let mut group = Self {
-            id: Word(secret(0)),
+            id,
+            token,
             port,
-            silent,
+            framing: framing.unwrap_or(Framing::Text),
+            is_framing_given: framing.is_some(),
             is_plain,
-            history,
+            history_wanted: history,
             writer: MessageWriter::new(name),
-            names_before: 0,
+            name_version: 0,
             names: Names::default(),
             former_names: FormerNames::default(),
-            is_name_taken_told: false,
-            clients: Slab::new(),
-            open_count: 0,
-            members: Members::default(),
-            named: peers.into_iter().map(|peer| Dial::new(peer, now, 0)).collect(),
+            is_name_taken_shown: false,
+            clients: Clients::default(),
+            dialled_from: BTreeMap::new(),
+            awaiting_lists: Vec::new(),
+            members: Members::new(id),
+            dialer,
+            gossip: Gossip::default(),
             log: Log::default(),
-            flushed: 0,
-            behind: Vec::new(),
-            ended: Vec::new(),
-            to_shut_down: VecDeque::new(),
             timers: Timers::default(),
-            joining: Joining::default(),
-            notices: VecDeque::new(),
-            heard: Heard::default(),
+            history: History::default(),
+            shown_bodies: ShownBodies::new(secret(1)),
+            events: VecDeque::new(),
+            sent: Sent::default(),
             visitors: Visitors::default(),
             private_lost: VecDeque::new(),
-            leaving: false,
+            is_leaving: false,
+            to_shut_down: VecDeque::new(),
             discarded_bytes: 0,
-            random,
             secret: Secret(secret),
         };
         group.name_oneself();
         group
     }
 
-    /// Takes in a connection that came from `address` to our end `local`. If it is a plain peer's, its
-    /// first message is the next one said.
+    /// Our id.
+    #[must_use]
+    pub fn id(&self) -> MemberId {
+        self.id
+    }
+
+    // What happened: `handle_*`.
+
+    /// A connection from `address` to our end `local` was accepted.
     ///
     /// # Errors
     ///
-    /// The stream, when it is the other end of one that we dialled: then both are to be closed.
-    pub fn accept(
+    /// The stream, if it is the other end of a connection that we dialled: then both are to be closed.
+    pub fn handle_accepted(
         &mut self,
         stream: S,
         address: SocketAddr,
         local: SocketAddr,
         now: Instant,
     ) -> Result<ClientId, S> {
-        if let Some((id, dial)) = self.dialled_from(address, local) {
-            self.handle_oneself(id, dial, now);
+        if let Some(&id) = self.dialled_from.get(&address)
+            && self.clients[id].address == local
+        {
+            self.handle_oneself(id, now);
             return Err(stream);
         }
-        let until = now + INTRODUCTION_WAIT;
-        let (state, introduction) = (State::Open, Introduction::Awaited { until });
-        let client = Client::new(stream, address, None, state, introduction, self.log.end(), now);
-        let id = ClientId(self.clients.insert(client));
-        self.open_count += 1;
-        self.heard.alone_is_told = false;
+        let unproven = Unproven {
+            handshake: Box::new(Handshake::new(false)),
+            plain_at: Some(now + PLAIN_WAIT_MIN),
+            until: now + HANDSHAKE_TIMEOUT,
+        };
+        let phase = Phase::Handshake(unproven);
+        let client = Client::new(stream, address, None, phase, self.log.end(), now);
+        let id = self.clients.insert(client);
+        self.sent.is_alone_shown = false;
         if self.is_plain {
             self.take_for_plain(id);
             self.show_connection(id, now);
         } else {
-            self.timers.awaited.push_back((until, id));
+            self.timers.set(now + PLAIN_WAIT_MIN, Timer::Phase(id));
         }
         Ok(id)
     }
 
-    /// Says `text`, in as many frames as it takes.
-    pub fn say(&mut self, text: &str, at: DateTime<FixedOffset>) {
-        self.heard.said += 1;
-        if self.open_count == 0 {
-            self.tell_alone();
+    /// A connection is being made, from our end `local`, to an address that [`poll_dial`](Self::poll_dial)
+    /// returned.
+    pub fn handle_dialing(
+        &mut self,
+        attempt: Attempt,
+        stream: S,
+        local: SocketAddr,
+        now: Instant,
+    ) -> ClientId {
+        let Attempt { target, mut address, until } = attempt;
+        address.set_ip(address.ip().to_canonical());
+        let dialled = Some(Dialled { target, local, at: now });
+        let client = Client::new(stream, address, dialled, Phase::Dialing { until }, self.log.end(), now);
+        let id = self.clients.insert(client);
+        self.dialer.handle_dialing(attempt, id);
+        self.dialled_from.insert(local, id);
+        self.timers.set(until, Timer::Phase(id));
+        id
+    }
+
+    /// The address that is being tried cannot be reached.
+    pub fn handle_dial_failed(&mut self, id: TargetId, why: String, now: Instant) {
+        if !self.dialer.handle_failure(id, now) {
+            return;
         }
-        let mut rest = text;
-        while !rest.is_empty() {
-            self.log.append(|out| rest = self.writer.write(rest, at, out));
-        }
-        self.heard.said_to = self.log.end();
-    }
-
-    /// Who we are.
-    #[must_use]
-    pub fn id(&self) -> MemberId {
-        self.id
-    }
-
-    /// Tells the user once that nobody is connected, unless all that is missing is a peer which is still
-    /// being dialled.
-    fn tell_alone(&mut self) {
-        let is_kept = self.members.iter().any(|(_, member)| !member.is_unmet());
-        let is_expected = self.named.iter().any(|dial| !dial.is_over());
-        if (is_kept || !is_expected) && !mem::replace(&mut self.heard.alone_is_told, true) {
-            self.notices.push_back(Notice::Unheard { is_kept });
+        let Some(target) = self.dialer.get(id) else { return };
+        let is_shown = match target.wanted_by() {
+            WantedBy::User => true,
+            // Members may report many that nobody can reach. For one that was lost, the user was shown that.
+            WantedBy::Member(key) => {
+                let is_unmet = self.members.get(key).is_some_and(Member::is_unmet);
+                let unmet = self.members.absent().filter(|(_, member)| member.is_unmet());
+                is_unmet && unmet.take(UNMET_TOLD_MAX + 1).count() <= UNMET_TOLD_MAX
+            }
+        };
+        if is_shown {
+            self.events.push_back(Notice::Unreachable { peer: Rc::clone(target.name()), why });
         }
     }
 
-    /// How many messages were said, when nobody has any of them.
-    #[must_use]
-    pub fn unheard(&self) -> Option<u64> {
-        (self.heard.said > 0 && !self.heard.by_somebody).then_some(self.heard.said)
+    /// A connection that we dialled is made. We send a hello, and wait for the reply.
+    pub fn handle_connected(&mut self, id: ClientId, now: Instant) {
+        let client = &mut self.clients[id];
+        let Some(dialled) = client.dialled else { return };
+        (client.since, client.heard_at) = (now, now);
+        let address = client.address;
+        self.sent.is_alone_shown = false;
+        let mut unproven = Unproven {
+            handshake: Box::new(Handshake::new(true)),
+            plain_at: None,
+            until: now + HANDSHAKE_TIMEOUT,
+        };
+        if let Some(target) =
+            self.dialer.get_mut(dialled.target).filter(|it| it.wanted_by() == WantedBy::User)
+        {
+            target.handle_connected();
+            let wait = (now - dialled.at).saturating_mul(3).clamp(PLAIN_WAIT_MIN, PLAIN_WAIT_MAX);
+            let is_member = target.is_member;
+            let (peer, next) = (Rc::clone(target.name()), target.next_message);
+            if !is_member && !self.is_members(address) {
+                unproven.plain_at = Some(now + wait);
+            }
+            let client = &mut self.clients[id];
+            client.cursor = self.log.position_of(next);
+            let missed = self.log.number_at(client.cursor).saturating_sub(next);
+            self.events.push_back(Notice::Connected { peer, address, missed });
+        }
+        self.set_phase(id, Phase::Handshake(unproven));
+        if !self.is_plain {
+            let hello = self.hello();
+            self.push_frame(id, &hello);
+        } else if self.is_framing_given {
+            self.take_for_plain(id);
+        }
     }
 
-    /// The stream of a client that is still there.
-    pub fn stream_mut(&mut self, id: ClientId) -> Option<&mut S> {
-        self.clients
-            .get_mut(id.0)
-            .filter(|client| client.state != State::Ended)
-            .map(|client| &mut client.stream)
+    /// Whether a member was met at `address`.
+    fn is_members(&self, address: SocketAddr) -> bool {
+        let is_found = |member: &Member| self.dialer[member.target].found().any(|found| found == address);
+        self.members.iter().any(|(_, member)| is_found(member))
     }
 
-    /// Everybody who is connected or being dialled.
-    fn ids(&self) -> Vec<ClientId> {
-        let there = self.clients.iter().filter(|(_, client)| client.state != State::Ended);
-        there.map(|(key, _)| ClientId(key)).collect()
-    }
-
-    /// Takes in what a client sent.
+    /// Takes in bytes that arrived on a connection.
     pub fn handle_bytes(&mut self, id: ClientId, bytes: &[u8], now: Instant) {
-        let client = &mut self.clients[id.0];
-        if client.state == State::Ended {
+        let client = &mut self.clients[id];
+        if client.is_closed() {
             return;
         }
         client.heard_at = now;
-        let mut inbox = mem::take(&mut client.inbox);
-        let result = inbox.receive(bytes, |frame| self.handle_frame(id, &frame, now));
-        self.clients[id.0].inbox = inbox;
+        let mut decoder = mem::take(&mut client.decoder);
+        let result = decoder.receive(bytes, |frame| self.handle_frame(id, &frame, now));
+        self.clients[id].decoder = decoder;
         match result {
             Ok(()) => (),
             Err(Unreadable::FrameTooLong) => self.lose(id, LostReason::FrameTooLong, now),
@@ -265,108 +332,508 @@ impl<S> Group<S> {
     }
 
     fn handle_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
-        let client = &mut self.clients[id.0];
-        // What follows a goodbye has no meaning.
-        let is_over = match client.introduction {
-            Introduction::Begun(_) => client.state != State::Open,
-            introduction => introduction == Introduction::Over,
-        };
-        if client.state == State::Ended || is_over {
+        let client = &mut self.clients[id];
+        if client.is_outbox_full() {
+            // What it asks for is more than it takes, and it is about to be closed.
             return;
         }
-        client.spoken = Some(frame.framing);
-        match frame.code {
-            Code::Message => self.hear(id, frame, now),
-            Code::Exit => self.handle_goodbye(id, &frame.text(), now),
-            Code::Peer if !self.is_plain => self.handle_peer_frame(id, &frame.text(), now),
-            Code::Private => self.hear_private(id, frame, now),
-            Code::Peer | Code::Unknown => (),
+        let was_spoken = client.spoken.is_some();
+        if client.is_open() {
+            client.spoken = Some(frame.framing);
+            client.is_ours |= frame.code == Code::Peer;
+        }
+        match client.phase.peer() {
+            Phase::Dialing { .. } | Phase::Closing | Phase::HalfClosed { .. } | Phase::Closed => (),
+            Phase::Handshake(unproven) => match unproven.handshake.member() {
+                Some(key) => self.handle_handshake_frame(id, key, frame, now),
+                None => self.handle_first_frame(id, frame, now),
+            },
+            Phase::Plain(_) => self.handle_plain_frame(id, frame, was_spoken, now),
+            Phase::Member(link) => {
+                let link = *link;
+                self.handle_link_frame(id, link, frame, now);
+            }
         }
     }
 
-    /// From now on, nothing is heard of what a client says: there is nowhere to show it.
-    pub fn mute(&mut self, id: ClientId) {
-        self.clients[id.0].is_muted = true;
+    /// Handles the first frame of a connection: only here does a hello start a handshake, but for
+    /// [`handle_late_hello`](Self::handle_late_hello).
+    fn handle_first_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
+        match frame.code {
+            Code::Peer if !self.is_plain => {
+                if let Some(hello) = PeerFrame::read(&frame.text()).filter(|hello| hello.id.is_some()) {
+                    self.identify(id, &hello, now);
+                }
+            }
+            Code::Message | Code::Exit => {
+                let Client { dialled, address, .. } = self.clients[id];
+                let target = dialled.and_then(|dialled| self.dialer.get(dialled.target));
+                if target
+                    .is_some_and(|target| target.wanted_by() != WantedBy::User || self.is_members(address))
+                {
+                    if frame.code == Code::Exit {
+                        return self.handle_early_goodbye(id, now);
+                    }
+                    // A member is there, which takes us for a plain peer. The next connection begins anew.
+                    return self.lose(id, LostReason::Failed("does not introduce itself".into()), now);
+                }
+                self.take_for_plain(id);
+                self.handle_plain_frame(id, frame, true, now);
+            }
+            Code::Peer | Code::Private | Code::Unknown => (),
+        }
     }
 
-    /// How many bytes muted clients have said.
+    fn handle_handshake_frame(&mut self, id: ClientId, key: MemberKey, frame: &Frame<'_>, now: Instant) {
+        match frame.code {
+            Code::Peer => {
+                let Some(frame) = PeerFrame::read(&frame.text()) else { return };
+                let address = self.clients[id].address;
+                let Phase::Handshake(unproven) = &mut self.clients[id].phase else { return };
+                let step = unproven.handshake.advance(&frame, &mut self.members[key].credentials, address);
+                self.handle_step(id, key, step, &frame, now);
+            }
+            // It leaves before it could prove its id. Its other links carry the token.
+            Code::Exit => self.handle_early_goodbye(id, now),
+            // It takes us for a plain peer. What it sends now will be sent again.
+            Code::Message | Code::Private | Code::Unknown => (),
+        }
+    }
+
+    fn handle_plain_frame(&mut self, id: ClientId, frame: &Frame<'_>, was_spoken: bool, now: Instant) {
+        let client = &self.clients[id];
+        if !was_spoken && frame.framing == self.framing && client.has_sent(&self.log) {
+            // The guess was right.
+            self.sent.was_received = true;
+        }
+        match frame.code {
+            Code::Message => self.receive_plain(id, frame, now),
+            Code::Exit => self.handle_plain_goodbye(id, &frame.text()),
+            Code::Peer if !self.is_plain => {
+                if let Some(hello) = PeerFrame::read(&frame.text()).filter(|hello| hello.id.is_some()) {
+                    self.handle_late_hello(id, &hello, was_spoken, now);
+                }
+            }
+            Code::Peer | Code::Private | Code::Unknown => (),
+        }
+    }
+
+    fn handle_link_frame(&mut self, id: ClientId, link: Link, frame: &Frame<'_>, now: Instant) {
+        match frame.code {
+            Code::Message => self.receive(id, link, frame, now),
+            Code::Private => self.receive_private(id, link.key, frame, now),
+            Code::Peer => {
+                if let Some(frame) = PeerFrame::read(&frame.text()) {
+                    self.handle_member_frame(id, link.key, &frame, now);
+                }
+            }
+            Code::Exit => match self.members[link.key].token {
+                Some(token) => self.handle_left(link.key, token),
+                // A member that leaves sends its token before.
+                None => self.lose(id, LostReason::Closed { unfinished_bytes: 0 }, now),
+            },
+            Code::Unknown => (),
+        }
+    }
+
+    /// The other end closed its side.
+    pub fn handle_closed(&mut self, id: ClientId, now: Instant) {
+        let client = &mut self.clients[id];
+        if matches!(client.phase, Phase::Closing) {
+            client.is_read_closed = true;
+            return;
+        }
+        let unfinished_bytes = client.decoder.unfinished_bytes();
+        self.lose(id, LostReason::Closed { unfinished_bytes }, now);
+    }
+
+    /// A connection failed, for this reason.
+    pub fn handle_failed(&mut self, id: ClientId, why: String, now: Instant) {
+        self.lose(id, LostReason::Failed(why), now);
+    }
+
+    /// Discards the messages that arrive on a connection from now on: standard output has no room for them.
+    pub fn mute(&mut self, id: ClientId) {
+        self.clients[id].is_muted = true;
+    }
+
+    /// Handles the timers that are due.
+    pub fn handle_time(&mut self, now: Instant) {
+        self.end_history_when_complete(now);
+        while let Some((host, count)) = self.visitors.poll(now) {
+            self.events.push_back(Notice::MoreVisitors { host, count });
+        }
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Phase(id) => self.handle_phase_timer(id, now),
+                Timer::Ack(key) => self.send_ack(key, now),
+                Timer::Surplus(key) => self.close_silent_links(key),
+                Timer::Expiry(key) => self.expire(key, now),
+                Timer::News => self.send_news(now),
+                Timer::Compare => self.compare(now),
+                Timer::Inquire => self.inquire(now),
+                Timer::Leave => self.give_up_leaving(now),
+                // The next flush handles it.
+                Timer::Write(_) => (),
+            }
+        }
+    }
+
+    fn handle_phase_timer(&mut self, id: ClientId, now: Instant) {
+        let Some(client) = self.clients.get(id) else { return };
+        match &client.phase {
+            Phase::Dialing { until } if now >= *until => {
+                self.lose(id, LostReason::Failed("no answer".into()), now);
+            }
+            Phase::Handshake(unproven) if now >= unproven.until => {
+                self.lose(id, LostReason::Unintroduced(HANDSHAKE_TIMEOUT), now);
+            }
+            Phase::Handshake(unproven) if unproven.plain_at.is_some_and(|at| now >= at) => {
+                self.take_for_plain(id);
+                self.show_assumption(id, now);
+            }
+            Phase::HalfClosed { until, .. } if now >= *until => {
+                self.lose(id, LostReason::Closed { unfinished_bytes: 0 }, now);
+            }
+            Phase::Dialing { .. }
+            | Phase::Handshake(_)
+            | Phase::Plain(_)
+            | Phase::Member(_)
+            | Phase::Closing
+            | Phase::HalfClosed { .. }
+            | Phase::Closed => (),
+        }
+    }
+
+    // What the user wants: commands.
+
+    /// Sends `text` to everybody, in as many frames as it takes.
+    pub fn broadcast(&mut self, text: &str, at: DateTime<FixedOffset>) {
+        self.sent.count += 1;
+        if self.clients.open_count() == 0 {
+            self.show_alone();
+        }
+        let mut rest = text;
+        while !rest.is_empty() {
+            self.log.append(|out| rest = self.writer.write(rest, at, out));
+        }
+        self.sent.end = self.log.end();
+    }
+
+    /// Shows the user once that no peer is connected, unless a peer that the user named is still being dialled.
+    fn show_alone(&mut self) {
+        let is_kept = self.members.iter().any(|(_, member)| !member.is_unmet());
+        let is_expected = self.dialer.named().any(|(_, target)| !target.is_over());
+        if (is_kept || !is_expected) && !mem::replace(&mut self.sent.is_alone_shown, true) {
+            self.events.push_back(Notice::Unheard { is_kept });
+        }
+    }
+
+    // What is to be done: `flush`, `poll_*`, `deadline`.
+
+    /// Writes the outbox and the log to every connection, through `write`, until it writes less than it was given or
+    /// the budget of the turn is used up. Returns whether a connection would have taken more.
+    ///
+    /// `write` is called with the connection, its stream, the bytes, and whether to try although the poll has not
+    /// reported room. It returns how many bytes were written, from the front. For a stream that failed that is 0:
+    /// reading from it returns the error, behind the bytes that the peer sent before. Connections on which nothing
+    /// could be written for too long, or that the log has overrun, are lost. While leaving, those with everything
+    /// written are half-closed.
+    pub fn flush(
+        &mut self,
+        now: Instant,
+        mut write: impl FnMut(ClientId, &mut S, &[u8], bool) -> usize,
+    ) -> bool {
+        let visited = self.clients.begin_flush(&self.log);
+        let mut has_more = false;
+        for &id in &visited {
+            if self.clients[id].is_writable() {
+                has_more |= self.flush_client(id, now, &mut write);
+            }
+        }
+        self.clients.end_flush(visited, &self.log);
+        self.end_history_when_complete(now);
+        has_more
+    }
+
+    /// Returns whether the connection would have taken more.
+    fn flush_client(
+        &mut self,
+        id: ClientId,
+        now: Instant,
+        write: &mut impl FnMut(ClientId, &mut S, &[u8], bool) -> usize,
+    ) -> bool {
+        let client = &mut self.clients[id];
+        if client.is_overrun(&self.log) {
+            self.lose(id, LostReason::Overrun, now);
+            return false;
+        }
+        let before = (client.cursor, client.next_message(&self.log));
+        let probe = client.waiting.is_some_and(|waiting| now >= waiting.probe_at);
+        let (mut budget, mut writes, mut is_full) = (WRITE_TURN_BYTES, 0, false);
+        while client.has_offer(&self.log) && !is_full && budget > 0 && writes < WRITE_TURN_CALLS {
+            let (stream, bytes) = client.offer(&self.log, self.framing);
+            let bytes = &bytes[..bytes.len().min(budget)];
+            let offered = bytes.len();
+            let count = write(id, stream, bytes, probe);
+            client.handle_taken(count);
+            is_full = count < offered;
+            budget -= count;
+            writes += 1;
+        }
+        let probed_at = client.waiting.map(|waiting| waiting.probe_at);
+        client.clock(now, budget < WRITE_TURN_BYTES, &self.log);
+        let probe_at = client.waiting.map(|waiting| waiting.probe_at).filter(|at| Some(*at) != probed_at);
+        probe_at.into_iter().for_each(|at| self.timers.set(at, Timer::Write(id)));
+        // A member acknowledges. A plain peer may not have understood a framing that is a guess.
+        let is_understood = client.spoken.is_some() || client.dialled.is_none() || self.is_framing_given;
+        if !self.sent.was_received
+            && is_understood
+            && before.0 < self.sent.end
+            && client.phase.plain().is_some()
+        {
+            self.sent.was_received = client.next_message(&self.log) > before.1;
+        }
+        let has_more = client.has_offer(&self.log) && !is_full;
+        let is_closing = self.is_leaving || matches!(client.phase, Phase::Closing);
+        let patience = if is_closing { LEAVE_STALL_TIMEOUT } else { WRITE_STALL_TIMEOUT };
+        if client.stalled_for(now) >= patience {
+            self.lose(id, LostReason::Stalled(patience), now);
+        } else if client.is_read_closed && !client.is_behind(&self.log) {
+            self.lose(id, LostReason::Closed { unfinished_bytes: 0 }, now);
+        } else if is_closing && !client.is_behind(&self.log) {
+            let until = now + LINGER_TIMEOUT;
+            self.clients.half_close(id, until);
+            self.timers.set(until, Timer::Phase(id));
+            self.to_shut_down.push_back(id);
+        }
+        has_more
+    }
+
+    /// The next event for the user, until `None`.
+    pub fn poll_event(&mut self) -> Option<Notice> {
+        self.events.pop_front()
+    }
+
+    /// The next stream whose sending side is to be shut down, until `None`: everything is written to it.
+    pub fn poll_shutdown(&mut self) -> Option<&mut S> {
+        let id = self.to_shut_down.pop_front()?;
+        Some(&mut self.clients[id].stream)
+    }
+
+    /// The next connection that is closed, and its stream to be dropped, until `None`. From now on its id may be
+    /// another's.
+    pub fn poll_closed(&mut self) -> Option<(ClientId, S)> {
+        let (id, stream) = self.clients.pop_closed()?;
+        self.to_shut_down.retain(|other| *other != id);
+        Some((id, stream))
+    }
+
+    /// The next address to dial, until `None`.
+    pub fn poll_dial(&mut self, now: Instant) -> Option<Attempt> {
+        let members = &self.members;
+        let clients = &self.clients;
+        self.dialer.poll(now, |key| match members.get(key) {
+            None => Eligible::No,
+            // A connection that was accepted may only claim to be this member's. One that we dialled counts.
+            Some(member)
+                if member.is_here() || member.pending.iter().any(|id| clients[*id].dialled.is_some()) =>
+            {
+                Eligible::No
+            }
+            Some(member) if member.is_unmet() => Eligible::Unmet,
+            Some(_) => Eligible::Met,
+        })
+    }
+
+    /// When something is to be done without an event.
+    #[must_use]
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        let deadlines = [
+            self.timers.deadline(),
+            self.dialer.deadline(now),
+            self.history.deadline(),
+            self.visitors.deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    // Getters.
+
+    /// The stream of a connection, unless that is closed.
+    pub fn stream_mut(&mut self, id: ClientId) -> Option<&mut S> {
+        let client = self.clients.get_mut(id).filter(|client| !client.is_closed());
+        client.map(|client| &mut client.stream)
+    }
+
+    /// Whether a connection is one that we dialled and that is not made yet.
+    #[must_use]
+    pub fn is_dialing(&self, id: ClientId) -> bool {
+        self.clients.get(id).is_some_and(|client| matches!(client.phase, Phase::Dialing { .. }))
+    }
+
+    /// How many bytes of messages arrived on muted connections.
     #[must_use]
     pub fn discarded_bytes(&self) -> usize {
         self.discarded_bytes
     }
 
-    /// A client closed its side.
-    pub fn handle_closed(&mut self, id: ClientId, now: Instant) {
-        let client = &mut self.clients[id.0];
-        if client.state == State::Closing {
-            client.is_silent = true;
-            return;
+    /// How many messages were sent, if no peer is known to have received any of them.
+    #[must_use]
+    pub fn unreceived_count(&self) -> Option<u64> {
+        (self.sent.count > 0 && !self.sent.was_received).then_some(self.sent.count)
+    }
+
+    /// The position in the log, in bytes, after the user's last message.
+    #[must_use]
+    pub fn log_end(&self) -> u64 {
+        self.log.end()
+    }
+
+    /// The position in the log up to which the user may continue to send: until then the log holds all that is needed
+    /// by connections that are slow but alive, by peers dialled for the first time, and by the members that those
+    /// will report.
+    #[must_use]
+    pub fn send_limit(&self, now: Instant) -> u64 {
+        let slow = self.clients.behind().filter(|client| client.holds_back(now)).map(|client| client.cursor);
+        let first = self.dialer.named().filter(|(_, target)| target.is_first_attempt());
+        let first = first.map(|(_, target)| target.next_message);
+        let awaited = self.awaited(now).filter_map(|member| member.send.base());
+        let numbers = first.chain(awaited).chain(self.owed_to_groups(now));
+        let needed = slow.chain(numbers.map(|number| self.log.position_of(number)));
+        needed.min().unwrap_or(self.log.end()) + (LOG_BYTES - LINE_LOG_BYTES_MAX) as u64
+    }
+
+    /// The members of the group that we join which are still dialled for the first time.
+    fn awaited(&self, now: Instant) -> impl Iterator<Item = &Member> {
+        self.members.awaited(now).filter(|member| self.dialer[member.target].is_first_attempt())
+    }
+
+    /// The numbers from which on messages are owed to the groups of peers that the user named and that have not sent
+    /// the list of their members yet: during their handshake, and for
+    /// [`HANDSHAKE_TIMEOUT`](crate::limits::HANDSHAKE_TIMEOUT) more.
+    fn owed_to_groups(&self, now: Instant) -> impl Iterator<Item = u64> {
+        let unproven = self.dialled_from.values().filter_map(|id| {
+            let client = &self.clients[*id];
+            let has_member = client.phase.unproven()?.handshake.member().is_some();
+            let target = self.dialer.get(client.dialled?.target)?;
+            (has_member && target.wanted_by() == WantedBy::User).then_some(target.next_message)
+        });
+        let linked = self.awaited_lists(now).filter_map(|link| self.members[link.key].send.base());
+        unproven.chain(linked)
+    }
+
+    /// The links on which the list of all members is not complete, and whose time for it is not over.
+    fn awaited_lists(&self, now: Instant) -> impl Iterator<Item = &Link> {
+        let links = self.awaiting_lists.iter().filter_map(|id| self.clients[*id].phase.link());
+        links.filter(move |link| now < link.since + HANDSHAKE_TIMEOUT)
+    }
+
+    /// Whether further peers may be reached in a moment: a peer that the user named and that is being dialled for the
+    /// first time; and, for [`MEET_TIMEOUT`] after `since`, a member of a group that we join, or a peer that we dialled
+    /// and whose handshake is not finished.
+    #[must_use]
+    pub fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
+        if self.dialer.named().any(|(_, target)| target.is_first_attempt()) {
+            return true;
         }
-        let unfinished_bytes = client.inbox.unfinished_bytes();
-        self.lose(id, LostReason::Closed { unfinished_bytes }, now);
+        let is_unproven = |id: &ClientId| self.clients[*id].phase.unproven().is_some();
+        // Members may report others without end.
+        now < since + MEET_TIMEOUT
+            && (self.dialled_from.values().any(is_unproven)
+                || self.awaited(now).next().is_some()
+                || self.awaited_lists(now).next().is_some())
     }
 
-    /// A connection failed, and the system says why.
-    pub fn handle_failed(&mut self, id: ClientId, why: String, now: Instant) {
-        self.lose(id, LostReason::Failed(why), now);
+    /// The time until which a peer that the user named, and that has sent nothing so far, may still turn out to be a
+    /// slow member. Without waiting for that, what was sent would reach no other member of its group.
+    #[must_use]
+    pub fn handshake_wait_end(&self, now: Instant) -> Option<Instant> {
+        if self.is_plain {
+            return None;
+        }
+        let unanswered = self.clients.iter().map(|(_, client)| client).filter(|client| {
+            client.phase.plain().is_some() && client.dialled.is_some() && client.spoken.is_none()
+        });
+        unanswered.map(|client| client.since + PLAIN_WAIT_MAX).filter(|at| now < *at).max()
     }
 
-    /// The next thing to tell the user, until `None`.
-    pub fn poll_output(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
+    // The rest is internal.
+
+    /// Changes the phase of a connection, and all that depends on it. The only place that does, but for the
+    /// half-closing in [`flush`](Self::flush).
+    fn set_phase(&mut self, id: ClientId, phase: Phase) {
+        let is_member = matches!(phase, Phase::Member(_));
+        let is_attempt = matches!(phase, Phase::Dialing { .. } | Phase::Handshake(_));
+        if let Phase::Handshake(unproven) = &phase {
+            for at in unproven.plain_at.into_iter().chain([unproven.until]) {
+                self.timers.set(at, Timer::Phase(id));
+            }
+        }
+        let before = self.clients.set_phase(id, phase);
+        let Client { address, dialled, .. } = self.clients[id];
+        if let (Phase::Dialing { .. } | Phase::Handshake(_), Some(dialled)) = (&before, dialled) {
+            if let Phase::Dialing { .. } = before {
+                self.dialer.handle_dialed();
+            }
+            if !is_attempt {
+                self.dialled_from.remove(&dialled.local);
+                self.dialer.handle_attempt_ended(dialled.target, id, address, is_member);
+            }
+        }
+        match before.into_peer() {
+            Phase::Handshake(unproven) => {
+                let member = unproven.handshake.member().and_then(|key| self.members.get_mut(key));
+                member.into_iter().for_each(|member| member.pending.retain(|pending| *pending != id));
+            }
+            Phase::Plain(_) => self.unname(Holder::Plain(id)),
+            Phase::Member(link) => {
+                let member = self.members.get_mut(link.key);
+                member.into_iter().for_each(|member| member.links.retain(|other| *other != id));
+                self.awaiting_lists.retain(|other| *other != id);
+            }
+            Phase::Dialing { .. } | Phase::Closing | Phase::HalfClosed { .. } | Phase::Closed => (),
+        }
     }
 
-    /// The next connection that is over, to be closed and forgotten, until `None`. From now on its
-    /// id may be given to another.
-    pub fn poll_ended(&mut self) -> Option<(ClientId, S)> {
-        let id = self.ended.pop()?;
-        Some((id, self.clients.remove(id.0).stream))
+    fn push_frame(&mut self, id: ClientId, frame: &PeerFrame) {
+        self.clients.push_frame(id, frame, &self.log, self.framing);
     }
 
-    /// Tells the user something of what members do, behind the past that is still to come.
-    fn tell(&mut self, notice: Notice) {
-        if self.joining.is_waiting() {
-            self.joining.keep_present(notice);
+    /// Closes a connection once its outbox is written.
+    fn close(&mut self, id: ClientId) {
+        if self.clients[id].is_open() {
+            self.clients[id].cut_in(&self.log);
+            self.set_phase(id, Phase::Closing);
+            self.clients.list(id);
+        }
+    }
+
+    /// The other end of a connection sent a frame that is no hello, or none in time: it is taken for a plain peer.
+    fn take_for_plain(&mut self, id: ClientId) {
+        let number = self.clients[id].next_message(&self.log);
+        self.set_phase(id, Phase::Plain(Box::new(PlainPeer { name: None, shown: Shown::Nothing })));
+        // An overrun connection stays so, and is lost for it.
+        self.clients[id].offered_from = Some(number);
+        self.clients.list(id);
+    }
+
+    /// Shows an event about members, behind the history that is still being collected.
+    fn show(&mut self, event: Notice) {
+        if self.history.is_waiting() {
+            self.history.keep_present(event);
         } else {
-            self.notices.push_back(notice);
+            self.events.push_back(event);
         }
     }
+}
 
-    /// Sees to it that the next flush visits a client.
-    fn list(&mut self, id: ClientId) {
-        if !mem::replace(&mut self.clients[id.0].is_listed, true) {
-            self.behind.push(id);
-        }
-    }
+/// A message to everybody.
+fn message_event(at: Option<Timestamp>, from: Who, text: &str, is_past: bool) -> Notice {
+    Notice::Message { at, from, text: text.to_owned(), is_past, is_private: false }
+}
 
-    /// The only place where a client's state moves.
-    fn set_state(&mut self, id: ClientId, state: State) {
-        let client = &mut self.clients[id.0];
-        let is_there = |state| matches!(state, State::Open | State::Closing | State::Finishing { .. });
-        assert_ne!(client.state, State::Ended, "an ended connection stays ended");
-        self.open_count += usize::from(is_there(state));
-        self.open_count -= usize::from(is_there(client.state));
-        if matches!(client.state, State::Dialling { .. }) {
-            self.timers.dialling.retain(|dialling| *dialling != id);
-            // A place is free.
-            self.timers.handle_dials_changed();
-        }
-        client.state = state;
-        if state != State::Open {
-            self.unname(Holder::Plain(id));
-        }
-        match state {
-            State::Dialling { .. } | State::Open | State::Closing => (),
-            State::Finishing { until } => {
-                self.to_shut_down.push_back(id);
-                self.timers.finishing.push_back((until, id));
-            }
-            State::Ended => {
-                self.ended.push(id);
-                if !self.leaving {
-                    self.end_person(id, LostReason::Closed { unfinished_bytes: 0 });
-                }
-            }
-        }
-    }
+/// The text shown for a body of another shape. A blank one is no message, and nothing of it is shown.
+fn text_of(body: &str) -> &str {
+    body.trim_matches(['\r', '\n'])
 }

@@ -1,9 +1,9 @@
-//! What somebody is called here: its own name, and what tells it apart.
+//! Labels: a peer's own name, with a mark that disambiguates it.
 //!
-//! A name is whatever its bearer chose, so a [`Label`] sees to it that a line cannot be mistaken for
-//! another. A name that could be is in quotes wherever it is shown, and one with a blank is in quotes within
-//! our own sentences. A mark behind the name, a tag of the member's id or the address of a plain peer, tells
-//! apart those who look alike; a name that has the form of a mark is always marked itself.
+//! A peer can choose any name, so a [`Label`] ensures that a line cannot be mistaken for another. A name with a flaw
+//! is in quotes wherever it is shown, and one with a blank is in quotes within our own sentences. A mark behind the
+//! name, a tag of the member's id or the address of a plain peer, disambiguates names that look alike; a name with the
+//! form of a mark is always marked itself.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::look_alike::{Looks, ascii_sign, is_apostrophe, is_blank};
 use crate::sanitize::sanitized;
 use crate::unicode::is_default_ignorable;
 
-/// What somebody is called here. It is made once for each name, and cheap to clone.
+/// The name of a peer as it is shown here. It is made once for each name, and cheap to clone.
 ///
 /// It dereferences to the name with its mark, as scripts read it: nothing is in quotes or made safe to
 /// show. Its `Display` is for sentences.
@@ -34,7 +34,7 @@ struct Inner {
     looks: Option<Looks>,
 }
 
-/// Where a name is in quotes.
+/// The places at which a name is in quotes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quotes {
     Nowhere,
@@ -43,7 +43,7 @@ enum Quotes {
 }
 
 impl Label {
-    /// Somebody who never told its name, by its address; or a peer as the user wrote it.
+    /// The label of a peer that never sent a name: its address; or the peer as the user wrote it.
     #[must_use]
     pub fn of_place(text: impl Into<String>) -> Self {
         let text = text.into();
@@ -59,13 +59,13 @@ impl Label {
         Self(Rc::new(Inner { text, bare_bytes, quotes, forges_mark, looks: looks.clone() }))
     }
 
-    /// The name that its bearer gave itself.
+    /// The name without the mark.
     #[must_use]
     pub fn bare(&self) -> &str {
         &self.0.text[..self.0.bare_bytes]
     }
 
-    /// What tells it apart from others: `#4aa6`, ` (192.168.1.7:5000)` or nothing.
+    /// The mark: `#4aa6`, ` (192.168.1.7:5000)` or nothing.
     #[must_use]
     pub fn mark(&self) -> &str {
         &self.0.text[self.0.bare_bytes..]
@@ -77,7 +77,7 @@ impl Label {
         self.0.forges_mark
     }
 
-    /// What the name looks like; `None` if it is an address instead of a name.
+    /// The looks of the name; `None` for an address instead of a name.
     #[must_use]
     pub fn looks(&self) -> Option<&Looks> {
         self.0.looks.as_ref()
@@ -187,7 +187,7 @@ impl fmt::Debug for Label {
     }
 }
 
-/// Why a name could be mistaken for something else.
+/// The reason why a name could be mistaken for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     /// Nothing of it can be seen.
@@ -217,7 +217,7 @@ const SIGNS: [char; 4] = ['"', ':', '[', ']'];
 /// Signs with which a line begins that is not a message, or an argument.
 const STARTS: [char; 4] = ['*', '/', '@', '-'];
 
-/// What our own sentences say of those whom they name.
+/// Phrases of our own sentences that follow a name.
 const PHRASES: [&str; 15] = [
     "has joined",
     "has left",
@@ -240,7 +240,7 @@ const PHRASES: [&str; 15] = [
 static PHRASE_LOOKS: LazyLock<[String; PHRASES.len()]> =
     LazyLock::new(|| PHRASES.map(|phrase| Looks::new(phrase).as_written().to_owned()));
 
-/// What is wrong with a name of these looks, if anything is.
+/// The first flaw of a name with these looks, if it has one.
 #[must_use]
 pub fn flaw(name: &str, looks: &Looks) -> Option<Flaw> {
     if looks.are_invisible() {

@@ -1,8 +1,8 @@
-//! The broadcast log: every frame that was said, once, for all clients.
+//! The broadcast log: every frame that was sent to all, once for all connections.
 //!
-//! A position is the count of bytes ever appended before it, a number that of frames; neither is
-//! used again. A client is a position in it, its cursor. The log knows nothing of clients: it drops
-//! its oldest frames when it is full, and who still needed them finds out by comparing.
+//! A position counts the bytes ever appended before it, a number the frames; neither is used again.
+//! A connection has a position in it, its cursor. The log does not know the connections: it drops its
+//! oldest frames when it is full, and a connection whose cursor is before [`Log::start`] is overrun.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -79,15 +79,15 @@ impl Log {
         self.first_number + after.saturating_sub(1) as u64
     }
 
-    /// The position of frame `number`: the start where it is no longer kept, the end where it has
-    /// not been said.
+    /// The position of frame `number`: the start if it is no longer kept, the end if it does not
+    /// exist yet.
     #[must_use]
     pub fn position_of(&self, number: u64) -> u64 {
         let index = number.saturating_sub(self.first_number) as usize;
         self.starts.get(index).copied().unwrap_or(self.end())
     }
 
-    /// Where the frame that holds `position` starts and ends, in positions.
+    /// The positions at which the frame that holds `position` starts and ends.
     #[must_use]
     pub fn frame_around(&self, position: u64) -> Range<u64> {
         let number = self.number_at(position);

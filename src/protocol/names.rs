@@ -1,27 +1,27 @@
-//! Who is present under which name: an index of what the names look like.
+//! The names of those who are present, indexed by what the names look like.
 //!
-//! Those who look alike are marked, all of them, and whoever is alone again is so no more. A change costs a
-//! few look-ups in maps, however many have the name: of the others, only those change whose ids stand next
-//! to the one that has come or gone, or who was or is the only other one.
+//! Names that look alike are all marked, and a name that is alone again loses its mark. A change costs a few
+//! look-ups in maps, however many have the name: of the other labels, only those change whose ids are next to
+//! the one added or removed, or that were or are the only other one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::client::ClientId;
+use super::connection::ClientId;
 use super::label::{Label, address_mark};
-use super::peer_frame::MemberId;
+use crate::wire::hello::MemberId;
 
-/// Somebody who is present. Members come first, in the order of their ids.
+/// The bearer of a name who is present. Members come first, in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Holder {
     /// A member that was met, or ourselves.
     Member(MemberId),
-    /// A plain peer that told its name.
+    /// A plain peer that has sent its name.
     Plain(ClientId),
 }
 
-/// Everybody who is present and has a name.
+/// The index of the names of all who are present.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     held: BTreeMap<Holder, Held>,
@@ -31,17 +31,17 @@ pub(super) struct Names {
 #[derive(Debug)]
 struct Held {
     label: Label,
-    /// Where a plain peer comes from.
+    /// The address of a plain peer.
     address: Option<SocketAddr>,
 }
 
-/// The digits of an id in a tag, at least.
+/// The number of digits of an id in a tag, at least.
 const TAG_DIGITS_MIN: usize = 4;
 
 /// The digits of a whole id.
 const ID_DIGITS: usize = 32;
 
-/// The tag of a member of this id that nobody else needs to be told from.
+/// The shortest tag of a member with this id.
 pub(super) fn short_tag(id: MemberId) -> String {
     tag(id, TAG_DIGITS_MIN)
 }
@@ -51,8 +51,8 @@ fn tag(id: MemberId, digits: usize) -> String {
 }
 
 impl Names {
-    /// From now on, somebody has this name, whatever mark is on it; a plain peer has an address. Returns
-    /// whose labels are others now: its own first.
+    /// Adds or changes the name of a holder, whatever mark is on it; a plain peer has an address. Returns the labels
+    /// that have changed: the holder's own first.
     pub fn insert(
         &mut self,
         holder: Holder,
@@ -73,18 +73,18 @@ impl Names {
         changed
     }
 
-    /// Somebody is not present any more. Returns whose labels are others now.
+    /// Removes a holder that is not present any more. Returns the labels that have changed.
     pub fn remove(&mut self, holder: Holder) -> Vec<(Holder, Label)> {
         let affected = self.take_out(holder);
         self.refreshed(affected)
     }
 
-    /// What somebody is called, if it is present.
+    /// The label of a holder, if it is present.
     pub fn label(&self, holder: Holder) -> Option<&Label> {
         self.held.get(&holder).map(|held| &held.label)
     }
 
-    /// Returns who may have another mark now.
+    /// Takes a holder out of the index. Returns the holders whose marks may have changed.
     fn take_out(&mut self, holder: Holder) -> BTreeSet<Holder> {
         let mut affected = BTreeSet::new();
         let Some(held) = self.held.remove(&holder) else { return affected };
@@ -141,7 +141,7 @@ fn looks(label: &Label) -> Vec<Rc<str>> {
 
 /// Those of `alike` whose marks may depend on `holder`, which is one of them.
 fn around(alike: &BTreeSet<Holder>, holder: Holder) -> Vec<Holder> {
-    // Of two, each is the reason why the other is marked.
+    // If there are only two, each is the reason why the other is marked.
     if alike.len() == 2 {
         return alike.iter().copied().collect();
     }
@@ -162,7 +162,7 @@ fn common_digits(one: MemberId, other: MemberId) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::peer_frame::Word;
+    use crate::wire::hello::Word;
 
     const OWN: u128 = 0x5555 << 112;
 

@@ -1,4 +1,4 @@
-//! What the group has to tell its user. How it is put into words is the terminal's.
+//! Events for the user. The terminal puts them into words.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,132 +6,137 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::label::{Label, address_mark};
-use super::message::Timestamp;
 use super::names::short_tag;
-use super::peer_frame::MemberId;
 use super::visitors::Host;
-use crate::limits::{FRAME_BYTES_MAX, LOG_BYTES, NOTICE_BYTES_EACH};
+use crate::limits::{EVENT_BYTES_EACH, FRAME_BYTES_MAX, LOG_BYTES};
+use crate::wire::hello::MemberId;
+use crate::wire::message::Timestamp;
 
-/// Somebody of whom a notice tells.
+/// The member or plain peer that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
-    /// What it is called here: its name, with a mark where somebody else has the same or one that looks like
-    /// it; its address if it never told one.
+    /// Its name here, with a mark if another peer has the same or one that looks like it;
+    /// its address if it never sent a name.
     pub name: Label,
-    /// Who it is, if it introduced itself.
+    /// Its id, if it is a member.
     pub id: Option<MemberId>,
-    /// Where it is reached, or came from.
+    /// The address at which it is reached, or from which it came.
     pub address: Option<SocketAddr>,
 }
 
-/// One thing to tell.
+/// An event.
 ///
 /// Names and texts in it are as peers sent them: nothing has been made safe to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Somebody said something.
+    /// A message was received.
     Message {
-        /// When, by the sender's clock; `None` for a body of another shape.
+        /// The time by the sender's clock; `None` for a body of another shape.
         at: Option<Timestamp>,
-        /// Who said it; under its address for a body of another shape.
+        /// The sender; by its address for a body of another shape of a plain peer.
         from: Who,
-        /// What was said.
+        /// The text.
         text: String,
-        /// It was said before the two knew of each other.
+        /// It is history: sent before we belonged to the group.
         is_past: bool,
-        /// It was said to us alone.
+        /// It was sent to us alone.
         is_private: bool,
     },
-    /// A member has come that was not here before.
+    /// A member was met for the first time.
     Joined {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
     },
-    /// A member that was lost is here again.
+    /// A member that was lost is connected again.
     Back {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
     },
     /// A member has another name.
     Renamed {
-        /// Who, under the new name.
+        /// The member, under the new name.
         who: Who,
-        /// What it was called here before.
+        /// Its name here before.
         before: Label,
     },
-    /// Messages that a member said at this place will never come.
+    /// Messages that a member sent at this place are missed: they were owed, and its log no longer holds them.
     Missed {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
         /// How many.
         count: u64,
     },
-    /// What was told before this is what was said before we came.
+    /// The messages before this one are history.
     Present,
-    /// A peer said goodbye.
+    /// A peer has left: it said goodbye, or another member proved that it did.
     Left {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
     },
-    /// A plain peer sent its first message, or its goodbye, which comes next. Each is followed by
-    /// [`Left`](Self::Left), [`Lost`](Self::Lost) or [`Identified`](Self::Identified), unless we leave
+    /// A plain peer sent its first message, or its goodbye, which comes next. Later,
+    /// [`Left`](Self::Left), [`Lost`](Self::Lost) or [`Identified`](Self::Identified) follows, unless we leave
     /// before.
     Appeared {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
     },
     /// A plain peer that sent messages turned out to be a member, under whose name it is shown from now on.
     Identified {
-        /// What it was as a plain peer.
+        /// The plain peer that it was.
         before: Who,
     },
-    /// A member, or a plain peer that had sent a message, is gone without goodbye.
+    /// The connection of a member, or of a plain peer that had sent a message, ended without a goodbye.
     Lost {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
-        /// Why it ended.
+        /// The reason.
         why: LostReason,
     },
-    /// A peer that the user named, and that never sent a message, is gone.
+    /// The connection to a peer that the user named, and that never sent a message, ended.
     NamedLost {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
-        /// Why it ended.
+        /// The reason.
         why: LostReason,
     },
     /// A connection to us ended that never sent a message.
     Visited {
-        /// Where it came from.
+        /// The address that it came from.
         address: SocketAddr,
-        /// Why it ended.
+        /// The reason.
         why: LostReason,
     },
-    /// There were more connections that sent no message, within the last minute.
+    /// More connections sent no message, within the last minute.
     MoreVisitors {
-        /// Where they came from.
+        /// The host that they came from.
         host: Host,
         /// How many more.
         count: u64,
     },
     /// A peer dialled us.
     Accepted {
-        /// Where it comes from.
+        /// The address that it comes from.
         address: SocketAddr,
     },
-    /// A peer that we dialled answered.
+    /// A connection that we dialled is made.
     Connected {
         /// The peer as the user named it.
         peer: Rc<str>,
-        /// The address that answered.
+        /// The address of the peer.
         address: SocketAddr,
-        /// Messages typed before that the log no longer holds, so that it will not get them.
+        /// How many messages that were sent before the log no longer holds, so that the peer will not get them.
         missed: u64,
     },
-    /// A peer cannot be reached and will be dialled again.
+    /// A peer that the user named has sent nothing, so it is taken for a plain one in text framing.
+    Assumed {
+        /// The peer as the user named it.
+        peer: Rc<str>,
+    },
+    /// No address of a peer can be reached; it will be dialled again.
     Unreachable {
         /// The peer as the user named it.
         peer: Rc<str>,
-        /// Why the last address failed.
+        /// The error of the last address.
         why: String,
     },
     /// A peer that the user named is this program itself.
@@ -139,43 +144,48 @@ pub enum Notice {
         /// The peer as the user named it.
         peer: Rc<str>,
     },
-    /// A member never got some of the user's messages, and will not.
+    /// A member is not known to have received some of the user's messages, and will not be sent them any more.
     Undelivered {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
         /// How many.
         count: u64,
     },
-    /// A peer that the user named was sent messages and never said anything, up to the end.
+    /// Members of which others told were never met, and did not get what was sent since.
+    Unmet {
+        /// How many.
+        count: usize,
+    },
+    /// A peer that the user named was sent messages and never sent anything, until we left.
     Silent {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
     },
-    /// A member was gone for so long that it is waited for no more.
+    /// A member is expired: it was lost for so long that it is dialled no more.
     Forgotten {
-        /// Who.
+        /// The member or plain peer.
         who: Who,
     },
-    /// A member has our name, or one that looks like it. It is told once for each name of ours.
+    /// A member has our name, or one that looks like it. There is one such event for each name of ours.
     NameTaken {
-        /// Who has it.
+        /// The member.
         who: Who,
-        /// What we are called where both are known.
+        /// Our name as others see it.
         own: Label,
     },
-    /// Somebody said that it is a member, and could not show it.
+    /// A connection claimed the id of a member without proof, and was closed.
     Impostor {
-        /// Where it came from, or was dialled.
+        /// Its address.
         address: SocketAddr,
-        /// Who it said it is.
+        /// The member whose id it claimed.
         who: Who,
     },
-    /// There is nobody who could read what was typed.
+    /// The user sent a message, and no peer is connected.
     Unheard {
-        /// It waits for members who are lost.
+        /// It is kept for members that are lost.
         is_kept: bool,
     },
-    /// Nobody can be accepted at the moment, and this is why.
+    /// No connection can be accepted at the moment, for this reason.
     CannotAccept(String),
 }
 
@@ -186,7 +196,7 @@ impl fmt::Display for Who {
 }
 
 impl Who {
-    /// How the user can write its name so that nobody else is meant.
+    /// Its name in a form that means no other peer, as the user can write it.
     #[must_use]
     pub fn written(&self) -> String {
         match (self.id, self.name.looks()) {
@@ -202,14 +212,14 @@ impl Who {
 }
 
 impl Notice {
-    /// How many bytes it counts for while it is kept.
+    /// The number of bytes that it counts as while it waits for the history.
     pub(super) fn kept_bytes(&self) -> usize {
         let text_bytes = if let Self::Message { text, .. } = self { text.len() } else { 0 };
-        text_bytes + NOTICE_BYTES_EACH
+        text_bytes + EVENT_BYTES_EACH
     }
 }
 
-/// Why a connection ended without goodbye.
+/// The reason why a connection ended without a goodbye.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LostReason {
     /// The other side closed it.
@@ -217,9 +227,9 @@ pub enum LostReason {
         /// Bytes that it had sent of a frame whose end never came.
         unfinished_bytes: usize,
     },
-    /// The system says why.
+    /// A system call failed, for this reason; or we closed it, for this reason.
     Failed(String),
-    /// It sent more than a frame may hold with no code.
+    /// It sent more bytes than a frame may have without a code.
     FrameTooLong,
     /// Its first bytes are of another protocol.
     OtherProtocol,
@@ -227,7 +237,7 @@ pub enum LostReason {
     Stalled(Duration),
     /// It fell further behind than the log reaches back.
     Overrun,
-    /// It began to introduce itself and did not finish in this time.
+    /// Its handshake was not finished in this time.
     Unintroduced(Duration),
 }
 

@@ -1,12 +1,12 @@
-//! Who is meant by what the user writes: the name at the start of a command's arguments.
+//! Recipients: which peer is meant by the name at the start of a command's arguments.
 //!
-//! A name can be written in quotes, with its mark or without, and as it is. What is in quotes or has a mark
-//! means one thing. Names may hold blanks, so one that is written as it is may end at any blank; if two ends
-//! make two names of others, nobody is meant, since the text would go to the wrong one. What stands up to
-//! one end is read as it is written, then without case, then by its looks.
+//! A name can be written in quotes or without, with its mark or without. A name in quotes or with a mark has one
+//! reading. Names may hold blanks, so one without either may end at any blank. If two ends make the names of two
+//! peers, the result is an error, since the text could go to the wrong one. The words up to one end are compared as
+//! they are written, then without case, then by their looks.
 //!
-//! A name that nobody has any more is read like the others, so that a text for its bearer goes to nobody
-//! else; it yields to the same name of somebody who is present.
+//! A name that is out of use is read like the others, so that a text for its bearer goes to nobody else. The same name
+//! of a present peer comes first.
 
 use std::net::SocketAddr;
 
@@ -17,21 +17,21 @@ use super::roster::{NotFound, Reading};
 use crate::limits::{RECIPIENT_BYTES_MAX, RECIPIENTS_LISTED_MAX};
 use crate::look_alike::{Looks, fold};
 
-/// Somebody who may be meant.
+/// A peer that may be meant.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Who.
+    /// The peer.
     pub who: Who,
-    /// Whether it is there.
+    /// Whether it is connected.
     pub attendance: Attendance,
 }
 
-/// Whether somebody who may be meant is there.
+/// Whether a candidate is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attendance {
     /// It is connected.
     Here,
-    /// It may come back.
+    /// It is lost, and may return.
     Lost,
     /// It is gone for good, or has another name now.
     Former(Fate),
@@ -46,7 +46,7 @@ impl Candidate {
     }
 }
 
-/// Where the name ends in what the user writes.
+/// The place at which the name ends in the words that the user writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// At a blank or at the end: something may follow.
@@ -70,7 +70,7 @@ enum Mark {
     Address(SocketAddr),
 }
 
-/// How well a name fits, the best first.
+/// How well a name matches, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
     Exact,
@@ -78,12 +78,12 @@ enum Fit {
     ByLooks,
 }
 
-/// Finds who of `all` is meant by `words`, and what stands behind its name. The name may follow an `@`, as in a
-/// mention.
+/// Finds the peer of `all` that is meant by the name at the start of `words`. Returns it, and the text behind the
+/// name. The name may follow an `@`, as in a mention.
 ///
 /// # Errors
 ///
-/// Why nobody is.
+/// Why no peer is meant.
 pub fn find<'a>(words: &'a str, all: &[Candidate], extent: Extent) -> Result<(Who, &'a str), NotFound> {
     match (find_as_written(words, all, extent), words.strip_prefix('@')) {
         (Err(NotFound::Nobody), Some(name)) => find_as_written(name, all, extent),
@@ -113,7 +113,7 @@ fn find_as_written<'a>(
         if written.mark != Mark::None {
             return written.one_of(&found, all).map(|who| (who, rest));
         }
-        // What follows may be invisible, and then belongs to the name.
+        // If the next words are invisible, they belong to the name.
         readings
             .pop_if(|(_, before, _)| before.iter().map(|one| &one.who).eq(found.iter().map(|one| &one.who)));
         readings.push((written, found, rest));
@@ -136,7 +136,7 @@ fn find_as_written<'a>(
     }
 }
 
-/// The ends of words at which the name may end.
+/// The positions at which the name may end.
 fn ends(words: &str, extent: Extent) -> Vec<usize> {
     let blanks = words.char_indices().filter(|(_, char)| char.is_whitespace()).map(|(at, _)| at);
     let ends = blanks.filter(|_| extent == Extent::Start).chain([words.len()]);
@@ -145,7 +145,7 @@ fn ends(words: &str, extent: Extent) -> Vec<usize> {
 }
 
 impl Written {
-    /// Reads a name in quotes at the start of `words`, with its mark if it has one, and what stands behind.
+    /// Reads a name in quotes at the start of `words`, with its mark if it has one. Returns it, and the text behind.
     fn read_quoted(words: &str) -> Option<(Self, &str)> {
         let (name, rest) = read_quoted(words)?;
         let end = match rest.strip_prefix(" (") {
@@ -158,7 +158,7 @@ impl Written {
         is_ended.then(|| (Self { name, mark }, rest.trim_start()))
     }
 
-    /// Reads a name as it is, or with its mark.
+    /// Reads a name without quotes, with its mark if it has one.
     fn read(text: &str) -> Self {
         if let Ok(address) = text.parse() {
             return Self { name: String::new(), mark: Mark::Address(address) };
@@ -170,8 +170,7 @@ impl Written {
         Self { name: name.to_owned(), mark }
     }
 
-    /// The only one of those whom it fits best, or the only one that is here: another run of it may be
-    /// lost.
+    /// The only one of `found`, or the only one that is here: earlier runs with the same name may be lost.
     fn one_of(&self, found: &[&Candidate], all: &[Candidate]) -> Result<Who, NotFound> {
         let written = |all: &[&Candidate]| {
             let all = all.iter().take(RECIPIENTS_LISTED_MAX);
@@ -179,7 +178,7 @@ impl Written {
         };
         if let Some(fate) = found.iter().find_map(|one| one.fate()) {
             let who = found[0].who.clone();
-            // Whoever had the name may have another, and others have one that looks like it.
+            // The bearer of the name may have another one now, and other peers may have one that looks like it.
             let is_meant = |who: &Who| {
                 let had_it = |one: &&Candidate| one.who.id.is_some() && one.who.id == who.id;
                 found.iter().any(had_it) || who.name.is_like(&found[0].who.name)
@@ -195,7 +194,7 @@ impl Written {
         }
     }
 
-    /// Those whom it fits best. Of those, who is gone yields to who is not.
+    /// The candidates that the name matches best. Those with names out of use count only if there are no others.
     fn best<'a>(&self, all: &'a [Candidate]) -> Vec<&'a Candidate> {
         let (folded, looks) = (fold(&self.name), Looks::new(&self.name));
         let fit = |one: &'a Candidate| Some((self.fit(&one.who, &folded, &looks)?, one));
@@ -247,7 +246,7 @@ impl Mark {
 mod tests {
     use super::*;
     use crate::protocol::label::Label;
-    use crate::protocol::peer_frame::Word;
+    use crate::wire::hello::Word;
 
     fn member(name: &str, tag: &str, is_here: bool) -> Candidate {
         let id = u128::from_str_radix(tag, 16).expect("digits") << (128 - 4 * tag.len());

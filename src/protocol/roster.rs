@@ -1,4 +1,4 @@
-//! What the user is told of who is there, and of what it asked for.
+//! The roster that `/who` shows, and the results of the user's commands.
 
 use std::fmt;
 use std::rc::Rc;
@@ -8,75 +8,74 @@ use super::former_names::Fate;
 use super::notice::Who;
 use crate::limits::PRIVATE_BYTES;
 
-/// Somebody who takes part, or should.
+/// An entry of the roster: a member, a plain peer, or a peer that the user named and that was not reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
-    /// Who.
+    /// The member or peer.
     pub who: Who,
-    /// Whether it is there.
+    /// Whether it is connected, and as what.
     pub standing: Standing,
-    /// Who of the two dialled, where they are connected.
+    /// The side that dialled, if the two are connected.
     pub dialled: Option<Dialler>,
     /// Since when it is connected, or lost.
     pub since: Option<Instant>,
-    /// How many of our messages it does not have, as far as is known; of a plain peer, how many were not
-    /// sent.
+    /// How many of our messages it has not acknowledged; for a plain peer, how many were not sent.
     pub behind: u64,
-    /// When it is dialled next, where it is not connected.
+    /// When it is dialled next, if it is not connected.
     pub retry: Option<Retry>,
 }
 
 impl Participant {
-    /// Whether it was there at any time.
+    /// Whether it was connected at any time.
     #[must_use]
     pub fn is_met(&self) -> bool {
         matches!(self.standing, Standing::Here | Standing::Plain | Standing::Lost)
     }
 }
 
-/// Whether somebody is there.
+/// The state of an entry of the roster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// A member, connected.
     Here,
     /// A plain peer, connected.
     Plain,
-    /// A member that was there and is not.
+    /// A member that was met and is not connected.
     Lost,
-    /// A member that others told of.
+    /// A member that others reported and that was never met.
     Unmet,
     /// A peer that the user named and that was not reached.
     Named,
 }
 
-/// Who dialled.
+/// The side that dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialler {
     /// We did.
     We,
-    /// The other did.
+    /// The peer did.
     It,
 }
 
-/// When somebody is dialled next.
+/// When a peer is dialled next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// It is being dialled.
     Now,
-    /// Then.
+    /// It will be dialled then.
     At(Instant),
 }
 
-/// What became of the wish to connect to a peer.
+/// The result of `/connect`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connecting {
     /// It is dialled.
     Begun,
     /// It is connected already, as this participant.
     Connected(Who),
-    /// It was being dialled, and is at once if it was to be later.
+    /// It is dialled already; if it was to be dialled later, it is dialled at once.
     Dialling,
-    /// There is no room for one more.
+    /// The user has named too many peers.
     Full,
 }
 
@@ -89,7 +88,7 @@ pub struct Unreached {
     pub is_dialled: bool,
 }
 
-/// What became of the wish to disconnect from an address.
+/// The result of `/disconnect`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disconnecting {
     /// The peer that the user named by this was not connected, and is not dialled any more.
@@ -104,36 +103,36 @@ pub enum Disconnecting {
     Unknown,
 }
 
-/// Why nobody was found by a name.
+/// The reason why a name means no peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotFound {
     /// Nobody has it.
     Nobody,
-    /// The user has it.
+    /// It is the user's own name.
     Oneself,
     /// Nobody has it any more.
     Former {
         /// The last bearer of the name.
         who: Who,
-        /// What became of its bearer.
+        /// The reason.
         fate: Fate,
-        /// How to write each of those whose names look like it.
+        /// How to write each name that looks like it.
         others: Vec<String>,
     },
     /// Several have it: how to write each.
     Several(Vec<String>),
-    /// It may end at several places, and each makes the name of somebody.
+    /// The name may end at several places, and each reading means a peer.
     Ambiguous(Vec<Reading>),
 }
 
-/// One of several things that may be meant.
+/// One of several readings of a command's arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// How to write the recipient so that it alone is meant.
+    /// The recipient's name in a form that means no other peer.
     pub written: String,
-    /// What stands behind its name.
+    /// The text behind its name.
     pub rest: String,
-    /// What became of the recipient, if nobody has that name any more.
+    /// The reason why the name is out of use, if it is.
     pub fate: Option<Fate>,
 }
 
@@ -169,17 +168,17 @@ impl fmt::Display for NotFound {
     }
 }
 
-/// How much of a text is quoted to tell it from another.
+/// How many characters of a text are quoted to identify it.
 const EXCERPT_CHARS: usize = 20;
 
-/// Why something was not said to one alone.
+/// The reason why a private message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotPrivate {
-    /// It is a plain peer.
+    /// The recipient is a plain peer.
     Plain(Who),
-    /// It is no member any more.
+    /// The recipient is no member any more.
     Gone(Who),
-    /// It has not taken what was said before.
+    /// The queue of the recipient is full: it has not acknowledged earlier ones.
     Full(Who),
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::limits::{VISITOR_HOSTS_MAX, VISITORS_INTERVAL};
 
-/// Where connections come from: an IPv4 address, or the 64 bits of an IPv6 address that one host is
+/// The origin of connections: an IPv4 address, or the 64 bits of an IPv6 address that one host is
 /// given whole (RFC 4291, section 2.5.1); of an address of the link, all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Host {
@@ -16,7 +16,7 @@ pub enum Host {
     Address(IpAddr),
     /// All addresses that begin like this one.
     Network(Ipv6Addr),
-    /// All hosts that were too many to be told apart.
+    /// All hosts beyond the number that are counted apart.
     Others,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// The hosts of which a line was shown within the last minute.
+/// The hosts for which a line was shown within the last minute.
 #[derive(Debug, Default)]
 pub(super) struct Visitors {
     hosts: BTreeMap<Host, Minute>,
@@ -51,7 +51,7 @@ pub(super) struct Visitors {
     due: Option<Instant>,
 }
 
-/// What follows the line that was shown.
+/// The minute after a line was shown.
 #[derive(Clone, Copy, Debug)]
 struct Minute {
     ends: Instant,
@@ -60,7 +60,7 @@ struct Minute {
 }
 
 impl Visitors {
-    /// A connection sends no message. Returns whether a line is to be shown of it; otherwise it is
+    /// A connection sends no message. Returns whether a line is to be shown for it; otherwise it is
     /// counted.
     pub fn add(&mut self, address: IpAddr, now: Instant) -> bool {
         if self.begin(Host::of(address), now) {
@@ -74,7 +74,7 @@ impl Visitors {
         false
     }
 
-    /// Whether a line may be shown of a connection that is not to be counted.
+    /// Whether a line may be shown for a connection that is not to be counted.
     pub fn may_show(&mut self, address: IpAddr, now: Instant) -> bool {
         self.begin(Host::of(address), now)
     }
@@ -103,7 +103,7 @@ impl Visitors {
         Some(shown)
     }
 
-    /// When [`poll`](Self::poll) may have something to say.
+    /// When [`poll`](Self::poll) may return a host.
     pub fn deadline(&self) -> Option<Instant> {
         self.due
     }

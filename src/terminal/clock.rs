@@ -6,8 +6,8 @@ use chrono::{
 };
 
 use crate::limits::TIME_FORMAT_BYTES_MAX;
-use crate::protocol::message::Timestamp;
 use crate::sanitize::is_clean;
+use crate::wire::message::Timestamp;
 
 /// Converts a time to the local time zone. A time without an offset is taken as local already.
 #[must_use]

@@ -2,16 +2,16 @@
 //!
 //! Text from a peer, and every quotation of it, goes through [`push_sanitized`].
 
-use chrono::{DateTime, FixedOffset, Local, NaiveDate, Timelike as _, Utc};
+use chrono::{DateTime, FixedOffset, Local, NaiveDate, NaiveDateTime, Timelike as _, Utc};
 
 use super::clock::{self, TimeFormat};
 use super::mention::Pattern;
 use super::palette::{Palette, Style, Styling};
 use super::wrap::{INDENT, expand_tabs};
-use crate::limits::FORGET;
-use crate::protocol::message::Timestamp;
+use crate::limits::MEMBER_EXPIRY;
 use crate::protocol::{LostReason, Notice, Who};
-use crate::sanitize::push_sanitized;
+use crate::sanitize::{is_printable_ascii, push_sanitized};
+use crate::wire::message::Timestamp;
 
 /// Options of the text form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,21 +71,22 @@ struct ShownTime {
     text: Vec<u8>,
 }
 
-/// A time, rounded down to a second.
+/// A time, rounded down to a second: in UTC if it has an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Second {
     has_offset: bool,
-    unix: i64,
+    at: NaiveDateTime,
     is_leap: bool,
 }
 
 impl Second {
     fn of(at: Timestamp) -> Self {
-        let (has_offset, unix, nanosecond) = match at {
-            Timestamp::Zoned(at) => (true, at.timestamp(), at.nanosecond()),
-            Timestamp::Local(at) => (false, at.and_utc().timestamp(), at.nanosecond()),
+        let (has_offset, at) = match at {
+            Timestamp::Zoned(at) => (true, at.naive_utc()),
+            Timestamp::Local(at) => (false, at),
         };
-        Self { has_offset, unix, is_leap: nanosecond >= 1_000_000_000 }
+        let whole = at.with_nanosecond(0).unwrap_or(at);
+        Self { has_offset, at: whole, is_leap: at.nanosecond() >= 1_000_000_000 }
     }
 }
 
@@ -296,6 +297,12 @@ impl Formatter {
 
     /// Appends the text of a message. Returns whether it mentions the user.
     fn push_text(&self, text: &str, is_private: bool, marks_mentions: bool, out: &mut Vec<u8>) -> bool {
+        // Most texts are one line to which nothing is to be done.
+        if !is_private && !marks_mentions && is_printable_ascii(text) {
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'\n');
+            return false;
+        }
         let text = text.trim_end_matches(['\r', '\n']);
         let text = if self.expands_tabs { expand_tabs(text) } else { text.into() };
         let mentions = marks_mentions.then(|| self.mention.find_all(&text));
@@ -370,6 +377,8 @@ fn has_time(event: &Notice) -> bool {
         | Notice::Present
         | Notice::Accepted { .. }
         | Notice::Connected { .. }
+        | Notice::Assumed { .. }
+        | Notice::Unmet { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Undelivered { .. }
@@ -412,6 +421,8 @@ pub fn channel(event: &Notice) -> Channel {
         | Notice::Accepted { .. }
         | Notice::Connected { .. }
         | Notice::NamedLost { .. }
+        | Notice::Assumed { .. }
+        | Notice::Unmet { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Undelivered { .. }
@@ -468,6 +479,14 @@ pub fn sentence(event: &Notice) -> String {
             };
             format!("connected to {peer}{place}{late}")
         }
+        Notice::Assumed { peer } => format!(
+            "{peer} has sent nothing, so it is taken for a plain peer in text framing; if it is the program of the \
+             course exercise, use --framing lab"
+        ),
+        Notice::Unmet { count } => {
+            let (members, were) = if *count == 1 { ("member", "was") } else { ("members", "were") };
+            format!("{count} {members} of the group {were} never reached, and did not get your messages")
+        }
         Notice::Unreachable { peer, why } => format!("cannot reach {peer}: {why}; trying again"),
         Notice::Oneself { peer } => format!("not connected to {peer}: it is your own address"),
         Notice::Undelivered { who, count } => {
@@ -477,7 +496,7 @@ pub fn sentence(event: &Notice) -> String {
             format!("{who} has sent nothing: whether it has read your messages is not known")
         }
         Notice::Forgotten { who } => {
-            format!("{who} was gone for {} minutes and is forgotten", FORGET.as_secs() / 60)
+            format!("{who} was gone for {} minutes and is forgotten", MEMBER_EXPIRY.as_secs() / 60)
         }
         Notice::NameTaken { who, own } => {
             let name = who.name.with_mark("");

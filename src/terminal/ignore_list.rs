@@ -95,6 +95,8 @@ impl IgnoreList {
             Notice::Present
             | Notice::NamedLost { .. }
             | Notice::Connected { .. }
+            | Notice::Assumed { .. }
+            | Notice::Unmet { .. }
             | Notice::Unreachable { .. }
             | Notice::Oneself { .. }
             | Notice::Undelivered { .. }
@@ -160,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::LostReason;
-    use crate::protocol::peer_frame::Word;
+    use crate::wire::hello::Word;
 
     fn member(name: &str, id: u128) -> Who {
         Who { name: name.into(), id: Some(Word(id)), address: None }

@@ -29,8 +29,8 @@ use serde::Serialize;
 
 use super::clock::{self, rfc3339};
 use super::format::sentence;
-use crate::protocol::message::Timestamp;
 use crate::protocol::{MemberId, Notice, Who};
+use crate::wire::message::Timestamp;
 
 /// One line.
 #[derive(Debug, Serialize)]
@@ -102,6 +102,8 @@ pub fn push(event: &Notice, out: &mut Vec<u8>) {
         | Notice::MoreVisitors { .. }
         | Notice::Accepted { .. }
         | Notice::Connected { .. }
+        | Notice::Assumed { .. }
+        | Notice::Unmet { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Undelivered { .. }
@@ -162,7 +164,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::LostReason;
-    use crate::protocol::peer_frame::Word;
+    use crate::wire::hello::Word;
 
     #[track_caller]
     fn check(event: &Notice, mut expected: Value) {

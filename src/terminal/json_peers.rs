@@ -91,6 +91,8 @@ fn effect(event: &Notice) -> Option<(&Who, Effect)> {
         | Notice::MoreVisitors { .. }
         | Notice::Accepted { .. }
         | Notice::Connected { .. }
+        | Notice::Assumed { .. }
+        | Notice::Unmet { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Undelivered { .. }
@@ -107,7 +109,7 @@ fn effect(event: &Notice) -> Option<(&Who, Effect)> {
 mod tests {
     use super::*;
     use crate::protocol::LostReason;
-    use crate::protocol::peer_frame::Word;
+    use crate::wire::hello::Word;
 
     fn event(kind: &str, who: Who) -> Notice {
         match kind {

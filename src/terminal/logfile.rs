@@ -352,7 +352,7 @@ mod tests {
         let (place, now) = (Place::new("past"), Instant::now());
         let say = |record: &mut ConversationLog, text: &str, is_past| {
             let at = DateTime::parse_from_rfc3339("2026-11-22T06:55:22Z").expect("a time");
-            let at = Some(crate::protocol::message::Timestamp::Zoned(at));
+            let at = Some(crate::wire::message::Timestamp::Zoned(at));
             let from = Who { name: "bob".into(), id: None, address: None };
             let text = text.to_owned();
             record.push(&Notice::Message { at, from, text, is_past, is_private: false });

@@ -56,7 +56,14 @@ impl Palette {
     }
 
     /// Turns a style on.
+    #[inline]
     pub fn begin(&self, style: Style, out: &mut Vec<u8>) {
+        if self.styling != Styling::Plain {
+            self.push_code(style, out);
+        }
+    }
+
+    fn push_code(&self, style: Style, out: &mut Vec<u8>) {
         let has_colors = self.styling == Styling::Colors;
         if !has_colors && !self.is_weight(style) {
             return;
@@ -74,6 +81,7 @@ impl Palette {
     }
 
     /// Turns a style off.
+    #[inline]
     pub fn end(&self, style: Style, out: &mut Vec<u8>) {
         if self.styling == Styling::Colors || self.is_weight(style) {
             out.extend_from_slice(OFF.as_bytes());
@@ -120,7 +128,7 @@ fn color(name: &str) -> u8 {
 mod tests {
     use super::*;
     use crate::protocol::Label;
-    use crate::protocol::peer_frame::Word;
+    use crate::wire::hello::Word;
 
     /// Red, green and blue of a colour of xterm's cube of 6 × 6 × 6, as linear light (IEC 61966-2-1).
     fn linear(color: u8) -> [f64; 3] {

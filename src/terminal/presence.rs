@@ -9,7 +9,7 @@ use std::mem;
 use std::time::Instant;
 
 use super::layout::columns_at_most;
-use crate::limits::{FORGET, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
+use crate::limits::{MEMBER_EXPIRY, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
 use crate::protocol::{Label, Notice, Who};
 use crate::sanitize::sanitized;
 
@@ -258,6 +258,8 @@ fn kind(event: &Notice) -> Option<Kind> {
         | Notice::MoreVisitors { .. }
         | Notice::Present
         | Notice::Connected { .. }
+        | Notice::Assumed { .. }
+        | Notice::Unmet { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Undelivered { .. }
@@ -295,6 +297,8 @@ fn subject(event: &Notice) -> Option<Who> {
         }
         Notice::Present
         | Notice::MoreVisitors { .. }
+        | Notice::Assumed { .. }
+        | Notice::Unmet { .. }
         | Notice::Unreachable { .. }
         | Notice::Oneself { .. }
         | Notice::Unheard { .. }
@@ -346,7 +350,7 @@ fn change(kind: Kind, names: &[String]) -> String {
         Kind::Left => format!("{people} have left the chat..."),
         Kind::Lost => format!("{people} are lost"),
         Kind::Forgotten => {
-            format!("{people} were gone for {} minutes and are forgotten", FORGET.as_secs() / 60)
+            format!("{people} were gone for {} minutes and are forgotten", MEMBER_EXPIRY.as_secs() / 60)
         }
         Kind::Connected => format!("connected to {people}"),
         Kind::Accepted => format!("{people} connected"),
@@ -360,7 +364,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::LostReason;
-    use crate::protocol::peer_frame::Word;
+    use crate::wire::hello::Word;
 
     fn who(name: &str) -> Who {
         let id = name.bytes().fold(7, |id, byte| id << 8 | u128::from(byte));

@@ -16,7 +16,7 @@ use super::descriptor::{self, Descriptor, Kind};
 use crate::command::Source;
 use crate::error::reason;
 use crate::limits::{FOREGROUND_POLL_INTERVAL, INPUT_READ_BYTES, MESSAGE_BYTES_MAX};
-use crate::protocol::frame::lossy;
+use crate::wire::frame::lossy;
 
 /// The reader of standard input.
 ///

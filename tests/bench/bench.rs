@@ -4,18 +4,23 @@
 //! bytes, run as a child process in the same arrangement, in turns with the program. The ratio of
 //! the two is what counts.
 //!
+//! `cargo bench -- NAME` measures only the rows whose name contains NAME. Those that count bytes in
+//! memory are the same in every build: `cargo test --bench bench -- --bench joining` needs no optimised one.
+//!
 //! This is a benchmark and never a test: a missed limit is a word in the table. It fails only when
 //! the program did not do the work, for what was delivered is counted.
 
 mod burst;
 mod floor;
 mod idle;
+mod joining;
 mod one_line;
 mod pairs;
 mod proc_files;
 mod process;
 mod readers;
 mod receive;
+mod short_connections;
 mod start;
 mod table;
 mod terminal;
@@ -29,18 +34,25 @@ use trouble::{Result, Trouble};
 /// Measures something, and gives its lines of the table.
 type Work = fn() -> Result<Vec<Line>>;
 
-/// What is measured, in the order of the table: a name to choose it by, and the work.
-const ROWS: [(&str, Work); 9] = [
+/// What is measured, in the order of the table: a name to choose it by (`cargo bench -- receive` measures all whose
+/// name holds that), and the work.
+const ROWS: [(&str, Work); 12] = [
     ("burst to 64 readers", burst::to_64_readers),
     ("burst to 8 readers", burst::to_8_readers),
     ("one line to 64 readers", one_line::to_64_readers),
     ("receive from 8 senders", receive::from_8_senders),
+    ("receive from 8 senders without offsets", receive::from_8_senders_without_offsets),
+    ("short connections", short_connections::one_line_each),
     ("a terminal", terminal::with_somebody_at_it),
     ("a long draft", terminal::with_a_long_draft),
     ("idle connections", idle::connections),
     ("start", start::until_accepting),
     ("size", start::size),
+    ("joining", joining::costs),
 ];
+
+/// What takes too long to be measured unless it is named.
+const ON_REQUEST: [(&str, Work); 1] = [("mesh of 1,000", joining::large_mesh)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,11 +72,13 @@ fn main() -> ExitCode {
     measure(wanted)
 }
 
-/// Measures every row whose name contains `wanted` and prints the table.
+/// Measures every row whose name contains `wanted` and prints the table. Without one, all but those
+/// that are measured on request.
 fn measure(wanted: &str) -> ExitCode {
     let mut lines = Vec::new();
     let mut exit = ExitCode::SUCCESS;
-    for (name, work) in ROWS.iter().filter(|(name, _)| name.contains(wanted)) {
+    let on_request = ON_REQUEST.iter().filter(|_| !wanted.is_empty());
+    for (name, work) in ROWS.iter().chain(on_request).filter(|(name, _)| name.contains(wanted)) {
         eprintln!("{name}");
         match work() {
             Ok(measured) => lines.extend(measured),
@@ -77,7 +91,7 @@ fn measure(wanted: &str) -> ExitCode {
         }
     }
     if lines.is_empty() {
-        let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = ROWS.iter().chain(&ON_REQUEST).map(|(name, _)| *name).collect();
         eprintln!("No row is called {wanted:?}. There are: {}.", names.join(", "));
         return ExitCode::FAILURE;
     }

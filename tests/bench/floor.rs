@@ -29,6 +29,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
     let result = match arguments[..] {
         ["write", count] => write_to(count.parse().unwrap_or(0)),
         ["read", count] => read_from(count.parse().unwrap_or(0)),
+        ["read-each"] => read_from_each(),
         ["listen"] => only_listen(),
         _ => Err(io::Error::other("there is no such floor")),
     };
@@ -117,10 +118,47 @@ fn read_from(count: usize) -> io::Result<()> {
     }
 }
 
+/// Accepts, splits what comes at the code, copies it out, 64 KiB at once, and closes what is closed.
+fn read_from_each() -> io::Result<()> {
+    let listener = listen()?;
+    listener.set_nonblocking(true)?;
+    let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let mut lines = Vec::with_capacity(2 * CHUNK_BYTES);
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let code = memmem::Finder::new(CODE);
+    let mut sockets: Vec<TcpStream> = Vec::new();
+    loop {
+        let mut waiting = vec![PollFd::new(&listener, PollFlags::IN)];
+        waiting.extend(sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)));
+        poll(&mut waiting, None)?;
+        let ready: Vec<bool> = waiting.iter().map(|one| !one.revents().is_empty()).collect();
+        for index in (0..sockets.len()).rev().filter(|index| ready[index + 1]) {
+            // A line is so short that it comes whole.
+            let read = sockets[index].read(&mut buffer)?;
+            if read == 0 {
+                sockets.swap_remove(index);
+            }
+            let mut begin = 0;
+            for at in code.find_iter(&buffer[..read]) {
+                copy_out(&buffer[begin..at], &mut lines);
+                begin = at + CODE.len();
+            }
+        }
+        for (socket, _) in std::iter::from_fn(|| if ready[0] { listener.accept().ok() } else { None }) {
+            socket.set_nodelay(true)?;
+            sockets.push(socket);
+        }
+        output.write_all(&lines)?;
+        lines.clear();
+    }
+}
+
 /// `[2026-11-22T06:55:22.756724+01:00] name:\n\t\ttext` as `[2026-11-22 06:55:22] name: text`, by
-/// position: the time is not understood.
+/// position: the time is not understood. It may be without its offset.
 fn copy_out(body: &[u8], lines: &mut Vec<u8>) {
-    let (time, rest) = body.split_at("[2026-11-22T06:55:22.756724+01:00".len());
+    let without_offset = "[2026-11-22T06:55:22.756724".len();
+    let with_offset = "[2026-11-22T06:55:22.756724+01:00".len();
+    let (time, rest) = body.split_at(if body[without_offset] == b']' { without_offset } else { with_offset });
     let name_end = memchr(b'\n', rest).unwrap_or(rest.len());
     let (date, clock) = time.split_at("[2026-11-22".len());
     lines.extend_from_slice(date);

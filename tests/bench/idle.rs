@@ -10,7 +10,7 @@ use super::process::{self, Output, PATIENCE, Process, Subject};
 use super::readers::Readers;
 use super::table::Line;
 use super::trouble::{Doing, Result, Trouble};
-use groupchat::limits::INTRODUCTION_WAIT;
+use groupchat::limits::PLAIN_WAIT_MIN;
 
 const CONNECTIONS: usize = 10_000;
 /// What the harness and the process need beside the connections.
@@ -71,7 +71,7 @@ fn hold(process: &mut Process, subject: Subject, count: usize) -> Result<Figures
     }
     let accept_s = begin.elapsed().as_secs_f64();
     // Until then, somebody may still introduce itself.
-    thread::sleep(INTRODUCTION_WAIT);
+    thread::sleep(PLAIN_WAIT_MIN);
     files.rest()?;
     let resident_bytes = files.resident_bytes()?.saturating_sub(resident_before);
     let sleeps_before = files.sleeps_so_far()?;

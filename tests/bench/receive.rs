@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta};
+use chrono::{DateTime, FixedOffset, SecondsFormat, TimeDelta};
 use memchr::memchr_iter;
 
 use super::pairs::{self, PAIRS};
@@ -25,15 +25,30 @@ const FIRST_MESSAGE_AT: &str = "2026-11-22T06:55:22.756724+01:00";
 /// No two messages of a sender have one time, and the second changes now and then.
 const BETWEEN_MESSAGES: TimeDelta = TimeDelta::microseconds(100);
 
+/// The senders write their times with an offset, as this program does.
 pub fn from_8_senders() -> Result<Vec<Line>> {
-    let conversations: Vec<Arc<[u8]>> = (0..SENDERS).map(conversation).collect::<Result<Vec<_>>>()?;
+    let work = format!("receiving 640,000 messages from {SENDERS} senders, CPU per message");
+    receive(&work, &|time| time.to_rfc3339_opts(SecondsFormat::Micros, false))
+}
+
+/// The senders write their times without an offset, as the exercise's program does.
+pub fn from_8_senders_without_offsets() -> Result<Vec<Line>> {
+    let work = format!("the same from {SENDERS} senders whose times have no offset, CPU per message");
+    receive(&work, &|time| time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string())
+}
+
+/// Writes a time as a sender does.
+type Stamp<'a> = &'a dyn Fn(DateTime<FixedOffset>) -> String;
+
+fn receive(work: &str, stamp: Stamp<'_>) -> Result<Vec<Line>> {
+    let conversations = (0..SENDERS).map(|sender| conversation(sender, stamp));
+    let conversations: Vec<Arc<[u8]>> = conversations.collect::<Result<Vec<_>>>()?;
     let figures = pairs::measure(PAIRS, "ns", |subject| {
         process::with(subject, &["read", &SENDERS.to_string()], Output::Pipe, |process| {
             Ok(receive_cpu_ns(process, &conversations)? as f64 / MESSAGES as f64)
         })
     })?;
-    let work = format!("receiving 640,000 messages from {SENDERS} senders, CPU per message");
-    Ok(vec![Line::ratio(&work, "ns", figures, RATIO_MAX)])
+    Ok(vec![Line::ratio(work, "ns", figures, RATIO_MAX)])
 }
 
 /// The processor time until everything that was sent is on standard output.
@@ -87,12 +102,11 @@ fn read_all(output: &mut ChildStdout) -> Result<()> {
 }
 
 /// Everything that one sender says, ready to be sent.
-fn conversation(sender: usize) -> Result<Arc<[u8]>> {
+fn conversation(sender: usize, stamp: Stamp<'_>) -> Result<Arc<[u8]>> {
     let mut time = DateTime::parse_from_rfc3339(FIRST_MESSAGE_AT).doing("read the first time")?;
     let mut bytes = Vec::new();
     for _ in 0..MESSAGES_EACH {
-        let stamp = time.to_rfc3339_opts(SecondsFormat::Micros, false);
-        write!(bytes, "[{stamp}] {}:\n\t\t{TEXT}<MSGENCD>", name(sender)).doing("write a frame")?;
+        write!(bytes, "[{}] {}:\n\t\t{TEXT}<MSGENCD>", stamp(time), name(sender)).doing("write a frame")?;
         time += BETWEEN_MESSAGES;
     }
     Ok(bytes.into())

@@ -15,7 +15,7 @@ use super::proc_files::ProcFiles;
 use super::process::{NAME, PATIENCE, PROGRAM};
 use super::table::Line;
 use super::trouble::{Doing, Result, Trouble};
-use groupchat::limits::{INTRODUCTION_WAIT, MESSAGE_BYTES_MAX};
+use groupchat::limits::{MESSAGE_BYTES_MAX, PLAIN_WAIT_MIN};
 
 const MESSAGES: usize = 30_000;
 /// One burst a millisecond is 10,000 messages a second.
@@ -58,7 +58,7 @@ pub fn with_somebody_at_it() -> Result<Vec<Line>> {
     let id = terminal.child.process_id().ok_or_else(|| Trouble::Wrong("it has ended".into()))?;
     let files = ProcFiles::of(id);
     let stream = terminal.connect()?;
-    thread::sleep(INTRODUCTION_WAIT);
+    thread::sleep(PLAIN_WAIT_MIN);
     files.rest()?;
     let sleeps_before = files.sleeps_so_far()?;
     thread::sleep(IDLE);
@@ -75,7 +75,7 @@ pub fn with_a_long_draft() -> Result<Vec<Line>> {
     let id = terminal.child.process_id().ok_or_else(|| Trouble::Wrong("it has ended".into()))?;
     let files = ProcFiles::of(id);
     let stream = terminal.connect()?;
-    thread::sleep(INTRODUCTION_WAIT);
+    thread::sleep(PLAIN_WAIT_MIN);
     terminal.paste_draft()?;
     files.rest()?;
     read_messages(&mut terminal, &files, stream, "10,000 messages a second above a draft of 64 KiB")

@@ -1,10 +1,16 @@
-//! What one run of the program told its user of the others, and what that must be like.
+//! What one run of the program showed its user of the others, and what that must be like.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use groupchat::protocol::{Label, LostReason, Notice};
 
-/// What is known of another, by what was told.
+use super::world::SHOWN_ONCE;
+
+/// For how long a message that was shown as a plain peer's must not be shown again as a member's.
+const REPEAT_TIME: Duration = Duration::from_secs(600);
+
+/// What is known of another, by what was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Here,
@@ -12,24 +18,36 @@ pub enum Standing {
     Left,
 }
 
-/// What was told of one other run.
+/// What is true of another run, to judge what was shown of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Truth {
+    /// How many messages it has said.
+    pub said: u64,
+    /// It has said goodbye.
+    pub has_left: bool,
+    /// Both are members, and not one of them a plain peer.
+    pub are_members: bool,
+    /// They had one connection, so that a plain peer's messages are in order.
+    pub keeps_order: bool,
+}
+
+/// What was shown of one other run.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
     pub standing: Option<Standing>,
-    /// The number that its next message must have; `None` before the first.
-    pub next: Option<u64>,
-    /// How many it had said when it joined: none of those after may be missing.
-    pub said_when_joined: u64,
-    /// What it said before it joined, as a plain peer.
-    early: BTreeSet<u64>,
-    /// Messages that were told to be missing.
+    /// Messages that were shown as the member's: the first one, and the number of the next one.
+    shown: Option<(u64, u64)>,
+    /// The first message that is owed: from there on, both belonged to the group.
+    owed_from: Option<u64>,
+    /// Messages that were shown under a label without an id, and when.
+    plain: BTreeMap<u64, Instant>,
+    /// How many were reported missing since the last message.
+    gap: u64,
+    /// How many were reported missing since it joined.
     pub missed: u64,
-    /// How many of those told to be missing may have been heard early: over a connection that broke
-    /// before it introduced itself, nobody knows which they were.
-    uncounted: u64,
-    /// Of ours, how many it did not get, as was told.
+    /// Of ours, how many it did not get, as was shown.
     pub undelivered: u64,
-    /// It was forgotten once, and what it lacked until then was told then.
+    /// It was forgotten once, and what it lacked until then was shown then.
     pub was_forgotten: bool,
     /// The number that the next message which it says to us alone must have, at least.
     pub next_private: u64,
@@ -59,34 +77,85 @@ pub fn base(label: &Label) -> String {
     }
 }
 
-/// The same, with the address if it stands with that: who has not shown who it is, or is a plain peer.
-fn key(label: &Label) -> String {
-    base(label) + if is_tagged(label) { label.mark() } else { "" }
-}
-
-fn is_tagged(label: &Label) -> bool {
-    label.mark().starts_with(" (")
-}
-
 impl Entry {
-    /// Whether a connection of it from before it joined can be there after all others are lost.
-    fn outlives(&self) -> bool {
-        self.standing == Some(Standing::Lost) && !self.early.is_empty()
+    /// The number of the next message that must be shown, or reported missing.
+    fn expected(&self) -> Option<u64> {
+        self.shown.map(|(_, next)| next).or(self.owed_from)
     }
 
-    /// Whether its message `number` was told, and is the last one.
+    /// Whether everything that is owed before message `number` was shown or reported missing. Those that were
+    /// shown as a plain peer's may be among the ones reported missing: they have no numbers.
+    pub fn accounts_for(&self, number: u64) -> bool {
+        let Some(expected) = self.expected() else { return true };
+        let count = number.saturating_sub(expected);
+        let plain = self.plain.range(expected..expected + count).count() as u64;
+        // Before the first message, more may be missing than was owed.
+        (self.gap <= count || self.shown.is_none()) && count <= self.gap + plain
+    }
+
+    /// Whether the first message of all was shown as the member's.
+    pub fn has_first(&self) -> bool {
+        self.shown.is_some_and(|(first, _)| first == 0)
+    }
+
+    /// How many of the `said` messages were neither shown nor reported missing.
+    pub fn lacks(&self, said: u64) -> u64 {
+        let count = said.saturating_sub(self.expected().unwrap_or(0));
+        let plain = self.plain.range(said - count..said).count() as u64;
+        count.saturating_sub(self.gap + plain)
+    }
+
+    /// Whether a plain peer's message `number` was shown, and is the last one.
     pub fn has_heard(&self, number: u64) -> bool {
-        self.next == Some(number + 1) || self.early.last() == Some(&number)
+        self.plain.last_key_value().is_some_and(|(last, _)| *last == number)
     }
 
-    /// How many messages it must have said, if all that was said before was heard.
-    pub fn heard(&self) -> u64 {
-        let next = self.next.unwrap_or(self.said_when_joined);
-        (next..).find(|number| !self.early.contains(number)).unwrap_or(next)
+    fn was_shown_plain(&self, number: u64, now: Instant) -> bool {
+        self.plain.get(&number).is_some_and(|at| now < *at + REPEAT_TIME)
+    }
+
+    /// A message is shown under a label without an id.
+    fn show_plain(&mut self, number: u64, from: &str, truth: &Truth, now: Instant) {
+        if truth.are_members {
+            let is_members = self.shown.is_some_and(|(first, next)| (first..next).contains(&number));
+            let is_repeated = is_members || self.was_shown_plain(number, now);
+            assert!(
+                !SHOWN_ONCE || !is_repeated,
+                "shown twice: {number} of {from}, now as a plain peer's: {self:?}"
+            );
+        } else if truth.keeps_order {
+            let last = self.plain.last_key_value().map(|(last, _)| *last);
+            assert!(last.is_none_or(|last| number > last), "{number} of {from} comes after {last:?}");
+        }
+        self.plain.insert(number, now);
+    }
+
+    /// A message is shown as the member's.
+    fn show(&mut self, number: u64, from: &str, now: Instant) {
+        let is_repeated = SHOWN_ONCE && self.was_shown_plain(number, now);
+        assert!(
+            !is_repeated,
+            "shown twice: {number} of {from}, first as a plain peer's, then as the member's: {self:?}"
+        );
+        assert!(
+            self.shown.is_none_or(|(_, next)| number >= next),
+            "shown twice: {number} of {from} as the member's: {self:?}"
+        );
+        match self.shown {
+            Some(_) => {
+                assert!(self.accounts_for(number), "missing: some of {from} before {number}: {self:?}")
+            }
+            None => assert!(
+                self.accounts_for(number),
+                "missing: the first of {from} before {number}, which was said to a group of both: {self:?}"
+            ),
+        }
+        let first = self.shown.map_or(number, |(first, _)| first);
+        (self.shown, self.gap) = (Some((first, number + 1)), 0);
     }
 }
 
-/// Everything that was told to the user of one run.
+/// Everything that was shown to the user of one run.
 #[derive(Default)]
 pub struct Ledger {
     entries: BTreeMap<String, Entry>,
@@ -99,21 +168,20 @@ impl Ledger {
         self.entries.get(name).cloned().unwrap_or_default()
     }
 
-    /// Takes in a notice, and checks it. `said` tells how many messages a run has said, `left` whether
-    /// it has left, and `keeps_order` whether it does although it is a plain peer.
-    pub fn take(
-        &mut self,
-        notice: Notice,
-        said: &dyn Fn(&str) -> u64,
-        left: &BTreeSet<String>,
-        keeps_order: &dyn Fn(&str) -> bool,
-    ) {
+    /// From now on both belong to the group, so that whatever is said from message `number` on is owed.
+    pub fn owe(&mut self, name: &str, number: u64) {
+        let owed_from = &mut self.entry_mut(name).owed_from;
+        *owed_from = Some(owed_from.map_or(number, |known| known.min(number)));
+    }
+
+    /// Takes in a notice, and checks it. `truth` says what is true of a run by its first name.
+    pub fn take(&mut self, notice: Notice, now: Instant, truth: &dyn Fn(&str) -> Option<Truth>) {
         self.take_label(&notice);
         match notice {
             Notice::Message { from, text, is_private: true, .. } => {
                 let number: u64 =
                     text.split(' ').nth(1).and_then(|number| number.parse().ok()).expect("a number");
-                let entry = self.entry_mut(&key(&from.name));
+                let entry = self.entry_mut(&base(&from.name));
                 assert!(number >= entry.next_private, "{number} of {from} comes again: {entry:?}");
                 entry.next_private = number + 1;
             }
@@ -121,85 +189,51 @@ impl Ledger {
                 assert!(!text.starts_with("private"), "{text} was said to somebody alone");
                 assert!(at.is_some(), "something misshapen: {text:?}");
                 let number = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
-                // Before it has shown who it is, it may be called by its address, too.
-                let has_not_shown_it = from.id.is_none();
-                let (is_tagged, from) = (is_tagged(&from.name), &*base(&from.name));
-                let entry = self.entry_mut(from);
-                let is_early = is_tagged || has_not_shown_it && entry.standing.is_some();
-                if is_early {
-                    entry.early.insert(number);
-                    return;
+                let name = base(&from.name);
+                let truth = truth(&name).expect("the name of a run");
+                let entry = self.entry_mut(&name);
+                match from.id {
+                    Some(_) => entry.show(number, &name, now),
+                    None => entry.show_plain(number, &name, &truth, now),
                 }
-                if entry.standing.is_none() && !keeps_order(from) {
-                    // Plain peers have no numbers, and so has no member whose introduction is slow. Over
-                    // each of their connections comes everything.
-                    entry.early.insert(number);
-                    return;
-                }
-                let expected = entry.next.unwrap_or(number);
-                if number < expected && left.contains(from) {
-                    // What was still to be read of somebody who was slow to introduce itself on one
-                    // connection, and has left on another.
-                    return;
-                }
-                // Nobody counts what plain peers say to each other: a broken link can lose some.
-                let uncounted = std::mem::take(&mut entry.uncounted);
-                let are_early = |from: u64| (from..number).all(|number| entry.early.contains(&number));
-                let is_known = |from: u64| are_early(from) || are_early(from + uncounted);
-                let is_right = number >= expected && (is_known(expected) || entry.standing.is_none());
-                assert!(is_right, "{number} of {from} comes instead of {expected}: {entry:?}");
-                if entry.standing.is_some() && entry.next.is_none() {
-                    let is_known = is_known(entry.said_when_joined);
-                    assert!(is_known, "the first of {from} are missing before {number}: {entry:?}");
-                }
-                entry.next = Some(number + 1);
             }
             Notice::Missed { who, count } => {
-                let entry = self.entry_mut(&key(&who.name));
-                // Nothing of it may have come since it joined.
-                let next = entry.next.as_mut().unwrap_or(&mut entry.said_when_joined);
-                let mut unheard = (*next..).filter(|number| !entry.early.contains(number));
-                let last = unheard.nth(count as usize - 1).expect("numbers do not end");
-                *next += count;
-                entry.uncounted += last + 1 - *next;
+                let entry = self.entry_mut(&base(&who.name));
+                entry.gap += count;
                 entry.missed += count;
             }
             Notice::Joined { who } => {
-                let said = said(&key(&who.name));
-                let entry = self.entry_mut(&key(&who.name));
+                let name = base(&who.name);
+                self.owe(&name, truth(&name).expect("the name of a run").said);
+                let entry = self.entry_mut(&name);
                 assert_eq!(entry.standing, None, "{who} has joined before");
-                (entry.standing, entry.said_when_joined) = (Some(Standing::Here), said);
-                // What was missing when it was forgotten was told to its own user then.
+                entry.standing = Some(Standing::Here);
+                // What was missing when it was forgotten was shown to its own user then.
                 (entry.missed, entry.undelivered) = (0, 0);
             }
-            Notice::Back { who } => self.change(&key(&who.name), Standing::Lost, Standing::Here),
+            Notice::Back { who } => self.change(&base(&who.name), &[Standing::Lost], Standing::Here),
             Notice::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
-            // Plain peers have no standing, nor has a connection over which somebody never introduced
-            // itself who has left on another.
-            Notice::Lost { who, .. }
-                if matches!(self.entry(&key(&who.name)).standing, None | Some(Standing::Left)) => {}
+            // Plain peers have no standing, nor has a connection that never became a member's.
             Notice::Lost { who, .. } if who.id.is_none() => (),
-            // Nor has one over which it was slow to introduce itself, and that outlives the others.
-            Notice::Lost { who, .. } if self.entry(&key(&who.name)).outlives() => {}
-            Notice::Lost { who, .. } => self.change(&key(&who.name), Standing::Here, Standing::Lost),
+            Notice::Lost { who, .. } => self.change(&base(&who.name), &[Standing::Here], Standing::Lost),
             Notice::Left { who } => {
-                assert!(left.contains(&base(&who.name)) || who.name.looks().is_none(), "{who} has not left");
-                // A connection over which it never introduced itself may tell of the same once more.
-                if who.id.is_some()
-                    && self.entry(&key(&who.name)).standing.is_some_and(|standing| standing != Standing::Left)
-                {
-                    self.change(&key(&who.name), Standing::Here, Standing::Left);
+                let name = base(&who.name);
+                let has_left = truth(&name).is_some_and(|truth| truth.has_left);
+                assert!(has_left || who.name.looks().is_none(), "{who} has not left");
+                // Who was never met has no standing.
+                if who.id.is_some() && self.entry(&name).standing.is_some() {
+                    self.change(&name, &[Standing::Here, Standing::Lost], Standing::Left);
                 }
             }
-            Notice::Undelivered { who, count } => self.entry_mut(&key(&who.name)).undelivered = count,
+            Notice::Undelivered { who, count } => self.entry_mut(&base(&who.name)).undelivered = count,
             Notice::Present => {
                 assert!(!std::mem::replace(&mut self.has_seen_present, true), "the present begins once");
             }
             Notice::Impostor { who, .. } => panic!("{who} is taken for an impostor"),
             Notice::Forgotten { who } => {
-                let entry = self.entry_mut(&key(&who.name));
+                let entry = self.entry_mut(&base(&who.name));
                 assert_eq!(entry.standing.take(), Some(Standing::Lost), "{who} was not lost");
-                entry.was_forgotten = true;
+                (entry.was_forgotten, entry.owed_from) = (true, None);
             }
             _ => (),
         }
@@ -210,30 +244,31 @@ impl Ledger {
         let who = match notice {
             Notice::Joined { who } | Notice::Back { who } => who,
             Notice::Renamed { who, before } => {
-                let entry = self.entry_mut(&key(&who.name));
+                let entry = self.entry_mut(&base(&who.name));
                 assert_eq!(entry.label, before.bare(), "{who} was called otherwise");
                 assert_ne!(who.name.bare(), before.bare(), "{who} has no other name");
                 who
             }
-            // The past is told before what has happened since.
+            // The past is shown before what has happened since.
             Notice::Message { from, is_past: false, .. } if from.id.is_some() => from,
             _ => return,
         };
         let is_renamed = matches!(notice, Notice::Renamed { .. } | Notice::Joined { .. });
-        let entry = self.entry_mut(&key(&who.name));
+        let entry = self.entry_mut(&base(&who.name));
         if is_renamed {
             entry.label = who.name.bare().to_owned();
         }
-        assert_eq!(entry.label, who.name.bare(), "nobody told that it has another name");
+        assert_eq!(entry.label, who.name.bare(), "nobody said that it has another name");
     }
 
     fn entry_mut(&mut self, name: &str) -> &mut Entry {
         self.entries.entry(name.to_owned()).or_default()
     }
 
-    fn change(&mut self, who: &str, from: Standing, to: Standing) {
+    fn change(&mut self, who: &str, from: &[Standing], to: Standing) {
         let entry = self.entry_mut(who);
-        assert_eq!(entry.standing, Some(from), "{who} cannot be {to:?}");
+        let is_right = entry.standing.is_some_and(|standing| from.contains(&standing));
+        assert!(is_right, "{who} cannot be {to:?}: {entry:?}");
         entry.standing = Some(to);
     }
 }

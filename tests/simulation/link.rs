@@ -1,6 +1,7 @@
 //! A connection in memory: two pipes that can be slow, stalled and cut.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use groupchat::protocol::ClientId;
 
@@ -12,8 +13,22 @@ pub struct Pipe {
     pub bytes: VecDeque<u8>,
     pub room: usize,
     pub is_stalled: bool,
+    /// Its first bytes arrive then; `None` once they may at any time.
+    pub opens_at: Option<Instant>,
     /// The writer will write no more; the reader reads what is left, then the end.
     pub is_ended: bool,
+}
+
+impl Pipe {
+    /// Whether the reader gets nothing for now.
+    pub fn is_held(&self, now: Instant) -> bool {
+        self.is_stalled || self.opens_at.is_some_and(|at| now < at)
+    }
+
+    /// From now on nothing holds it back.
+    pub fn hurry(&mut self) {
+        (self.is_stalled, self.opens_at) = (false, None);
+    }
 }
 
 /// A connection: end 0 dialled, end 1 accepts. `pipes[end]` is written by that end.
@@ -43,6 +58,7 @@ impl Link {
             bytes: VecDeque::new(),
             room: 1 << random.u32(8..18),
             is_stalled: false,
+            opens_at: None,
             is_ended: false,
         };
         Self {
@@ -72,7 +88,7 @@ impl Link {
         for pipe in &mut self.pipes {
             let kept = random.usize(..=pipe.bytes.len());
             pipe.bytes.truncate(kept);
-            pipe.is_stalled = false;
+            pipe.hurry();
         }
     }
 

@@ -6,13 +6,33 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
-use groupchat::limits::{FINISH, FORGET, INTRODUCTION, LEAVE_STALL, RETRY_MAX};
-use groupchat::protocol::frame::Framing;
+use groupchat::limits::{HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINGER_TIMEOUT, MEMBER_EXPIRY, RETRY_MAX};
 use groupchat::protocol::roster::Participant;
 use groupchat::protocol::{Group, Label, Notice, Peer, Setup};
+use groupchat::wire::frame::Framing;
 
-use super::ledger::{Ledger, Standing, base, first_name, look_alike};
+use super::ledger::{Ledger, Standing, Truth, base, first_name, look_alike};
 use super::link::{Link, ROOM_MAX};
+
+// Kinds of trouble and of checks, each of which can be switched off while the core is worked on.
+
+/// A line is shown once, under whatever label: it is not shown again as a member's within ten minutes after
+/// it was shown as a plain peer's.
+pub const SHOWN_ONCE: bool = true;
+/// In some groups the first bytes of connections arrive late.
+const SLOW_HANDSHAKES: bool = true;
+/// In some groups walls that neither side can pass open late, or rise for a while.
+const LATE_PATHS: bool = true;
+/// In some of those, somebody joins during a partition.
+const JOINS_IN_PARTITIONS: bool = true;
+/// In some groups there are walls that neither side can ever pass.
+const LASTING_WALLS: bool = true;
+/// A goodbye is learnt from others that heard it.
+const SHARED_GOODBYES: bool = true;
+/// Members stay in the roster as long as a linked member is linked with them.
+const VOUCHING: bool = true;
+/// In some groups more is said while joining than the log holds.
+const TYPING_AHEAD: bool = true;
 
 /// One run of the program.
 pub struct Run {
@@ -28,6 +48,8 @@ pub struct Run {
     label: String,
     ledger: Ledger,
     state: State,
+    /// The ends of its connections: those that it has not forgotten, or may still accept.
+    ends: Vec<(usize, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +72,18 @@ pub struct World {
     /// Which side of a partition each place is on.
     sides: Vec<bool>,
     has_long_messages: bool,
-    /// Who cannot reach whom, though the other can.
+    /// What all speak to plain peers that have not sent anything. Two that both send messages in different framings
+    /// before either has received anything may change past each other.
+    framing: Framing,
+    /// Which place cannot dial which.
     walls: BTreeSet<(usize, usize)>,
+    has_slow_handshakes: bool,
+    /// Neither place of a pair can dial the other for some minutes.
+    late_walls: Vec<(usize, usize)>,
+    /// Somebody joins while others are behind a partition.
+    has_late_joiner: bool,
+    /// Pairs of runs of whom the first must not forget the second.
+    vouched: BTreeSet<(usize, usize)>,
     /// Nobody left, ended or was forgotten, so that all members must find each other.
     is_whole: bool,
     /// Somebody was forgotten, and what was said to it alone with it.
@@ -64,18 +96,36 @@ pub struct World {
     is_traced: bool,
 }
 
+/// One of the steps in which much time passes, in seconds.
+const LONG_STEP: u64 = 15;
+
 fn address(place: usize) -> SocketAddr {
     ([10, 0, 0, place as u8], 5000).into()
 }
 
-/// What follows the number in a message: short ones with codes in them, or long ones, which the log
-/// soon forgets. Long ones have no codes: the first frame in lab framing is only recognised by its
-/// first code, if it is long.
+/// What follows the number in a message, with codes or without: short ones, or long ones, which the log soon
+/// forgets.
 fn filler(random: &mut fastrand::Rng, is_long: bool) -> String {
     if is_long {
-        return ["x", "\u{1f980}", "<"][random.usize(..3)].repeat(random.usize(..14_000));
+        let unit = ["x", "\u{1f980}", "<", "a long one <EXITENCD>"][random.usize(..4)];
+        return unit.repeat(random.usize(..14_000) / unit.len().div_ceil(4));
     }
     ["x", "<MSGENCD>", "<\\EXITENCD>", "\u{1f980}", "\n"][random.usize(..5)].repeat(random.usize(..20))
+}
+
+/// Some of the pairs of members of whom neither was told to dial the other, one in `share`.
+fn free_pairs(
+    named: &[Vec<usize>],
+    plain: &[bool],
+    share: u8,
+    random: &mut fastrand::Rng,
+) -> Vec<(usize, usize)> {
+    let pairs = (0..plain.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
+    let is_free = |(one, other): &(usize, usize)| {
+        let are_members = !plain[*one] && !plain[*other];
+        are_members && !named[*one].contains(other) && !named[*other].contains(one)
+    };
+    pairs.filter(is_free).filter(|_| random.u8(..share) == 0).collect()
 }
 
 impl World {
@@ -84,6 +134,7 @@ impl World {
         // Long messages take long; a few members are enough to fall behind.
         let has_long_messages = random.u8(..24) == 0;
         let places = random.usize(2..=if has_long_messages { 4 } else { 12 });
+        let framing = if random.u8(..4) > 0 { Framing::Text } else { Framing::Lab };
         let mut world = Self {
             random,
             now: Instant::now(),
@@ -92,7 +143,12 @@ impl World {
             links: Vec::new(),
             sides: vec![false; places],
             has_long_messages,
+            framing,
             walls: BTreeSet::new(),
+            has_slow_handshakes: false,
+            late_walls: Vec::new(),
+            has_late_joiner: false,
+            vouched: BTreeSet::new(),
             is_whole: true,
             has_forgotten: false,
             moved_bytes: 0,
@@ -105,8 +161,37 @@ impl World {
         if world.random.u8(..4) == 0 {
             world.build_walls(&named);
         }
+        // What is switched off changes nothing in the groups that would not have had it.
+        let mut random = world.random.fork();
+        let mut one_in = |count: u8| random.u8(..count) == 0;
+        let (has_lasting_walls, has_late_walls, has_late_joiner) = (one_in(8), one_in(6), one_in(2));
+        let (has_slow_handshakes, is_typed_ahead) = (one_in(4), one_in(2));
+        if LASTING_WALLS && has_lasting_walls {
+            let pairs = free_pairs(&named, &plain, 4, &mut random);
+            // Not every two have a common member then.
+            world.is_whole &= pairs.is_empty();
+            world.walls.extend(pairs.into_iter().flat_map(|(one, other)| [(one, other), (other, one)]));
+        }
+        if LATE_PATHS && has_late_walls {
+            world.late_walls = free_pairs(&named, &plain, 2, &mut random);
+            world.has_late_joiner = JOINS_IN_PARTITIONS && has_late_joiner;
+            // Some are there from the beginning; the others rise later.
+            for &(one, other) in world.late_walls.iter().filter(|_| random.bool()) {
+                world.walls.extend([(one, other), (other, one)]);
+            }
+        }
+        world.has_slow_handshakes = SLOW_HANDSHAKES && has_slow_handshakes;
+        let last = places - 1;
+        let types_ahead = TYPING_AHEAD && has_long_messages && !plain[last] && is_typed_ahead;
         for (place, named) in named.iter().enumerate() {
+            if types_ahead && place == last {
+                world.calm();
+                world.rest(&[(60, 50), (40, 1000)]);
+            }
             world.start(place, plain[place], named);
+        }
+        if types_ahead && !world.members().is_empty() {
+            world.type_ahead();
         }
         world
     }
@@ -152,9 +237,8 @@ impl World {
         let peers = named
             .iter()
             .map(|&place| Peer { name: format!("p{place}").into(), addresses: vec![address(place)] });
-        let silent = if self.random.u8(..4) > 0 { Framing::Text } else { Framing::Lab };
         let history = [0, 3, 20][self.random.usize(..3)];
-        Setup { name, port: 5000, silent, is_plain, history, peers: peers.collect() }
+        Setup { name, port: 5000, framing: Some(self.framing), is_plain, history, peers: peers.collect() }
     }
 
     fn group(&mut self, setup: Setup) -> Group<(usize, usize)> {
@@ -170,7 +254,18 @@ impl World {
         let group = self.group(setup);
         let (ledger, state) = (Ledger::default(), State::Running);
         let (said, said_privately, label) = (0, BTreeMap::new(), name.clone());
-        self.runs.push(Run { name, place, group, is_plain, said, said_privately, label, ledger, state });
+        self.runs.push(Run {
+            name,
+            place,
+            group,
+            is_plain,
+            said,
+            said_privately,
+            label,
+            ledger,
+            state,
+            ends: Vec::new(),
+        });
     }
 
     /// The run that is at a place.
@@ -204,7 +299,9 @@ impl World {
                 }
             }
             930..955 => {
-                if let Some(link) = self.some_link() {
+                let newest = self.links.len().checked_sub(self.random.usize(1..8));
+                let newest = newest.filter(|_| self.has_slow_handshakes && self.random.bool());
+                if let Some(link) = newest.or_else(|| self.some_link()) {
                     self.links[link].cut(&mut self.random);
                 }
             }
@@ -226,8 +323,26 @@ impl World {
             }
             980..985 => self.restart(run),
             985..990 if self.random.u8(..3) == 0 => self.leave(run),
-            990..991 if self.random.u8(..3) == 0 => self.pass(FORGET),
+            990..991 if self.random.u8(..3) == 0 => self.pass(MEMBER_EXPIRY),
+            991..1000 if self.has_slow_handshakes => self.hurry(),
             _ => (),
+        }
+    }
+
+    /// For a few seconds everybody is quick, but for the network.
+    fn hurry(&mut self) {
+        for _ in 0..self.random.usize(5..40) {
+            self.now += Duration::from_millis(self.random.u64(20..300));
+            let run = self.some_run();
+            match self.random.u8(..16) {
+                0..4 => self.say(run, false),
+                4 if !self.links.is_empty() => {
+                    let newest = self.links.len().saturating_sub(self.random.usize(1..6));
+                    self.links[newest].cut(&mut self.random);
+                }
+                _ => (),
+            }
+            self.turn_all();
         }
     }
 
@@ -243,7 +358,7 @@ impl World {
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
-        if time >= FORGET {
+        if time >= MEMBER_EXPIRY {
             self.is_whole = false;
         }
     }
@@ -263,9 +378,10 @@ impl World {
     fn say(&mut self, run: usize, is_long: bool) {
         let text = format!("{} {}", self.runs[run].said, filler(&mut self.random, is_long));
         let run = &mut self.runs[run];
-        if run.state == State::Running && (!is_long || run.group.said() <= run.group.say_limit(self.now)) {
+        if run.state == State::Running && (!is_long || run.group.log_end() <= run.group.send_limit(self.now))
+        {
             let at = DateTime::UNIX_EPOCH + Duration::from_micros(run.said);
-            run.group.say(&text, at.fixed_offset());
+            run.group.broadcast(&text, at.fixed_offset());
             run.said += 1;
         }
     }
@@ -280,7 +396,7 @@ impl World {
         }
         let count = speaker.said_privately.entry(to).or_default();
         let text = format!("private {count} {}", filler(&mut self.random, false));
-        if speaker.group.whisper(&who, &text, DateTime::UNIX_EPOCH.fixed_offset()).is_ok() {
+        if speaker.group.send_private(&who, &text, DateTime::UNIX_EPOCH.fixed_offset()).is_ok() {
             *count += 1;
         }
     }
@@ -376,12 +492,8 @@ impl World {
         self.runs[run].group.handle_time(self.now);
         self.dial(run);
         self.accept(run);
-        for link in 0..self.links.len() {
-            for end in 0..2 {
-                if self.links[link].runs[end] == run && !self.links[link].is_closed[end] {
-                    self.read(link, end);
-                }
-            }
+        for (link, end) in self.ends(run) {
+            self.read(link, end);
         }
         self.take_notices(run);
         self.flush(run);
@@ -391,6 +503,12 @@ impl World {
         }
     }
 
+    fn ends(&mut self, run: usize) -> Vec<(usize, usize)> {
+        let links = &self.links;
+        self.runs[run].ends.retain(|&(link, end)| !links[link].is_closed[end]);
+        self.runs[run].ends.clone()
+    }
+
     fn dial(&mut self, run: usize) {
         while let Some(attempt) = self.runs[run].group.poll_dial(self.now) {
             let place = (0..self.places).find(|place| address(*place) == attempt.address).expect("a place");
@@ -398,26 +516,36 @@ impl World {
             let is_parted = self.sides[place] != self.sides[self.runs[run].place];
             let listener = listener.filter(|_| !self.walls.contains(&(self.runs[run].place, place)));
             if listener.is_none() && !is_parted || !self.is_calm && self.random.u8(..10) == 0 {
-                self.runs[run].group.handle_dial_failed(attempt.dial, "refused".into(), self.now);
+                self.runs[run].group.handle_dial_failed(attempt.target, "refused".into(), self.now);
                 continue;
             }
             let (link, place) = (self.links.len(), self.runs[run].place);
             let local = SocketAddr::from(([10, 0, 0, place as u8], 10_000 + link as u16));
-            let client = self.runs[run].group.handle_dialling(attempt, (link, 0), local, self.now);
+            let client = self.runs[run].group.handle_dialing(attempt, (link, 0), local, self.now);
             let mut new = Link::new(run, listener.unwrap_or(run), client, &mut self.random);
             if self.is_calm {
                 new.pipes.iter_mut().for_each(|pipe| pipe.room = ROOM_MAX);
             }
             // Who is not reached never hears of it.
             new.is_closed[1] = is_parted || listener.is_none() || listener == Some(run);
+            if self.has_slow_handshakes && !self.is_calm {
+                for pipe in &mut new.pipes {
+                    let delay = Duration::from_millis(self.random.u64(500..5_000));
+                    pipe.opens_at = Some(self.now + delay).filter(|_| self.random.bool());
+                }
+            }
+            self.runs[run].ends.push((link, 0));
+            if !new.is_closed[1] {
+                self.runs[new.runs[1]].ends.push((link, 1));
+            }
             self.links.push(new);
         }
-        for link in 0..self.links.len() {
-            let Link { runs, clients, is_connected, is_closed, .. } = &self.links[link];
-            if runs[0] == run && !is_connected && *is_closed == [false; 2] && self.random.bool() {
+        for (link, end) in self.ends(run) {
+            let Link { clients, is_connected, is_closed, .. } = &self.links[link];
+            if end == 0 && !is_connected && *is_closed == [false; 2] && self.random.bool() {
                 let client = clients[0].expect("it dials");
                 self.links[link].is_connected = true;
-                if self.runs[run].group.is_dialling(client) {
+                if self.runs[run].group.is_dialing(client) {
                     self.runs[run].group.handle_connected(client, self.now);
                 }
             }
@@ -425,9 +553,8 @@ impl World {
     }
 
     fn accept(&mut self, run: usize) {
-        for link in 0..self.links.len() {
-            let is_waiting = self.links[link].runs[1] == run && self.links[link].clients[1].is_none();
-            if !is_waiting || self.links[link].is_closed[1] || self.random.bool() {
+        for (link, end) in self.ends(run) {
+            if end == 0 || self.links[link].clients[1].is_some() || self.random.bool() {
                 continue;
             }
             if self.runs[run].state == State::Leaving {
@@ -439,7 +566,8 @@ impl World {
             let dialler = self.runs[self.links[link].runs[0]].place;
             let from = SocketAddr::from(([10, 0, 0, dialler as u8], 10_000 + link as u16));
             let to = address(self.runs[run].place);
-            let client = self.runs[run].group.accept((link, 1), from, to, self.now).expect("not oneself");
+            let client =
+                self.runs[run].group.handle_accepted((link, 1), from, to, self.now).expect("not oneself");
             self.links[link].clients[1] = Some(client);
             self.links[link].said = self.links[link].runs.map(|run| self.runs[run].said);
         }
@@ -458,7 +586,8 @@ impl World {
         }
         let has_failed = is_cut || self.links[link].has_failed[end];
         let pipe = &mut self.links[link].pipes[1 - end];
-        let count = match (pipe.is_stalled, self.is_calm) {
+        let is_held = pipe.is_held(self.now);
+        let count = match (is_held, self.is_calm) {
             (true, _) => 0,
             (false, true) => pipe.bytes.len(),
             (false, false) => self.random.usize(..=pipe.bytes.len()),
@@ -475,7 +604,7 @@ impl World {
             }
             group.handle_bytes(client, &bytes, self.now);
         }
-        if pipe.bytes.is_empty() && !pipe.is_stalled && group.stream_mut(client).is_some() {
+        if pipe.bytes.is_empty() && !is_held && group.stream_mut(client).is_some() {
             if has_failed {
                 group.handle_failed(client, "cut".into(), self.now);
             } else if pipe.is_ended {
@@ -505,7 +634,7 @@ impl World {
         while let Some(&mut (link, end)) = group.poll_shutdown() {
             links[link].pipes[end].is_ended = true;
         }
-        while let Some((_, (link, end))) = group.poll_ended() {
+        while let Some((_, (link, end))) = group.poll_closed() {
             links[link].is_closed[end] = true;
             links[link].pipes[end].is_ended = true;
             if end == 0 && links[link].clients[1].is_none() {
@@ -515,59 +644,275 @@ impl World {
         }
     }
 
-    /// What the user of `run` is told.
+    /// What the user of `run` is shown.
     fn take_notices(&mut self, run: usize) {
-        let has_left = |run: &&Run| matches!(run.state, State::Leaving | State::Gone);
-        let left: BTreeSet<_> = self.runs.iter().filter(has_left).map(|run| run.name.clone()).collect();
-        let said: BTreeMap<_, _> = self.runs.iter().map(|run| (run.name.clone(), run.said)).collect();
-        // Between two of whom one is a plain peer, only a connection keeps the order.
-        let mut connections = BTreeMap::new();
-        for runs in self.links.iter().map(|link| link.runs).filter(|runs| runs.contains(&run)) {
-            let other = &self.runs[runs[usize::from(runs[0] == run)]];
-            let is_plain = other.is_plain || self.runs[run].is_plain;
-            *connections.entry(other.name.clone()).or_insert(0) += if is_plain { 1 } else { 2 };
-        }
-        let Run { group, ledger, name, .. } = &mut self.runs[run];
-        while let Some(notice) = group.poll_output() {
+        let notices: Vec<_> = std::iter::from_fn(|| self.runs[run].group.poll_event()).collect();
+        for notice in notices {
             if self.is_traced {
-                println!("{name} is told: {notice:.200?}");
+                println!("{} is told: {notice:.200?}", self.runs[run].name);
             }
-            self.has_forgotten |= matches!(notice, Notice::Forgotten { .. });
-            ledger.take(notice, &|name| said[name], &left, &|name| connections.get(name) == Some(&1));
+            if let Notice::Forgotten { who } = &notice {
+                self.has_forgotten = true;
+                let other = self.run_named(&base(&who.name)).expect("the name of a run");
+                let is_vouched = self.vouched.contains(&(run, other));
+                assert!(
+                    !is_vouched,
+                    "membership: {who} is forgotten at {}, and is vouched for",
+                    self.runs[run].name
+                );
+            }
+            let mut ledger = mem::take(&mut self.runs[run].ledger);
+            ledger.take(notice, self.now, &|name| Some(self.truth(run, self.run_named(name)?)));
+            self.runs[run].ledger = ledger;
         }
     }
 
-    /// Ends all trouble and lets everything that is under way arrive, and everybody find each other.
-    pub fn settle(&mut self) {
-        self.sides.fill(false);
+    fn run_named(&self, name: &str) -> Option<usize> {
+        self.runs.iter().position(|run| run.name == name)
+    }
+
+    /// What is true of `other`, at `run`.
+    fn truth(&self, run: usize, other: usize) -> Truth {
+        let Run { is_plain, said, state, .. } = self.runs[other];
+        let are_members = !is_plain && !self.runs[run].is_plain;
+        let links = || self.links.iter().filter(|link| link.is_between([run, other]));
+        let keeps_order = !are_members && links().count() == 1;
+        let has_left = matches!(state, State::Leaving | State::Gone);
+        Truth { said, has_left, are_members, keeps_order }
+    }
+
+    /// From now on the network is fast and refuses nobody, but for partitions and walls.
+    fn calm(&mut self) {
         self.is_calm = true;
-        for link in &mut self.links {
-            for pipe in &mut link.pipes {
-                pipe.is_stalled = false;
-                pipe.room = ROOM_MAX;
-            }
+        self.part_links();
+        for pipe in self.links.iter_mut().flat_map(|link| &mut link.pipes) {
+            pipe.opens_at = None;
+            pipe.room = ROOM_MAX;
         }
         for run in &mut self.runs {
             if run.state == State::Stopped {
                 run.state = State::Running;
             }
         }
-        // Time goes on by steps until what was under way has come or is given up, and then for as long
-        // as it may take until somebody is dialled again.
-        let steps =
-            [(200, 1), (60, 100), (INTRODUCTION.as_secs() + 2 * RETRY_MAX.as_secs(), 1000), (60, 100)];
-        for (count, milliseconds) in steps {
+    }
+
+    /// Time goes on by so many steps of so many milliseconds.
+    fn rest(&mut self, steps: &[(u64, u64)]) {
+        for &(count, milliseconds) in steps {
             for _ in 0..count {
                 self.now += Duration::from_millis(milliseconds);
                 self.turn_all();
             }
         }
+    }
+
+    /// Time goes on for so many seconds, in long steps in which everything that is written arrives.
+    fn rest_long(&mut self, seconds: u64) {
+        for _ in 0..seconds.div_ceil(LONG_STEP) {
+            self.pass(Duration::from_secs(LONG_STEP));
+            (0..4).for_each(|_| self.turn_all());
+        }
+        if Duration::from_secs(seconds) >= MEMBER_EXPIRY {
+            self.is_whole = false;
+        }
+    }
+
+    /// Ends all trouble and lets everything that is under way arrive, and everybody find each other.
+    pub fn settle(&mut self) {
+        self.sides.fill(false);
+        self.calm();
+        // Time goes on by steps until what was under way has come or is given up, and then for as long
+        // as it may take until somebody is dialled again.
+        self.rest(&[
+            (200, 1),
+            (60, 100),
+            (HANDSHAKE_TIMEOUT.as_secs() + 2 * RETRY_MAX.as_secs(), 1000),
+            (60, 100),
+        ]);
         // Each may decide to read or write nothing for once.
         let mut quiet_rounds = 0;
         while quiet_rounds < 20 {
             self.turn_all();
             quiet_rounds = if mem::take(&mut self.moved_bytes) == 0 { quiet_rounds + 1 } else { 0 };
         }
+    }
+
+    /// In some groups, members that belong to it all along cannot reach each other for some minutes. They
+    /// are owed everything that is said meanwhile, and stay in each other's roster.
+    pub fn be_apart(&mut self) {
+        if self.late_walls.is_empty() && !self.has_late_joiner {
+            return;
+        }
+        self.calm();
+        if self.members().len() < 3 {
+            return self.open_late_walls();
+        }
+        for (one, other) in self.late_walls.clone() {
+            self.walls.extend([(one, other), (other, one)]);
+            let runs = [self.run_at(one), self.run_at(other)].map(|run| run.unwrap_or(usize::MAX));
+            for link in self.links.iter_mut().filter(|link| link.is_between(runs)) {
+                link.cut(&mut self.random);
+            }
+        }
+        self.settle();
+        if self.has_late_joiner {
+            self.join_in_partition();
+        }
+        if self.random.u8(..3) == 0 {
+            let leaver = self.some_member();
+            self.leave(leaver);
+            self.rest(&[(40, 50), (40, 1000)]);
+            self.check_goodbyes();
+        }
+        self.note_membership();
+        let seconds = [120, 12 * 60, 25 * 60][self.random.usize(..3)];
+        for _ in 0..4 {
+            self.talk();
+            self.rest_long(seconds / 4);
+            self.check_rosters();
+        }
+        if seconds >= MEMBER_EXPIRY.as_secs() {
+            self.is_whole = false;
+        }
+        self.vouched.clear();
+        self.open_late_walls();
+    }
+
+    fn open_late_walls(&mut self) {
+        for (one, other) in mem::take(&mut self.late_walls) {
+            self.walls.remove(&(one, other));
+            self.walls.remove(&(other, one));
+        }
+        self.is_calm = false;
+    }
+
+    /// Somebody joins while only a part of the group is in reach. The others belong to it as well.
+    fn join_in_partition(&mut self) {
+        for side in &mut self.sides {
+            *side = self.random.bool();
+        }
+        for link in &mut self.links {
+            let [one, other] = link.runs.map(|run| self.sides[self.runs[run].place]);
+            if one != other {
+                link.cut(&mut self.random);
+            }
+        }
+        self.part_links();
+        self.rest(&[(20, 50), (20, 1000)]);
+        let restarted = self.some_member();
+        self.restart(restarted);
+        self.rest(&[(40, 50), (60, 1000)]);
+        self.note_membership();
+        self.talk();
+        self.rest(&[(20, 50), (40, 1000)]);
+        self.settle();
+    }
+
+    /// Everybody says some lines, often more than a newcomer is shown of the past.
+    fn talk(&mut self) {
+        for run in self.running() {
+            for _ in 0..self.random.usize(..40) {
+                self.say(run, false);
+            }
+        }
+    }
+
+    /// Notes who belongs to the group of whom by now: who is linked with a member that has met both.
+    fn note_membership(&mut self) {
+        self.vouched.clear();
+        let members = self.members();
+        for &one in &members {
+            for &other in members.iter().filter(|other| **other != one) {
+                let is_vouched = |&third: &usize| self.is_linked(one, third) && self.is_linked(third, other);
+                if VOUCHING && members.iter().any(is_vouched) {
+                    self.vouched.insert((one, other));
+                }
+                let is_known = |&third: &usize| {
+                    let is_met = |one, other| self.has_met(one, other) && self.has_met(other, one);
+                    let links = [self.is_linked(one, third), self.is_linked(third, other)];
+                    let is_linked = links == [true; 2] || JOINS_IN_PARTITIONS && links != [false; 2];
+                    is_linked && is_met(one, third) && is_met(third, other)
+                };
+                if members.iter().any(is_known) {
+                    let (name, said) = (self.runs[other].name.clone(), self.runs[other].said);
+                    self.runs[one].ledger.owe(&name, said);
+                }
+            }
+        }
+    }
+
+    fn is_linked(&self, one: usize, other: usize) -> bool {
+        one != other && self.links_between(one, other) > 0
+    }
+
+    /// Whether `other` is a member to the user of `one`, connected or not.
+    fn has_met(&self, one: usize, other: usize) -> bool {
+        let standing = self.runs[one].ledger.entry(&self.runs[other].name).standing;
+        one != other && matches!(standing, Some(Standing::Here | Standing::Lost))
+    }
+
+    /// Whoever is linked with a member that is linked with another has that one in its roster.
+    fn check_rosters(&self) {
+        for &(one, other) in &self.vouched {
+            let (run, id) = (&self.runs[one], self.runs[other].group.id());
+            let is_there = run.group.roster().iter().any(|participant| participant.who.id == Some(id));
+            let name = &self.runs[other].name;
+            assert!(is_there, "membership: {name} is not in the roster of {}, and is vouched for", run.name);
+        }
+    }
+
+    /// Whoever is linked with a member that heard a goodbye knows of it.
+    fn check_goodbyes(&self) {
+        let members = self.members();
+        let has_left = |run: &&Run| matches!(run.state, State::Leaving | State::Gone);
+        for leaver in self.runs.iter().filter(has_left).map(|run| &run.name) {
+            let standing = |run: usize| self.runs[run].ledger.entry(leaver).standing;
+            for &one in members.iter().filter(|_| SHARED_GOODBYES) {
+                let heard =
+                    |&&other: &&usize| self.is_linked(one, other) && standing(other) == Some(Standing::Left);
+                if let Some(other) = members.iter().find(heard) {
+                    assert!(
+                        matches!(standing(one), None | Some(Standing::Left)),
+                        "goodbye: {leaver} is {:?} at {}, and {} heard its goodbye",
+                        standing(one),
+                        self.runs[one].name,
+                        self.runs[*other].name
+                    );
+                }
+            }
+        }
+    }
+
+    /// Who started last says more than the log holds before it is connected. The brake makes it wait, and
+    /// everything is heard by the group that it joins.
+    fn type_ahead(&mut self) {
+        let (speaker, members) = (self.runs.len() - 1, self.members());
+        let name = self.runs[speaker].name.clone();
+        let is_held = (0..1_000).any(|number| {
+            self.say(speaker, true);
+            self.runs[speaker].said == number
+        });
+        assert!(is_held, "ahead: nothing holds {name} back");
+        let others: Vec<_> = members.into_iter().filter(|other| *other != speaker).collect();
+        for _ in 0..60 {
+            self.now += Duration::from_millis(50);
+            self.turn_all();
+            self.say(speaker, true);
+        }
+        self.rest(&[(60, 50), (40, 1000)]);
+        let said = self.runs[speaker].said;
+        // Whoever it cannot reach does not make it wait.
+        let is_reached = |other: &usize| {
+            let places = (self.runs[speaker].place, self.runs[*other].place);
+            self.is_linked(speaker, *other) && !self.walls.contains(&places)
+        };
+        for other in others.into_iter().filter(is_reached) {
+            let Run { ledger, name: hearer, .. } = &self.runs[other];
+            let entry = ledger.entry(&name);
+            let is_all = entry.has_first() && entry.missed == 0 && entry.accounts_for(said);
+            assert!(is_all, "ahead: of {said} of {name}, not all came to {hearer}: {entry:?}");
+        }
+        self.is_calm = false;
     }
 
     fn turn_all(&mut self) {
@@ -580,6 +925,16 @@ impl World {
         (0..self.runs.len()).filter(|run| self.runs[*run].state == State::Running).collect()
     }
 
+    /// Those of them that are no plain peers.
+    fn members(&self) -> Vec<usize> {
+        self.running().into_iter().filter(|run| !self.runs[*run].is_plain).collect()
+    }
+
+    fn some_member(&mut self) -> usize {
+        let members = self.members();
+        members[self.random.usize(..members.len())]
+    }
+
     fn links_between(&self, one: usize, other: usize) -> usize {
         let open = self.links.iter().filter(|link| link.is_open());
         open.filter(|link| link.is_between([one, other])).count()
@@ -590,7 +945,8 @@ impl World {
     pub fn check(&self) {
         let running = self.running();
         running.iter().for_each(|run| self.check_names(*run));
-        let members: Vec<_> = running.iter().copied().filter(|run| !self.runs[*run].is_plain).collect();
+        let members = self.members();
+        self.check_goodbyes();
         for &one in &members {
             for &other in members.iter().filter(|other| **other != one) {
                 self.check_pair(one, other, &members);
@@ -614,17 +970,29 @@ impl World {
         let (hearer, speaker) = (&self.runs[one], &self.runs[other]);
         let count = self.links_between(one, other);
         // Whoever knows somebody who knows somebody else knows that one as well.
-        let is_linked =
-            |&third: &usize| self.links_between(one, third) > 0 && self.links_between(third, other) > 0;
-        let must_be_linked = self.is_whole || members.iter().any(is_linked);
+        let has_third = |&third: &usize| self.is_linked(one, third) && self.is_linked(third, other);
+        let is_vouched = members.iter().any(has_third);
+        let (from, to) = (hearer.place, speaker.place);
+        let can_be_linked = !self.walls.contains(&(from, to)) || !self.walls.contains(&(to, from));
+        let must_be_linked = can_be_linked && (self.is_whole || is_vouched);
         assert!(count <= 1, "{} and {} have {count} connections", hearer.name, speaker.name);
         assert!(count == 1 || !must_be_linked, "{} and {} have none", hearer.name, speaker.name);
         if count == 0 {
+            let id = speaker.group.id();
+            let is_there = || hearer.group.roster().iter().any(|participant| participant.who.id == Some(id));
+            let is_right = !VOUCHING || !is_vouched || is_there();
+            assert!(is_right, "membership: {} is not in the roster of {}", speaker.name, hearer.name);
             return;
         }
         let entry = hearer.ledger.entry(&speaker.name);
         assert_eq!(entry.standing, Some(Standing::Here), "{} at {}", speaker.name, hearer.name);
-        assert_eq!(entry.heard(), speaker.said, "{} at {}: {entry:?}", speaker.name, hearer.name);
+        assert!(
+            entry.accounts_for(speaker.said),
+            "missing: the last of {} of {} at {}: {entry:?}",
+            speaker.said,
+            speaker.name,
+            hearer.name
+        );
         assert_eq!(entry.label, speaker.label, "at {}", hearer.name);
         let said = speaker.said_privately.get(&one).copied().unwrap_or(0);
         assert!(
@@ -663,7 +1031,7 @@ impl World {
                     others.iter().for_each(|other| self.turn(*other));
                     self.now += Duration::from_millis(1);
                 } else {
-                    self.now += LEAVE_STALL.max(FINISH);
+                    self.now += LEAVE_STALL_TIMEOUT.max(LINGER_TIMEOUT);
                 }
                 self.runs[run].state != State::Gone
             });
@@ -679,9 +1047,13 @@ impl World {
                 self.turn_all();
             }
             self.check_leaver(run, &others, is_heard);
+            if self.random.u8(..4) == 0 {
+                self.rest(&[(40, 1000)]);
+                self.check_goodbyes();
+            }
         }
         for run in &mut self.runs {
-            assert!(run.state == State::Gone || run.group.poll_ended().is_none(), "something is left");
+            assert!(run.state == State::Gone || run.group.poll_closed().is_none(), "something is left");
         }
     }
 
@@ -698,7 +1070,7 @@ impl World {
                 let is_exact = ours.undelivered == theirs.missed || self.has_long_messages;
                 assert!(is_exact, "{} has everything but what is missing: {ours:?} {theirs:?}", other.name);
             }
-            let missing = leaver.said - theirs.heard().min(leaver.said) + theirs.missed;
+            let missing = theirs.lacks(leaver.said) + theirs.missed;
             let is_told = ours.undelivered >= missing || ours.was_forgotten;
             assert!(is_told, "{} lacks {missing}, not {ours:?}", other.name);
         }

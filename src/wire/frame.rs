@@ -1,14 +1,16 @@
 //! Frames: where one ends, and how a code inside a text is kept from ending it.
 //!
 //! A code is `<`, one to eight capital letters, `ENCD>`. This is the only place that spells one.
-//! It knows nothing of what a body means: that is [`message`](super::message)'s.
+//! What a body means is in [`message`](super::message) and [`hello`](super::hello).
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-/// How frames are told apart on a connection.
+use super::lab;
+
+/// How the end of a frame is marked on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// UTF-8 text that ends in a code; a code inside the text is escaped.
@@ -17,16 +19,16 @@ pub enum Framing {
     Lab,
 }
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// `<MSGENCD>`.
     Message,
     /// `<EXITENCD>`, and `<EXTENCD>` as the exercise's own program spells it.
     Exit,
-    /// `<PEERENCD>`, what peers tell each other that no user said.
+    /// `<PEERENCD>`: what members send each other beside messages.
     Peer,
-    /// `<PRIVENCD>`, what a member says to one other alone.
+    /// `<PRIVENCD>`: a private message between two members.
     Private,
     /// Any other: the frame is passed over, so that a later version can add one.
     Unknown,
@@ -64,18 +66,23 @@ impl Code {
 /// A frame as it was received: escapes are still in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What it is.
+    /// Its kind.
     pub code: Code,
     /// Its bytes without length and code.
     pub body: &'a [u8],
-    /// How it was told apart, which says whether it is escaped.
+    /// The framing in which it was received.
     pub framing: Framing,
+    /// The body as text, where the decoder knows already that it is UTF-8 without an escape.
+    pub(super) plain_text: Option<&'a str>,
 }
 
 impl<'a> Frame<'a> {
-    /// The body as its sender meant it: escapes taken away, U+FFFD for what is not UTF-8.
+    /// The body as its sender meant it: without escapes, and with U+FFFD for what is not UTF-8.
     #[must_use]
     pub fn text(&self) -> Cow<'a, str> {
+        if let Some(text) = self.plain_text {
+            return Cow::Borrowed(text);
+        }
         if self.framing == Framing::Lab || memchr::memchr(b'\\', self.body).is_none() {
             return lossy(self.body);
         }
@@ -91,11 +98,22 @@ pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
-/// The bytes every code ends in; one search for them finds all codes.
-static CODE_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"ENCD>"));
+/// As much of the front of `bytes` as is UTF-8.
+pub(super) fn valid_front(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_else(|error| {
+        let valid = &bytes[..error.valid_up_to()];
+        str::from_utf8(valid).unwrap_or_default()
+    })
+}
 
-/// Length in bytes of what every code ends in.
-pub const CODE_END_BYTES: usize = 5;
+/// The bytes that every code ends in.
+const CODE_END: &[u8] = b"ENCD>";
+
+/// The length of `ENCD>` in bytes.
+pub const CODE_END_BYTES: usize = CODE_END.len();
+
+/// One search for their end finds all codes.
+static CODE_END_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CODE_END));
 
 /// Most capital letters before that.
 const CODE_LETTERS_MAX: usize = 8;
@@ -103,9 +121,9 @@ const CODE_LETTERS_MAX: usize = 8;
 /// A code found in some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundCode {
-    /// Where it starts.
+    /// The index of its first byte.
     pub start: usize,
-    /// Where it ends: the index after its last byte.
+    /// The index after its last byte.
     pub end: usize,
     /// Which it is.
     pub code: Code,
@@ -113,18 +131,14 @@ pub struct FoundCode {
 
 /// The codes in `bytes` that end after `from`, in order.
 pub fn codes(bytes: &[u8], from: usize) -> impl Iterator<Item = FoundCode> + '_ {
-    runs(bytes, from).filter(|run| run.backslashes == 0).map(|run| FoundCode {
-        start: run.open,
-        end: run.letters_end + CODE_END_BYTES,
-        code: Code::of_letters(&bytes[run.open + 1..run.letters_end]),
-    })
+    runs(bytes, from).filter_map(|run| run.code(bytes))
 }
 
 /// The code that `payload` ends in, if it ends in one.
 #[must_use]
 pub fn code_at_tail(payload: &[u8]) -> Option<FoundCode> {
-    let letters_end = payload.len().checked_sub(CODE_END_BYTES)?;
-    codes(payload, letters_end).last()
+    let letters_end = payload.strip_suffix(CODE_END)?.len();
+    run_before(payload, letters_end).and_then(|run| run.code(payload))
 }
 
 /// Appends `text` to `out` so that no code in it ends a frame: every run of `<`, k backslashes, one
@@ -145,7 +159,7 @@ pub fn escaped_bytes(text: &[u8]) -> usize {
     text.len() + runs(text, 0).count()
 }
 
-/// The other way round: one backslash taken away from every such run that has any.
+/// The inverse of [`escape`]: one backslash less in every such run that has any.
 #[must_use]
 pub fn unescape(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
@@ -162,45 +176,40 @@ pub fn unescape(body: &[u8]) -> Vec<u8> {
 ///
 /// # Panics
 ///
-/// As [`write_lab`] does.
+/// As [`lab::write`] does.
 pub fn write(code: Code, body: &[u8], framing: Framing, out: &mut Vec<u8>) {
     match framing {
         Framing::Text => {
             escape(body, out);
             out.extend_from_slice(code.spelled(framing));
         }
-        Framing::Lab => write_lab(code, body, out),
+        Framing::Lab => lab::write(code, body, out),
     }
 }
 
-/// Appends a frame in lab framing.
-///
-/// # Panics
-///
-/// When body and code are longer than [`FRAME_BYTES_MAX`](crate::limits::FRAME_BYTES_MAX): whoever
-/// builds a frame keeps to it.
-pub fn write_lab(code: Code, body: &[u8], out: &mut Vec<u8>) {
-    let code = code.spelled(Framing::Lab);
-    let length = u16::try_from(body.len() + code.len()).expect("a frame keeps to its limit");
-    out.extend_from_slice(&length.to_be_bytes());
-    out.extend_from_slice(body);
-    out.extend_from_slice(code);
-}
-
-/// A code, or what would be one but for backslashes after its `<`.
-struct Run {
+/// A code, or an escape: what would be a code but for backslashes after its `<`.
+pub(super) struct Run {
     open: usize,
     backslashes: usize,
     letters_end: usize,
+}
+
+impl Run {
+    /// The code that this run of `bytes` is, unless it is an escape.
+    pub(super) fn code(&self, bytes: &[u8]) -> Option<FoundCode> {
+        let code = || Code::of_letters(&bytes[self.open + 1..self.letters_end]);
+        let end = self.letters_end + CODE_END_BYTES;
+        (self.backslashes == 0).then(|| FoundCode { start: self.open, end, code: code() })
+    }
 }
 
 /// The runs in `bytes` whose `ENCD>` starts at `from` or later.
 ///
 /// Looking back from an `ENCD>` costs no more than the run is long, and runs do not overlap, so the
 /// whole is linear in the length of `bytes`.
-fn runs(bytes: &[u8], from: usize) -> impl Iterator<Item = Run> + '_ {
+pub(super) fn runs(bytes: &[u8], from: usize) -> impl Iterator<Item = Run> + '_ {
     let tail = bytes.get(from..).unwrap_or_default();
-    CODE_END.find_iter(tail).filter_map(move |at| run_before(bytes, from + at))
+    CODE_END_FINDER.find_iter(tail).filter_map(move |at| run_before(bytes, from + at))
 }
 
 fn run_before(bytes: &[u8], letters_end: usize) -> Option<Run> {

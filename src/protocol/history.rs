@@ -1,18 +1,17 @@
-//! The past that a newcomer is shown: what each member said before, merged by the time of saying.
+//! The history that a newcomer is shown: what each member sent before, merged by the times of the messages.
 //!
-//! The first members to come send it, each its own. It is kept until all of it is there, while what is
-//! said meanwhile waits behind it.
+//! Each member sends its own. It is kept until all of it is there, while later events wait behind it.
 
 use std::time::Instant;
 
-use super::member::MemberKey;
-use super::message::Timestamp;
+use super::members::MemberKey;
 use super::notice::Notice;
-use crate::limits::{JOIN, JOIN_BYTES};
+use crate::limits::{HISTORY_BYTES, HISTORY_TIMEOUT};
+use crate::wire::message::Timestamp;
 
-/// What waits until the past is complete.
+/// The history, and the events that wait behind it.
 #[derive(Debug, Default)]
-pub(super) struct Joining {
+pub(super) struct History {
     state: State,
     past: Vec<Past>,
     present: Vec<Notice>,
@@ -21,10 +20,10 @@ pub(super) struct Joining {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// Nobody was met yet.
+    /// No member was met yet.
     #[default]
     Alone,
-    /// Somebody was; until then at most, everything waits.
+    /// A member was met; events wait until then at most.
     Waiting { until: Instant },
     /// Nothing waits any more.
     Over,
@@ -34,16 +33,16 @@ enum State {
 #[derive(Debug)]
 struct Past {
     from: MemberKey,
-    /// When it was said, in microseconds; never earlier than what the same sender said before.
+    /// The time of the message in microseconds, at least that of the same sender's message before.
     at: i64,
     notice: Notice,
 }
 
-impl Joining {
-    /// Somebody was met.
+impl History {
+    /// A member was met.
     pub fn begin(&mut self, now: Instant) {
         if self.state == State::Alone {
-            self.state = State::Waiting { until: now + JOIN };
+            self.state = State::Waiting { until: now + HISTORY_TIMEOUT };
         }
     }
 
@@ -51,14 +50,14 @@ impl Joining {
         matches!(self.state, State::Waiting { .. })
     }
 
-    /// When it ends in any case.
+    /// When the waiting ends at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         if let State::Waiting { until } = self.state { Some(until) } else { None }
     }
 
-    /// Whether there is no more time, or no more room, to wait.
+    /// Whether the time or the space to wait is used up.
     pub fn is_spent(&self, now: Instant) -> bool {
-        self.deadline().is_some_and(|until| now >= until) || self.bytes > JOIN_BYTES
+        self.deadline().is_some_and(|until| now >= until) || self.bytes > HISTORY_BYTES
     }
 
     /// Keeps a message from before we came.
@@ -70,18 +69,18 @@ impl Joining {
             Some(Timestamp::Local(at)) => at.and_utc().timestamp_micros(),
             None => i64::MIN,
         };
-        // Its sender's clock may have been set back; the order in which it spoke counts more.
+        // Its sender's clock may have been set back; the order in which it sent counts more.
         let before = self.past.iter().rev().find(|past| past.from == from).map_or(i64::MIN, |past| past.at);
         self.past.push(Past { from, at: said_at.max(before), notice });
     }
 
-    /// Keeps what is told meanwhile.
+    /// Keeps an event of the present until the history was shown.
     pub fn keep_present(&mut self, notice: Notice) {
         self.bytes += notice.kept_bytes();
         self.present.push(notice);
     }
 
-    /// Ends the waiting and hands out everything, in the order in which it is to be told.
+    /// Ends the waiting, and returns all events in the order in which they are shown.
     pub fn end(&mut self) -> impl Iterator<Item = Notice> + use<> {
         self.state = State::Over;
         let (mut past, present) = (std::mem::take(&mut self.past), std::mem::take(&mut self.present));
@@ -107,41 +106,41 @@ mod tests {
     }
 
     fn keys(count: usize) -> Vec<MemberKey> {
-        (0..count).map(MemberKey::of_slot).collect()
+        std::iter::successors(Some(MemberKey::FIRST), |key| Some(key.next())).take(count).collect()
     }
 
     #[test]
     fn the_past_is_merged_by_time_and_each_sender_keeps_its_order() {
-        let (mut joining, keys, now) = (Joining::default(), keys(2), Instant::now());
-        joining.begin(now);
+        let (mut history, keys, now) = (History::default(), keys(2), Instant::now());
+        history.begin(now);
         for (from, at, text) in
             [(0, 1, "a"), (0, 9, "d"), (1, 2, "b"), (1, 5, "c"), (0, 3, "e"), (1, 10, "f")]
         {
-            joining.keep_past(keys[from], message(at, text));
+            history.keep_past(keys[from], message(at, text));
         }
-        joining.keep_present(message(0, "now"));
-        let told: Vec<_> = joining.end().collect();
+        history.keep_present(message(0, "now"));
+        let told: Vec<_> = history.end().collect();
         let texts = told.iter().map(|notice| match notice {
             Notice::Message { text, .. } => text.as_str(),
             _ => "-",
         });
         assert_eq!(texts.collect::<String>(), "abcdef-now");
-        assert!(!joining.is_waiting());
-        joining.begin(now);
-        assert!(!joining.is_waiting(), "one is a newcomer once");
+        assert!(!history.is_waiting());
+        history.begin(now);
+        assert!(!history.is_waiting(), "one is a newcomer once");
     }
 
     #[test]
     fn waiting_has_an_end() {
-        let (mut joining, now) = (Joining::default(), Instant::now());
-        assert!(!joining.is_spent(now + JOIN));
-        joining.begin(now);
-        assert!(!joining.is_spent(now) && joining.is_spent(now + JOIN));
+        let (mut history, now) = (History::default(), Instant::now());
+        assert!(!history.is_spent(now + HISTORY_TIMEOUT));
+        history.begin(now);
+        assert!(!history.is_spent(now) && history.is_spent(now + HISTORY_TIMEOUT));
         for _ in 0..HISTORY_DEFAULT {
-            joining.keep_past(keys(1)[0], message(0, &"x".repeat(JOIN_BYTES / 10)));
+            history.keep_past(keys(1)[0], message(0, &"x".repeat(HISTORY_BYTES / 10)));
         }
-        assert!(joining.is_spent(now));
-        let mut none = Joining::default();
+        assert!(history.is_spent(now));
+        let mut none = History::default();
         assert_eq!(none.end().count(), 0, "no line where there is no past");
     }
 }

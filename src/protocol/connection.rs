@@ -1,0 +1,606 @@
+//! One connection: its phase, its decoder, its cursor into the log, and its outbox.
+//!
+//! A connection decides nothing about others; the [`Group`](super::Group) moves its phase.
+
+use std::mem;
+use std::net::SocketAddr;
+use std::ops::{Index, IndexMut};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::dialer::TargetId;
+use super::handshake::Handshake;
+use super::label::Label;
+use super::log::Log;
+use super::members::MemberKey;
+use crate::limits::{LOG_BYTES, WRITE_HOLD_BACK, WRITE_PROBE_INTERVAL};
+use crate::wire::decoder::Decoder;
+use crate::wire::frame::{self, Code, Framing};
+use crate::wire::hello::PeerFrame;
+use crate::wire::lab;
+
+/// The id of a connection: its slot in the group's slab, used again only after the connection was reaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub usize);
+
+/// The phase of a connection. It moves forward; only a plain peer's may return to the handshake, once.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// We dialled, and the connection is not made yet.
+    Dialing {
+        /// When the attempt fails.
+        until: Instant,
+    },
+    /// It is made, and the other end has not proved to be a member. Nothing of the log is sent.
+    Handshake(Unproven),
+    /// A plain peer.
+    Plain(Box<PlainPeer>),
+    /// A member.
+    Member(Link),
+    /// The outbox is written, and nothing more.
+    Closing,
+    /// Everything is written, and our side is shut down; the other side is read to its end.
+    HalfClosed {
+        /// When it is closed in any case.
+        until: Instant,
+        /// Its phase before.
+        before: Box<Phase>,
+    },
+    /// To be reaped.
+    Closed,
+}
+
+impl Phase {
+    /// The phase with the peer in it: for a half-closed connection the one before.
+    pub fn peer(&self) -> &Self {
+        if let Self::HalfClosed { before, .. } = self { before } else { self }
+    }
+
+    /// As [`peer`](Self::peer).
+    pub fn into_peer(self) -> Self {
+        if let Self::HalfClosed { before, .. } = self { *before } else { self }
+    }
+
+    /// The handshake, while it is not finished.
+    pub fn unproven(&self) -> Option<&Unproven> {
+        if let Self::Handshake(unproven) = self { Some(unproven) } else { None }
+    }
+
+    /// The plain peer at the other end.
+    pub fn plain(&self) -> Option<&PlainPeer> {
+        if let Self::Plain(peer) = self.peer() { Some(peer) } else { None }
+    }
+
+    /// As [`plain`](Self::plain).
+    pub fn plain_mut(&mut self) -> Option<&mut PlainPeer> {
+        match self {
+            Self::Plain(peer) => Some(peer),
+            Self::HalfClosed { before, .. } => before.plain_mut(),
+            Self::Dialing { .. } | Self::Handshake(_) | Self::Member(_) | Self::Closing | Self::Closed => {
+                None
+            }
+        }
+    }
+
+    /// The established link of a member.
+    pub fn link(&self) -> Option<&Link> {
+        if let Self::Member(link) = self.peer() { Some(link) } else { None }
+    }
+
+    /// As [`link`](Self::link).
+    pub fn link_mut(&mut self) -> Option<&mut Link> {
+        match self {
+            Self::Member(link) => Some(link),
+            Self::HalfClosed { before, .. } => before.link_mut(),
+            Self::Dialing { .. } | Self::Handshake(_) | Self::Plain(_) | Self::Closing | Self::Closed => None,
+        }
+    }
+}
+
+/// The other end of a connection whose handshake is not finished.
+#[derive(Debug)]
+pub(super) struct Unproven {
+    pub handshake: Box<Handshake>,
+    /// When it is taken for a plain peer, unless a hello arrives before; `None` if it must be a member.
+    pub plain_at: Option<Instant>,
+    /// When it is closed.
+    pub until: Instant,
+}
+
+/// A plain peer.
+#[derive(Debug)]
+pub(super) struct PlainPeer {
+    /// Its name, once it has sent one.
+    pub name: Option<Label>,
+    /// What the user was shown about it.
+    pub shown: Shown,
+}
+
+/// What the user was shown about a connection without a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Nothing yet.
+    Nothing,
+    /// Nothing but its host's count, which includes it.
+    Counted,
+    /// That it connected.
+    Connection,
+    /// A message or a goodbye.
+    Person,
+}
+
+/// The state of a link to a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub key: MemberKey,
+    /// Since when it is established.
+    pub since: Instant,
+    /// The number of the next message on it, once `from` was received.
+    pub next_number: Option<u64>,
+    /// We have sent `from`.
+    pub has_started: bool,
+    /// We have requested the list of all members, and it is not complete.
+    pub awaits_list: bool,
+    /// When it was established, other members were here, which do not know those on that list.
+    pub joins_groups: bool,
+}
+
+/// A connection that we dialled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dialled {
+    pub target: TargetId,
+    /// Our own end of it.
+    pub local: SocketAddr,
+    /// When we started to dial.
+    pub at: Instant,
+}
+
+/// Bytes wait to be written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    /// Nothing was written since.
+    pub since: Instant,
+    /// When a write is tried although the poll has not reported room: it does so only once a large part of the
+    /// kernel's buffer is free, which may take long with a slow reader.
+    pub probe_at: Instant,
+}
+
+/// One connection.
+///
+/// Invariant: `outbox` is written before the log is, from `cursor` on. While `outbox` holds bytes, `cursor` is at the
+/// start of a frame.
+#[derive(Debug)]
+pub struct Client<S> {
+    pub(super) stream: S,
+    pub(super) address: SocketAddr,
+    pub(super) dialled: Option<Dialled>,
+    pub(super) phase: Phase,
+    /// Since when it is connected.
+    pub(super) since: Instant,
+    /// When bytes were received last.
+    pub(super) heard_at: Instant,
+    pub(super) decoder: Decoder,
+    /// The framing of the last frame that was received.
+    pub(super) spoken: Option<Framing>,
+    /// The framing of the first frame that we wrote on it, a hello apart. The decoder of another run of this program
+    /// keeps to it.
+    written: Option<Framing>,
+    /// Our first frame on it was a hello.
+    has_greeted: bool,
+    /// It sent a peer frame, so it is another run of this program.
+    pub(super) is_ours: bool,
+    /// Messages that arrive are discarded.
+    pub(super) is_muted: bool,
+    /// The other end has shut down its side, and the outbox is still to be written.
+    pub(super) is_read_closed: bool,
+    /// The number of the first message that is sent on it, once the log is.
+    pub(super) offered_from: Option<u64>,
+    /// The position in the log up to which everything was written, or is in the outbox.
+    pub(super) cursor: u64,
+    outbox: Outbox,
+    pub(super) waiting: Option<Waiting>,
+    /// It is in [`Clients::behind`].
+    is_listed: bool,
+}
+
+/// The bytes that are written to one connection before the log is.
+#[derive(Debug, Default)]
+struct Outbox {
+    bytes: Vec<u8>,
+    taken: usize,
+    /// Whether the message before the cursor, or the rest of it, is among the bytes.
+    holds_message: bool,
+}
+
+impl Outbox {
+    fn len(&self) -> usize {
+        self.bytes.len() - self.taken
+    }
+
+    /// Removes the bytes that were written, before others are added: an outbox that never empties must not grow.
+    fn compact(&mut self) {
+        if self.taken > self.bytes.len() / 2 {
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
+        }
+    }
+}
+
+impl<S> Client<S> {
+    pub(super) fn new(
+        stream: S,
+        address: SocketAddr,
+        dialled: Option<Dialled>,
+        phase: Phase,
+        cursor: u64,
+        now: Instant,
+    ) -> Self {
+        Self {
+            stream,
+            address,
+            dialled,
+            phase,
+            since: now,
+            heard_at: now,
+            decoder: Decoder::default(),
+            spoken: None,
+            written: None,
+            has_greeted: false,
+            is_ours: false,
+            is_muted: false,
+            is_read_closed: false,
+            offered_from: None,
+            cursor,
+            outbox: Outbox::default(),
+            waiting: None,
+            is_listed: false,
+        }
+    }
+
+    /// Whether it is connected and is not being closed.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Handshake(_) | Phase::Plain(_) | Phase::Member(_))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// Whether bytes may still be written to it.
+    pub(super) fn is_writable(&self) -> bool {
+        self.is_open() || matches!(self.phase, Phase::Closing)
+    }
+
+    /// Whether bytes are to be written to it, now or later.
+    pub(super) fn is_behind(&self, log: &Log) -> bool {
+        self.is_writable() && !self.outbox.bytes.is_empty() || self.is_open() && self.cursor < log.end()
+    }
+
+    /// Whether bytes can be written to it now.
+    pub(super) fn has_offer(&self, log: &Log) -> bool {
+        self.is_behind(log) && (!self.outbox.bytes.is_empty() || self.offered_from.is_some())
+    }
+
+    /// Whether it is further behind than the log reaches back, or its outbox is too long.
+    pub(super) fn is_overrun(&self, log: &Log) -> bool {
+        self.offered_from.is_some() && self.is_open() && self.cursor < log.start() || self.is_outbox_full()
+    }
+
+    /// Whether more is queued for it alone than is kept. The next flush closes it for that.
+    pub(super) fn is_outbox_full(&self) -> bool {
+        self.outbox.len() > LOG_BYTES
+    }
+
+    /// Whether new lines of input wait for it, because it is slow but alive, or may soon be known for a plain peer.
+    pub(super) fn holds_back(&self, now: Instant) -> bool {
+        match &self.phase {
+            Phase::Handshake(unproven) => unproven.plain_at.is_some_and(|at| now < at),
+            _ => self.waiting.is_some_and(|waiting| now < waiting.since + WRITE_HOLD_BACK),
+        }
+    }
+
+    /// Queues a frame for this connection alone, behind the frame that is being written and before the rest of the
+    /// log. Once its outbox is full, nothing is added: it is about to be closed.
+    fn push(&mut self, code: Code, body: &[u8], log: &Log, default_framing: Framing) {
+        if self.is_outbox_full() {
+            return;
+        }
+        self.cut_in(log);
+        self.outbox.compact();
+        let is_hello = code == Code::Peer && self.written.is_none() && !self.has_greeted;
+        self.has_greeted |= is_hello;
+        let framing =
+            if is_hello { self.framing(default_framing) } else { self.write_framing(default_framing) };
+        frame::write(code, body, framing, &mut self.outbox.bytes);
+    }
+
+    /// The framing of the next frame to be written: for another run of this program that of the first one, for a plain
+    /// peer that of the last frame received.
+    fn framing(&self, default_framing: Framing) -> Framing {
+        self.written.filter(|_| self.is_ours).or(self.spoken).unwrap_or(default_framing)
+    }
+
+    /// The same, for a frame that is no hello: it decides the framing in which another run of this program receives.
+    fn write_framing(&mut self, default_framing: Framing) -> Framing {
+        let framing = self.framing(default_framing);
+        self.written.get_or_insert(framing);
+        framing
+    }
+
+    /// Moves the rest of the log into the outbox, where a goodbye can follow.
+    pub(super) fn take_rest(&mut self, log: &Log, default_framing: Framing) {
+        self.cut_in(log);
+        while (log.start()..log.end()).contains(&self.cursor) {
+            self.take_frame(log, default_framing);
+        }
+    }
+
+    /// Moves one frame of the log, or the rest of one, into the outbox.
+    fn take_frame(&mut self, log: &Log, default_framing: Framing) {
+        let framing = self.write_framing(default_framing);
+        let frame = log.frame_around(self.cursor);
+        let bytes = &log.since(self.cursor)[..(frame.end - self.cursor) as usize];
+        let code = frame::code_at_tail(bytes).filter(|_| frame.start == self.cursor);
+        match (framing, code) {
+            (Framing::Lab, Some(code)) => {
+                let body = frame::unescape(&bytes[..code.start]);
+                lab::write(code.code, &body, &mut self.outbox.bytes);
+            }
+            // The peer sent lab framing while a frame in text framing was being written: that frame is finished.
+            (Framing::Lab, None) | (Framing::Text, _) => self.outbox.bytes.extend_from_slice(bytes),
+        }
+        self.cursor = frame.end;
+    }
+
+    /// Moves the rest of the frame that is being written into the outbox.
+    pub(super) fn cut_in(&mut self, log: &Log) {
+        if self.cursor < log.start() {
+            // It is overrun, and will be closed for that.
+            return;
+        }
+        let frame = log.frame_around(self.cursor);
+        if frame.start < self.cursor {
+            let rest = &log.since(self.cursor)[..(frame.end - self.cursor) as usize];
+            self.outbox.bytes.extend_from_slice(rest);
+            self.outbox.holds_message = true;
+            self.cursor = frame.end;
+        }
+    }
+
+    /// From now on the log is written to it, from message `number` on, which the log holds.
+    pub(super) fn offer_from(&mut self, number: u64, log: &Log) {
+        self.cut_in(log);
+        self.cursor = log.position_of(number);
+        // The message in the outbox is not the one before the cursor any more.
+        self.outbox.holds_message = false;
+        self.offered_from.get_or_insert(number);
+    }
+
+    /// Whether a part of a message was written to it, or is in the outbox.
+    pub(super) fn has_begun(&self, log: &Log) -> bool {
+        self.offered_from.is_some_and(|from| self.cursor != log.position_of(from))
+            || self.outbox.holds_message
+    }
+
+    /// Whether a whole message was written to it.
+    pub(super) fn has_sent(&self, log: &Log) -> bool {
+        self.offered_from.is_some_and(|from| from < self.next_message(log))
+    }
+
+    /// The number of the first message that was not written to it whole.
+    pub(super) fn next_message(&self, log: &Log) -> u64 {
+        log.number_at(self.cursor) - u64::from(self.outbox.holds_message)
+    }
+
+    /// The stream, and the bytes to write next: at least one, while it [has an offer](Self::has_offer).
+    ///
+    /// In lab framing that is one message at a time, since its reader needs each in one write.
+    pub(super) fn offer<'a>(&'a mut self, log: &'a Log, default_framing: Framing) -> (&'a mut S, &'a [u8]) {
+        if self.outbox.bytes.is_empty() && self.write_framing(default_framing) == Framing::Lab {
+            self.take_frame(log, default_framing);
+            self.outbox.holds_message = true;
+        }
+        match self.outbox.bytes.get(self.outbox.taken..) {
+            Some(rest) if !rest.is_empty() => (&mut self.stream, rest),
+            _ => (&mut self.stream, log.since(self.cursor)),
+        }
+    }
+
+    /// The first `count` bytes of what [`offer`](Self::offer) returned were written.
+    pub(super) fn handle_taken(&mut self, count: usize) {
+        if self.outbox.bytes.is_empty() {
+            self.cursor += count as u64;
+            return;
+        }
+        self.outbox.taken += count;
+        if self.outbox.taken == self.outbox.bytes.len() {
+            self.outbox.bytes.clear();
+            self.outbox.taken = 0;
+            self.outbox.holds_message = false;
+        }
+    }
+
+    /// Starts, restarts or stops the clock for bytes that wait to be written.
+    pub(super) fn clock(&mut self, now: Instant, took_some: bool, log: &Log) {
+        if !self.is_behind(log) {
+            self.waiting = None;
+            self.outbox = Outbox::default();
+        } else if took_some || self.waiting.is_none() {
+            self.waiting = Some(Waiting { since: now, probe_at: now + WRITE_HOLD_BACK });
+        } else if let Some(waiting) = &mut self.waiting
+            && now >= waiting.probe_at
+        {
+            waiting.probe_at = now + WRITE_PROBE_INTERVAL;
+        }
+    }
+
+    /// How long bytes have been waiting while none was written.
+    pub(super) fn stalled_for(&self, now: Instant) -> Duration {
+        self.waiting.map_or(Duration::ZERO, |waiting| now.saturating_duration_since(waiting.since))
+    }
+}
+
+/// All connections.
+///
+/// Invariant: `open_count` connections are made and not closed. `behind` holds each connection with bytes to be
+/// written once; after a flush, no others.
+#[derive(Debug)]
+pub(super) struct Clients<S> {
+    slab: Slab<Client<S>>,
+    open_count: usize,
+    /// The end of the log at the last flush.
+    flushed: u64,
+    behind: Vec<ClientId>,
+    closed: Vec<ClientId>,
+}
+
+impl<S> Default for Clients<S> {
+    fn default() -> Self {
+        Self { slab: Slab::new(), open_count: 0, flushed: 0, behind: Vec::new(), closed: Vec::new() }
+    }
+}
+
+fn is_counted(phase: &Phase) -> bool {
+    !matches!(phase, Phase::Dialing { .. } | Phase::Closed)
+}
+
+impl<S> Clients<S> {
+    pub fn insert(&mut self, client: Client<S>) -> ClientId {
+        self.open_count += usize::from(is_counted(&client.phase));
+        ClientId(self.slab.insert(client))
+    }
+
+    pub fn get(&self, id: ClientId) -> Option<&Client<S>> {
+        self.slab.get(id.0)
+    }
+
+    pub fn get_mut(&mut self, id: ClientId) -> Option<&mut Client<S>> {
+        self.slab.get_mut(id.0)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (ClientId, &Client<S>)> {
+        self.slab.iter().map(|(slot, client)| (ClientId(slot), client))
+    }
+
+    /// The number of connections that are made and not closed.
+    pub fn open_count(&self) -> usize {
+        self.open_count
+    }
+
+    /// The connections with bytes to be written.
+    pub fn behind(&self) -> impl Iterator<Item = &Client<S>> {
+        self.behind.iter().filter_map(|id| self.get(*id))
+    }
+
+    /// Changes the phase of a connection. Returns the phase before.
+    pub fn set_phase(&mut self, id: ClientId, phase: Phase) -> Phase {
+        let client = &mut self.slab[id.0];
+        assert!(!client.is_closed(), "a closed connection stays closed");
+        self.open_count += usize::from(is_counted(&phase));
+        self.open_count -= usize::from(is_counted(&client.phase));
+        if let Phase::Closed = phase {
+            self.closed.push(id);
+        }
+        mem::replace(&mut client.phase, phase)
+    }
+
+    /// Everything is written to a connection; it is read to its end, or until `until`.
+    pub fn half_close(&mut self, id: ClientId, until: Instant) {
+        let phase = &mut self.slab[id.0].phase;
+        let before = Box::new(mem::replace(phase, Phase::Closed));
+        *phase = Phase::HalfClosed { until, before };
+    }
+
+    /// Whoever was at the other end of a half-closed connection is known no more.
+    pub fn detach(&mut self, id: ClientId) {
+        if let Phase::HalfClosed { before, .. } = &mut self.slab[id.0].phase {
+            **before = Phase::Closing;
+        }
+    }
+
+    /// The next connection that is closed, until `None`. From now on its id may be another's.
+    pub fn pop_closed(&mut self) -> Option<(ClientId, S)> {
+        let id = self.closed.pop()?;
+        let client = self.slab.remove(id.0);
+        if client.is_listed {
+            // It was closed after the last flush.
+            self.behind.retain(|behind| *behind != id);
+        }
+        Some((id, client.stream))
+    }
+
+    /// Adds a connection to those that the next flush visits.
+    pub fn list(&mut self, id: ClientId) {
+        if !mem::replace(&mut self.slab[id.0].is_listed, true) {
+            self.behind.push(id);
+        }
+    }
+
+    /// Queues a frame for one connection.
+    pub fn push(&mut self, id: ClientId, code: Code, body: &[u8], log: &Log, default_framing: Framing) {
+        self.slab[id.0].push(code, body, log, default_framing);
+        self.list(id);
+    }
+
+    /// Queues a peer frame for one connection.
+    pub fn push_frame(&mut self, id: ClientId, frame: &PeerFrame, log: &Log, default_framing: Framing) {
+        self.push(id, Code::Peer, frame.body().as_bytes(), log, default_framing);
+    }
+
+    /// The connections that a flush has to visit: all, when the log has grown.
+    pub fn begin_flush(&mut self, log: &Log) -> Vec<ClientId> {
+        if log.end() == self.flushed {
+            return mem::take(&mut self.behind);
+        }
+        self.flushed = log.end();
+        self.behind.clear();
+        let all = self.slab.iter_mut().map(|(slot, client)| {
+            client.is_listed = true;
+            ClientId(slot)
+        });
+        all.collect()
+    }
+
+    /// Keeps those of the visited connections that still have bytes to be written.
+    pub fn end_flush(&mut self, mut visited: Vec<ClientId>, log: &Log) {
+        visited.retain(|id| {
+            let client = &mut self.slab[id.0];
+            client.is_listed = client.is_behind(log);
+            client.is_listed
+        });
+        // The visits may have listed others.
+        self.behind.append(&mut visited);
+    }
+}
+
+impl<S> Index<ClientId> for Clients<S> {
+    type Output = Client<S>;
+
+    fn index(&self, id: ClientId) -> &Client<S> {
+        &self.slab[id.0]
+    }
+}
+
+impl<S> IndexMut<ClientId> for Clients<S> {
+    fn index_mut(&mut self, id: ClientId) -> &mut Client<S> {
+        &mut self.slab[id.0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outbox_does_not_grow_beyond_its_limit_whatever_is_pushed_in_one_turn() {
+        let (now, log, address) = (Instant::now(), Log::default(), ([10, 0, 0, 1], 5000).into());
+        let mut client = Client::new((), address, None, Phase::Closing, 0, now);
+        let body = [b'x'; 32 << 10];
+        for _ in 0..1_000 {
+            client.push(Code::Peer, &body, &log, Framing::Text);
+        }
+        assert!(client.is_overrun(&log));
+        assert!(client.outbox.bytes.len() <= LOG_BYTES + 2 * body.len());
+    }
+}

@@ -1,0 +1,76 @@
+//! Timers: one queue of deadlines.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::connection::ClientId;
+use super::members::MemberKey;
+
+/// What is due. Its handler examines the state that it concerns, which may have changed since it was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The phase of a connection may have to end: it was not made, sent no first frame, did not finish its
+    /// handshake, or did not close.
+    Phase(ClientId),
+    /// A connection takes nothing of what waits for it.
+    Write(ClientId),
+    /// A member is sent an acknowledgement.
+    Ack(MemberKey),
+    /// Of several connections of a member, one may be the surplus one.
+    Surplus(MemberKey),
+    /// A member that is not connected may have expired.
+    Expiry(MemberKey),
+    /// Members are sent news of newcomers.
+    News,
+    /// A member is sent a digest of the members that are known.
+    Compare,
+    /// Members are sent an inquiry about absent ones.
+    Inquire,
+    /// Leaving takes too long.
+    Leave,
+}
+
+/// The queue of deadlines. A timer may be in it several times.
+#[derive(Debug, Default)]
+pub struct Timers {
+    queue: BTreeSet<(Instant, Timer)>,
+}
+
+impl Timers {
+    /// `timer` is due at `at`.
+    pub fn set(&mut self, at: Instant, timer: Timer) {
+        self.queue.insert((at, timer));
+    }
+
+    /// The next timer that is due, until `None`.
+    pub fn pop(&mut self, now: Instant) -> Option<Timer> {
+        self.queue.first().filter(|(at, _)| now >= *at)?;
+        self.queue.pop_first().map(|(_, timer)| timer)
+    }
+
+    /// When the first timer is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn timers_are_due_in_the_order_of_their_times() {
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        timers.set(at(3), Timer::News);
+        timers.set(at(1), Timer::Phase(ClientId(7)));
+        timers.set(at(2), Timer::Compare);
+        assert_eq!((timers.deadline(), timers.pop(start)), (Some(at(1)), None));
+        assert_eq!(timers.pop(at(2)), Some(Timer::Phase(ClientId(7))));
+        assert_eq!(timers.pop(at(2)), Some(Timer::Compare));
+        assert_eq!((timers.pop(at(2)), timers.deadline()), (None, Some(at(3))));
+    }
+}

@@ -1,0 +1,470 @@
+//! What members send each other beside messages: the body of a peer frame.
+//!
+//! The first line is `groupchat/2`, then one `key value` a line. A body with another first line is passed over, and so
+//! are unknown keys and values of another shape. A frame with an `id` is a **hello** if it is the first one of a
+//! connection in its direction. When each line is sent, and what follows from it, is in the docs of `protocol`.
+//!
+//! | line | meaning |
+//! | --- | --- |
+//! | `id ID` | the sender: the first 16 bytes of BLAKE2s of its token, in hexadecimal digits |
+//! | `port PORT` | the TCP port that it listens on |
+//! | `name VERSION NAME` | its name, and how many other names it had before |
+//! | `pass WORD` | the secret that the receiver is to show on every later connection of the pair |
+//! | `proof WORD` | the pass that the receiver issued |
+//! | `linked yes` | the sender has another established connection to the receiver |
+//! | `resume NUMBER` | the sender requests the receiver's messages from this number on |
+//! | `join HISTORY [NUMBER]` | the sender has received none of them; it requests those from NUMBER on, or from the next one on, and HISTORY older ones |
+//! | `from NUMBER PRESENT` | the number of the sender's next message on this connection; those before PRESENT are history |
+//! | `ack NUMBER` | the number of the message that the sender expects next |
+//! | `private-ack NUMBER` | the same for private messages |
+//! | `private-from NUMBER` | the number of the sender's next private message on this connection |
+//! | `member ID NUMBER ADDRESS[,ADDRESS]... NAME` | a member that the sender is connected to, the first of its messages that the receiver is owed (`-` where that is not known), and its addresses |
+//! | `absent SECONDS ...` | the same for a member that the sender is not connected to, and how long ago any member was connected to it, as far as the sender knows |
+//! | `left TOKEN` | the run whose id is the hash of this token has left; nobody else can know a token before |
+//! | `ask all` | the sender is new to the group and requests the list of all members |
+//! | `end of-list` | the list is complete |
+//! | `ask ID[,ID]...` | the sender requests what the receiver knows of these members |
+//! | `digest DIGEST` | the digest of the ids of all members that the sender knows, itself included |
+//! | `differs yes` | the digest received differs from the sender's own, and the same two were compared before |
+//! | `buckets DIGEST[,DIGEST]...` | the digest received differs from the sender's own; these are the sender's, one for each first digit of an id |
+//! | `bucket DIGIT ID[,ID]...` | the ids with this first digit that the sender knows |
+
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use blake2::{Blake2s256, Digest as _};
+
+use crate::limits::{MEMBER_ADDRESSES_MAX, NAME_BYTES_MAX, PEER_FRAME_BYTES};
+
+/// 128 bits that nobody can guess, written as 32 hexadecimal digits: an id, a pass or a token.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Word(pub u128);
+
+/// The id of a member: of one run of the program.
+pub type MemberId = Word;
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The first four digits: a pass is a secret, and must not be found whole in a log.
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04x}..", self.0 >> 112)
+    }
+}
+
+impl FromStr for Word {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let is_word = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u128::from_str_radix(text, 16).ok().filter(|_| is_word).map(Self).ok_or(())
+    }
+}
+
+/// The id of the run that has this token.
+#[must_use]
+pub fn id_of(token: Word) -> MemberId {
+    let hash = Blake2s256::digest(token.0.to_be_bytes());
+    let first = hash.first_chunk().expect("a digest of 32 bytes");
+    Word(u128::from_be_bytes(*first))
+}
+
+/// Which messages a receiver requests at the start of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The message of this number and all later ones: the receiver has those before.
+    Resume(u64),
+    /// The receiver has none yet.
+    Join {
+        /// How many older messages it requests as well.
+        history: u64,
+        /// The first message that it is owed, as far as it knows.
+        owed: Option<u64>,
+    },
+}
+
+/// Where a sender starts on a link: the reply to a [`Request`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The number of the first message.
+    pub from: u64,
+    /// Messages before this number are history: they were sent before the receiver belonged to the group.
+    pub present: u64,
+}
+
+/// The report of one member about another: the value of `member` and of `absent`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The member.
+    pub id: MemberId,
+    /// How long ago a member was connected to it, in seconds, as far as the sender knows; 0 where the sender is.
+    pub age: u64,
+    /// The first of its messages that the receiver of the entry is owed, if the sender knows it.
+    pub owed: Option<u64>,
+    /// The addresses where it was met, the last one first. Never empty.
+    pub addresses: Vec<SocketAddr>,
+    /// Its name.
+    pub name: String,
+}
+
+/// A digest of a set of ids.
+pub type Digest = u64;
+
+/// The content of one peer frame. The module's table explains each line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the module's table explains each line")]
+pub struct PeerFrame {
+    pub id: Option<MemberId>,
+    pub port: Option<u16>,
+    /// Version and name.
+    pub name: Option<(u64, String)>,
+    pub pass: Option<Word>,
+    pub proof: Option<Word>,
+    pub linked: bool,
+    /// `resume` or `join`.
+    pub request: Option<Request>,
+    pub from: Option<Start>,
+    pub ack: Option<u64>,
+    pub private_ack: Option<u64>,
+    pub private_from: Option<u64>,
+    pub members: Vec<Entry>,
+    pub absent: Vec<Entry>,
+    pub left: Vec<Word>,
+    pub asks_all: bool,
+    pub ends_list: bool,
+    pub asked: Vec<MemberId>,
+    pub digest: Option<Digest>,
+    pub differs: bool,
+    pub buckets: Vec<Digest>,
+    /// First digit and ids.
+    pub bucket: Vec<(usize, Vec<MemberId>)>,
+}
+
+/// The first line: this grammar, and its version.
+const VERSION: &str = "groupchat/2";
+
+impl PeerFrame {
+    /// Reads a body; `None` if its first line is not that of this version.
+    #[must_use]
+    pub fn read(body: &str) -> Option<Self> {
+        let mut lines = body.lines();
+        if lines.next() != Some(VERSION) {
+            return None;
+        }
+        let mut frame = Self::default();
+        for (key, value) in lines.filter_map(|line| line.split_once(' ')) {
+            match key {
+                "id" => frame.id = value.parse().ok(),
+                "port" => frame.port = value.parse().ok().filter(|&port| port != 0),
+                "name" => frame.name = read_versioned_name(value),
+                "pass" => frame.pass = value.parse().ok(),
+                "proof" => frame.proof = value.parse().ok(),
+                "linked" => frame.linked |= value == "yes",
+                "resume" => frame.request = read_number(value).map(Request::Resume),
+                "join" => frame.request = read_join(value),
+                "from" => frame.from = read_start(value),
+                "ack" => frame.ack = read_number(value),
+                "private-ack" => frame.private_ack = read_number(value),
+                "private-from" => frame.private_from = read_number(value),
+                "member" => frame.members.extend(read_entry(0, value)),
+                "absent" => frame.absent.extend(read_absent(value)),
+                "left" => frame.left.extend(value.parse::<Word>()),
+                "ask" if value == "all" => frame.asks_all = true,
+                "ask" => frame.asked.extend(read_list::<Word>(value)),
+                "end" => frame.ends_list |= value == "of-list",
+                "digest" => frame.digest = Digest::from_str_radix(value, 16).ok(),
+                "differs" => frame.differs |= value == "yes",
+                "buckets" => {
+                    let digests = value.split(',').map_while(|text| Digest::from_str_radix(text, 16).ok());
+                    frame.buckets = digests.take(BUCKETS).collect();
+                }
+                "bucket" => frame.bucket.extend(read_bucket(value)),
+                _ => (),
+            }
+        }
+        Some(frame)
+    }
+
+    /// The body of this frame.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let mut body = String::from(VERSION);
+        let mut line = |key: &str, value: &dyn fmt::Display| {
+            write!(body, "\n{key} {value}").expect("a string takes everything");
+        };
+        let Self {
+            id,
+            port,
+            name,
+            pass,
+            proof,
+            linked,
+            request,
+            from,
+            ack,
+            private_ack,
+            private_from,
+            members,
+            absent,
+            left,
+            asks_all,
+            ends_list,
+            asked,
+            digest,
+            differs,
+            buckets,
+            bucket,
+        } = self;
+        id.iter().for_each(|id| line("id", id));
+        port.iter().for_each(|port| line("port", port));
+        name.iter().for_each(|(version, name)| line("name", &format_args!("{version} {name}")));
+        pass.iter().for_each(|pass| line("pass", pass));
+        proof.iter().for_each(|proof| line("proof", proof));
+        linked.then(|| line("linked", &"yes"));
+        match request {
+            Some(Request::Resume(next)) => line("resume", next),
+            Some(Request::Join { history, owed: None }) => line("join", history),
+            Some(Request::Join { history, owed: Some(owed) }) => {
+                line("join", &format_args!("{history} {owed}"));
+            }
+            None => (),
+        }
+        from.iter().for_each(|start| line("from", &format_args!("{} {}", start.from, start.present)));
+        ack.iter().for_each(|next| line("ack", next));
+        private_ack.iter().for_each(|next| line("private-ack", next));
+        private_from.iter().for_each(|number| line("private-from", number));
+        members.iter().for_each(|entry| line("member", entry));
+        absent.iter().for_each(|entry| line("absent", &format_args!("{} {entry}", entry.age)));
+        left.iter().for_each(|token| line("left", token));
+        asks_all.then(|| line("ask", &"all"));
+        ends_list.then(|| line("end", &"of-list"));
+        if !asked.is_empty() {
+            line("ask", &joined(asked));
+        }
+        digest.iter().for_each(|digest| line("digest", &format_args!("{digest:016x}")));
+        differs.then(|| line("differs", &"yes"));
+        if !buckets.is_empty() {
+            let digests: Vec<_> = buckets.iter().map(|digest| format!("{digest:016x}")).collect();
+            line("buckets", &digests.join(","));
+        }
+        for (digit, ids) in bucket {
+            line("bucket", &format_args!("{digit:x} {}", joined(ids)));
+        }
+        body
+    }
+
+    /// The entries of `members`, in as many frames as they need.
+    pub fn of_members(members: impl IntoIterator<Item = Entry>) -> Vec<Self> {
+        let (mut frames, mut bytes) = (Vec::new(), PEER_FRAME_BYTES);
+        for entry in members {
+            let more = entry.to_string().len() + "\nmember ".len();
+            if bytes + more > PEER_FRAME_BYTES {
+                frames.push(Self::default());
+                bytes = 0;
+            }
+            bytes += more;
+            frames.last_mut().expect("the first entry began one").members.push(entry);
+        }
+        frames
+    }
+}
+
+/// How many buckets the ids are divided into: one for each first digit.
+pub const BUCKETS: usize = 16;
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.id)?;
+        match self.owed {
+            Some(number) => write!(f, "{number} ")?,
+            None => write!(f, "- ")?,
+        }
+        write!(f, "{} {}", joined(&self.addresses), self.name)
+    }
+}
+
+fn joined<T: fmt::Display>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn read_list<T: FromStr>(value: &str) -> impl Iterator<Item = T> {
+    value.split(',').filter_map(|item| item.parse().ok())
+}
+
+/// Reads a number below 2^53. No run sends as many messages, and sums of such numbers do not overflow.
+fn read_number(value: &str) -> Option<u64> {
+    value.parse().ok().filter(|number| *number < 1 << 53)
+}
+
+fn read_join(value: &str) -> Option<Request> {
+    let (history, owed) =
+        value.split_once(' ').map_or((value, None), |(history, owed)| (history, Some(owed)));
+    let owed = owed.map(read_number);
+    if owed == Some(None) {
+        return None;
+    }
+    Some(Request::Join { history: read_number(history)?, owed: owed.flatten() })
+}
+
+fn read_start(value: &str) -> Option<Start> {
+    let (from, present) = value.split_once(' ')?;
+    Some(Start { from: read_number(from)?, present: read_number(present)? })
+}
+
+fn read_bucket(value: &str) -> Option<(usize, Vec<MemberId>)> {
+    let (digit, ids) = value.split_once(' ')?;
+    let digit = usize::from_str_radix(digit, 16).ok().filter(|digit| *digit < BUCKETS)?;
+    Some((digit, read_list(ids).collect()))
+}
+
+fn read_absent(value: &str) -> Option<Entry> {
+    let (age, entry) = value.split_once(' ')?;
+    read_entry(read_number(age)?, entry)
+}
+
+fn read_entry(age: u64, value: &str) -> Option<Entry> {
+    let mut words = value.splitn(4, ' ');
+    let (id, owed) = (words.next()?.parse().ok()?, words.next()?);
+    let owed = if owed == "-" { None } else { Some(read_number(owed)?) };
+    let addresses: Vec<_> = read_list(words.next()?).take(MEMBER_ADDRESSES_MAX).collect();
+    let entry = Entry { id, age, owed, addresses, name: read_name(words.next()?)? };
+    Some(entry).filter(|entry| !entry.addresses.is_empty())
+}
+
+fn read_versioned_name(value: &str) -> Option<(u64, String)> {
+    let (version, name) = value.split_once(' ')?;
+    Some((read_number(version)?, read_name(name)?))
+}
+
+/// Reads a name, cut at [`NAME_BYTES_MAX`]; `None` if it is blank.
+fn read_name(text: &str) -> Option<String> {
+    let name = &text[..text.floor_char_boundary(NAME_BYTES_MAX)];
+    (!name.trim().is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::frame::{self, Code, Framing};
+
+    fn full() -> PeerFrame {
+        PeerFrame {
+            id: Some(Word(0xabc)),
+            port: Some(5000),
+            name: Some((3, "al ice<MSGENCD>".into())),
+            pass: Some(Word(u128::MAX)),
+            proof: Some(Word(7)),
+            linked: true,
+            request: Some(Request::Resume(17)),
+            from: Some(Start { from: 3, present: 5 }),
+            ack: Some(2),
+            private_ack: Some(5),
+            private_from: Some(4),
+            members: vec![Entry {
+                id: Word(1),
+                age: 0,
+                owed: Some(12),
+                addresses: vec!["192.168.1.7:5000".parse().unwrap(), "[::1]:5000".parse().unwrap()],
+                name: "b o b".into(),
+            }],
+            absent: vec![Entry {
+                id: Word(2),
+                age: 17,
+                owed: None,
+                addresses: vec!["192.168.1.8:5000".parse().unwrap()],
+                name: "carol".into(),
+            }],
+            left: vec![Word(9)],
+            asks_all: true,
+            ends_list: true,
+            asked: vec![Word(1), Word(2)],
+            digest: Some(0x1234),
+            differs: true,
+            buckets: (0..16).collect(),
+            bucket: vec![(15, vec![Word(u128::MAX)]), (0, Vec::new())],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let join = |owed| Some(Request::Join { history: 20, owed });
+        for request in [None, Some(Request::Resume(17)), join(None), join(Some(3))] {
+            for frame in [PeerFrame { request, ..PeerFrame::default() }, PeerFrame { request, ..full() }] {
+                assert_eq!(PeerFrame::read(&frame.body()), Some(frame));
+            }
+        }
+        let mut unknown = full();
+        unknown.members[0].owed = None;
+        assert_eq!(PeerFrame::read(&unknown.body()), Some(unknown));
+        let expected = "groupchat/2\nid 00000000000000000000000000000abc\nport 5000\nresume 2";
+        let frame = PeerFrame { request: Some(Request::Resume(2)), ..PeerFrame::default() };
+        assert_eq!(PeerFrame { id: Some(Word(0xabc)), port: Some(5000), ..frame }.body(), expected);
+    }
+
+    #[test]
+    fn what_is_not_known_is_passed_over() {
+        let read = |lines: &str| PeerFrame::read(&format!("groupchat/2\n{lines}")).expect("this version");
+        for lines in [
+            "",
+            "colour red",
+            "ack",
+            "ack -1",
+            "ack 9007199254740992",
+            "id 12",
+            "port 0",
+            "join x",
+            "join 1 x",
+            "from 1",
+            "member",
+            "member 1 2 3",
+            "name  ",
+            "name x",
+            "id +0000000000000000000000000000abc",
+            "left 1",
+            "ask 1",
+            "bucket g 1",
+            "bucket 10 1",
+            "digest x",
+            "linked no",
+        ] {
+            assert_eq!(read(lines), PeerFrame::default(), "{lines}");
+        }
+        assert_eq!(read("x\nack 1\ny z\nport 9\n").port, Some(9));
+        assert_eq!(PeerFrame::read("groupchat/1\nack 1"), None);
+        assert_eq!(PeerFrame::read(""), None);
+        assert_eq!(read(&format!("name 0 {}", "\u{fc}".repeat(40))).name, Some((0, "\u{fc}".repeat(32))));
+    }
+
+    #[test]
+    fn a_list_of_any_length_fits_its_frames() {
+        let entry = |number| Entry { id: Word(number), ..full().members.remove(0) };
+        for count in [0, 1, 5, 3_000] {
+            let frames = PeerFrame::of_members((0..count).map(entry));
+            let ids: Vec<_> = frames.iter().flat_map(|frame| &frame.members).map(|it| it.id.0).collect();
+            assert!(ids.into_iter().eq(0..count));
+            for peer_frame in frames {
+                let mut bytes = Vec::new();
+                frame::write(Code::Peer, peer_frame.body().as_bytes(), Framing::Lab, &mut bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_has_the_id_that_it_proves() {
+        let token = Word(7);
+        assert_eq!(id_of(token), id_of(token));
+        assert_ne!(id_of(token), id_of(Word(8)));
+        // BLAKE2s-256 of sixteen zero bytes, as another implementation computes it (Python's hashlib).
+        assert_eq!(id_of(Word(0)).to_string(), "666480119667c204b51fc08730cc95ba");
+    }
+
+    #[test]
+    fn a_secret_is_not_shown_whole() {
+        assert_eq!(format!("{:?}", Word(0xabcd << 112 | 5)), "abcd..");
+    }
+}
