@@ -305,6 +305,9 @@ mod tests {
         for number in 0..1000 {
             assert!(names.insert(member(u128::MAX - number), "same") <= 3);
         }
+        // Not only do few change: no more are looked at.
+        let alike = names.names.by_look.values().find(|alike| alike.len() == 1000).expect("all look alike");
+        assert_eq!(around(alike, member(u128::MAX - 500)).len(), 2);
         for name in ["sam", "same", "sam"] {
             assert!(names.insert(member(u128::MAX - 500), name) <= 3);
         }
