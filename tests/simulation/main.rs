@@ -37,8 +37,8 @@
 // | a member is lost with one of two connections | who is here at the end |
 // | who left is taken for lost | left and lost are not the same |
 // | what was said before the group was met is not owed to it | who_was_there_before_is_owed_everything_and_who_comes_later_the_last |
-// | early words are shown again | a_slow_introduction_doubles_nothing |
-// | `have` is not sent | how_many_have_come_is_said_once_a_second_at_most_and_only_when_it_grew |
+// | what was shown of a plain peer is shown again as the member's | a_slow_handshake_doubles_nothing |
+// | `ack` is not sent | how_many_have_come_is_said_once_a_second_at_most_and_only_when_it_grew |
 // | any proof will do | a_member_s_id_without_its_pass_is_closed_and_changes_nothing |
 // | a pass is shown wherever it is asked for | a_pass_is_shown_only_where_it_was_given |
 // | one's own id is not noticed | one_connection_is_one_member_s |
