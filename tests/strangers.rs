@@ -1849,3 +1849,22 @@ fn leaving_ends_in_time_whatever_a_reader_does_that_takes_a_byte_at_a_time() {
         assert!(time > LEAVE_TIMEOUT / 2, "nothing was tested: {time:?}");
     }
 }
+
+#[test]
+fn a_member_that_was_lost_before_we_came_is_no_news() {
+    for (key, is_shown) in [("member", true), ("absent 5", false)] {
+        let mut alice = Alice::who_dials(&[address(2, 5000)]);
+        let bob = alice.answer().0;
+        alice.be_met(bob, 2, "bob");
+        alice.hear_frame(bob, &format!("{key} {} 0 10.0.0.3:5000 carol", id(3)));
+        alice.pass(NEWS_DIAL_DELAY * 2);
+        let attempt = alice.group.poll_dial(alice.now).expect("carol");
+        alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
+        alice.group.broadcast("hello", DateTime::UNIX_EPOCH.fixed_offset());
+        alice.group.leave(alice.now, DateTime::UNIX_EPOCH.fixed_offset(), address(1, 5000));
+        alice.settle();
+        let was_told = |what: fn(&Notice) -> bool| alice.was_told(what);
+        assert_eq!(was_told(|event| matches!(event, Notice::Unreachable { .. })), is_shown, "{key}");
+        assert_eq!(was_told(|event| matches!(event, Notice::Unmet { count: 1 })), is_shown, "{key}");
+    }
+}

@@ -262,9 +262,10 @@ impl<S> Group<S> {
             WantedBy::User => true,
             // Members may report many that nobody can reach. For one that was lost, the user was shown that.
             WantedBy::Member(key) => {
-                let is_unmet = self.members.get(key).is_some_and(Member::is_unmet);
-                let unmet = self.members.absent().filter(|(_, member)| member.is_unmet());
-                is_unmet && unmet.take(UNMET_TOLD_MAX + 1).count() <= UNMET_TOLD_MAX
+                let is_unmet = |member: &Member| member.is_unmet() && member.was_vouched;
+                let unmet = self.members.absent().filter(|(_, member)| is_unmet(member));
+                self.members.get(key).is_some_and(is_unmet)
+                    && unmet.take(UNMET_TOLD_MAX + 1).count() <= UNMET_TOLD_MAX
             }
         };
         if is_shown {

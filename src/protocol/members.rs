@@ -74,6 +74,8 @@ pub(super) struct Member {
     pub vouched_at: Instant,
     /// The member that reported that.
     pub vouched_by: Option<MemberKey>,
+    /// Whether somebody reported that it is connected, and not only that it was.
+    pub was_vouched: bool,
     /// Set if it was on the first list of members: until then, messages that were sent before are kept for it.
     pub awaited_until: Option<Instant>,
     /// Our messages to it, and its messages to us.
@@ -269,6 +271,7 @@ impl Members {
             address: None,
             vouched_at: now,
             vouched_by: None,
+            was_vouched: false,
             awaited_until: None,
             send,
             recv,

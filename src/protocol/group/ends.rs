@@ -257,7 +257,7 @@ impl<S> Group<S> {
             self.send_ack(key, now);
         }
         let unmet = self.members.absent().map(|(_, member)| member);
-        let unmet = unmet.filter(|member| member.is_unmet() && member.undelivered(end) > 0).count();
+        let unmet = unmet.filter(|it| it.is_unmet() && it.was_vouched && it.undelivered(end) > 0).count();
         if unmet > 0 {
             self.events.push_back(Notice::Unmet { count: unmet });
         }

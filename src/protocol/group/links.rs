@@ -704,6 +704,7 @@ impl<S> Group<S> {
             }
             let member = &mut self.members[key];
             let vouched_at = now.checked_sub(Duration::from_secs(entry.age)).unwrap_or(now);
+            member.was_vouched |= are_here;
             if known.is_none() || vouched_at > member.vouched_at {
                 (member.vouched_at, member.vouched_by) = (vouched_at, Some(from));
             }
