@@ -165,6 +165,13 @@ pub const INQUIRE_DELAY: Duration = Duration::from_secs(1);
 /// How many members one inquiry is sent to; and as many again that reported the absent ones.
 pub const INQUIRE_MEMBERS: usize = 3;
 
+/// How many bytes the unfinished frames of all connections of non-members may have together. Beyond that, the connection
+/// with the longest one is closed.
+pub const UNFINISHED_BYTES_MAX: usize = 4 << 20;
+
+/// How long a frame may take: long enough to type one by hand.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Plain messages that were shown are remembered, so that they are not shown again as a member's: so many, for so
 /// long.
 pub const SHOWN_BODIES_MAX: usize = 1_024;

@@ -176,6 +176,7 @@ pub mod roster;
 pub mod sequence;
 mod shown_bodies;
 pub mod timers;
+mod unfinished;
 pub mod visitors;
 
 pub use crate::wire::hello::MemberId;

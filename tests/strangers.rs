@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, FixedOffset};
 use groupchat::limits::{
-    ACK_INTERVAL, DIALS_MAX, DIALS_UNMET_MAX, HANDSHAKE_TIMEOUT, LEAVE_TIMEOUT, LINGER_TIMEOUT, LOG_BYTES,
-    MEMBER_EXPIRY, MEMBERS_MAX, NEWS_DIAL_DELAY, NEWS_INTERVAL, PLAIN_WAIT_MIN, READ_TURN_BYTES,
-    SURPLUS_TIMEOUT, VISITORS_INTERVAL, WRITE_STALL_TIMEOUT,
+    ACK_INTERVAL, DIALS_MAX, DIALS_UNMET_MAX, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LEAVE_TIMEOUT,
+    LINGER_TIMEOUT, LOG_BYTES, MEMBER_EXPIRY, MEMBERS_MAX, NEWS_DIAL_DELAY, NEWS_INTERVAL, PLAIN_WAIT_MIN,
+    READ_TURN_BYTES, SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX, VISITORS_INTERVAL, WRITE_STALL_TIMEOUT,
 };
 use groupchat::protocol::roster::NotPrivate;
 use groupchat::protocol::{Attempt, ClientId, Group, LostReason, Notice, Peer, Setup, Who};
@@ -1867,4 +1867,29 @@ fn a_member_that_was_lost_before_we_came_is_no_news() {
         assert_eq!(was_told(|event| matches!(event, Notice::Unreachable { .. })), is_shown, "{key}");
         assert_eq!(was_told(|event| matches!(event, Notice::Unmet { count: 1 })), is_shown, "{key}");
     }
+}
+
+/// Frames that are begun and not finished have a limit for all together, and each an end.
+#[test]
+fn unfinished_frames_hold_no_memory_for_ever() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    let typed = alice.accept(address(3, 1000));
+    alice.hear(typed, "typed by ha");
+    let begun = format!("[{}", "x".repeat(60_000));
+    let mut strangers: Vec<_> = (0..500).map(|port| alice.accept(address(9, 1000 + port))).collect();
+    for &stranger in &strangers {
+        alice.hear(stranger, &begun);
+    }
+    strangers.retain(|stranger| alice.is_open(*stranger));
+    let kept = strangers.len() * begun.len();
+    assert!(kept <= UNFINISHED_BYTES_MAX && kept > UNFINISHED_BYTES_MAX / 2, "{kept} bytes are kept");
+    alice.hear(typed, "nd<MSGENCD>and m");
+    assert!(alice.shown().iter().any(|line| line.ends_with("typed by hand")), "{:?}", alice.shown());
+    alice.pass(FRAME_TIMEOUT - Duration::from_secs(1));
+    assert!(alice.is_open(typed) && alice.is_open(strangers[0]));
+    alice.pass(Duration::from_secs(2));
+    strangers.retain(|stranger| alice.is_open(*stranger));
+    assert_eq!((strangers.len(), alice.is_open(typed)), (0, false));
+    assert!(alice.is_open(bob));
 }

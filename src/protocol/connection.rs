@@ -181,6 +181,12 @@ pub struct Client<S> {
     /// When bytes were received last.
     pub(super) heard_at: Instant,
     pub(super) decoder: Decoder,
+    /// When the frame began that is not finished.
+    pub(super) frame_begun_at: Option<Instant>,
+    /// Whether a timer looks at that.
+    pub(super) is_frame_timed: bool,
+    /// The length of that frame as far as it counts among those of non-members, in bytes.
+    pub(super) unfinished_bytes: usize,
     /// The framing of the last frame that was received.
     pub(super) spoken: Option<Framing>,
     /// The framing of the first frame that we wrote on it, a hello apart. The decoder of another run of this program
@@ -244,6 +250,9 @@ impl<S> Client<S> {
             since: now,
             heard_at: now,
             decoder: Decoder::default(),
+            frame_begun_at: None,
+            is_frame_timed: false,
+            unfinished_bytes: 0,
             spoken: None,
             written: None,
             has_greeted: false,

@@ -44,11 +44,12 @@ use super::names::{Holder, Names};
 use super::notice::{LostReason, Notice, Who};
 use super::shown_bodies::ShownBodies;
 use super::timers::{Timer, Timers};
+use super::unfinished::Unfinished;
 use super::visitors::Visitors;
 use crate::limits::{
-    HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINE_LOG_BYTES_MAX, LINGER_TIMEOUT, LOG_BYTES, MEET_TIMEOUT,
-    MEMBER_EXPIRY, PLAIN_WAIT_MAX, PLAIN_WAIT_MIN, UNMET_TOLD_MAX, WRITE_STALL_TIMEOUT, WRITE_TURN_BYTES,
-    WRITE_TURN_CALLS,
+    FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINE_LOG_BYTES_MAX, LINGER_TIMEOUT, LOG_BYTES,
+    MEET_TIMEOUT, MEMBER_EXPIRY, PLAIN_WAIT_MAX, PLAIN_WAIT_MIN, UNMET_TOLD_MAX, WRITE_STALL_TIMEOUT,
+    WRITE_TURN_BYTES, WRITE_TURN_CALLS,
 };
 use crate::unicode::is_blank;
 use crate::wire::decoder::Unreadable;
@@ -106,6 +107,7 @@ pub struct Group<S> {
     timers: Timers,
     history: History,
     shown_bodies: ShownBodies,
+    unfinished: Unfinished,
     events: VecDeque<Notice>,
     sent: Sent,
     visitors: Visitors,
@@ -175,6 +177,7 @@ impl<S> Group<S> {
             timers: Timers::default(),
             history: History::default(),
             shown_bodies: ShownBodies::new(secret(1)),
+            unfinished: Unfinished::default(),
             events: VecDeque::new(),
             sent: Sent::default(),
             visitors: Visitors::default(),
@@ -330,6 +333,40 @@ impl<S> Group<S> {
             Err(Unreadable::FrameTooLong) => self.lose(id, LostReason::FrameTooLong, now),
             Err(Unreadable::OtherProtocol) => self.lose(id, LostReason::OtherProtocol, now),
         }
+        self.handle_unfinished(id, now);
+    }
+
+    /// Bytes of a frame may be kept that is not finished.
+    fn handle_unfinished(&mut self, id: ClientId, now: Instant) {
+        let client = &mut self.clients[id];
+        if client.is_closed() {
+            return;
+        }
+        if client.decoder.unfinished_bytes() == 0 {
+            client.frame_begun_at = None;
+        } else {
+            client.frame_begun_at.get_or_insert(now);
+            if !mem::replace(&mut client.is_frame_timed, true) {
+                self.timers.set(now + FRAME_TIMEOUT, Timer::Frame(id));
+            }
+        }
+        let is_counted = client.phase.link().is_none();
+        let after = if is_counted { client.decoder.pending_bytes() } else { 0 };
+        let before = mem::replace(&mut client.unfinished_bytes, after);
+        if let Some(longest) = self.unfinished.change(id, before, after) {
+            self.lose(longest, LostReason::Unfinished, now);
+        }
+    }
+
+    fn handle_frame_timer(&mut self, id: ClientId, now: Instant) {
+        let Some(client) = self.clients.get_mut(id).filter(|client| !client.is_closed()) else { return };
+        client.is_frame_timed = false;
+        let Some(at) = client.frame_begun_at.map(|begun_at| begun_at + FRAME_TIMEOUT) else { return };
+        if now >= at {
+            return self.lose(id, LostReason::Unfinished, now);
+        }
+        client.is_frame_timed = true;
+        self.timers.set(at, Timer::Frame(id));
     }
 
     fn handle_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
@@ -338,6 +375,7 @@ impl<S> Group<S> {
             // What it asks for is more than it takes, and it is about to be closed.
             return;
         }
+        client.frame_begun_at = None;
         let was_spoken = client.spoken.is_some();
         if client.is_open() {
             client.spoken = Some(frame.framing);
@@ -467,6 +505,7 @@ impl<S> Group<S> {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Phase(id) => self.handle_phase_timer(id, now),
+                Timer::Frame(id) => self.handle_frame_timer(id, now),
                 Timer::Ack(key) => self.send_ack(key, now),
                 Timer::Surplus(key) => self.close_silent_links(key),
                 Timer::Expiry(key) => self.expire(key, now),
@@ -486,12 +525,12 @@ impl<S> Group<S> {
             Phase::Dialing { until } if now >= *until => {
                 self.lose(id, LostReason::Failed("no answer".into()), now);
             }
-            Phase::Handshake(unproven) if now >= unproven.until => {
-                self.lose(id, LostReason::Unintroduced(HANDSHAKE_TIMEOUT), now);
-            }
             Phase::Handshake(unproven) if unproven.plain_at.is_some_and(|at| now >= at) => {
                 self.take_for_plain(id);
                 self.show_assumption(id, now);
+            }
+            Phase::Handshake(unproven) if now >= unproven.until => {
+                self.lose(id, LostReason::Unintroduced(HANDSHAKE_TIMEOUT), now);
             }
             Phase::HalfClosed { until, .. } if now >= *until => {
                 self.lose(id, LostReason::Closed { unfinished_bytes: 0 }, now);
@@ -766,6 +805,10 @@ impl<S> Group<S> {
     fn set_phase(&mut self, id: ClientId, phase: Phase) {
         let is_member = matches!(phase, Phase::Member(_));
         let is_attempt = matches!(phase, Phase::Dialing { .. } | Phase::Handshake(_));
+        if matches!(phase, Phase::Member(_) | Phase::Closed) {
+            let before = mem::take(&mut self.clients[id].unfinished_bytes);
+            self.unfinished.change(id, before, 0);
+        }
         if let Phase::Handshake(unproven) = &phase {
             for at in unproven.plain_at.into_iter().chain([unproven.until]) {
                 self.timers.set(at, Timer::Phase(id));

@@ -235,6 +235,8 @@ pub enum LostReason {
     OtherProtocol,
     /// It took nothing for this long while bytes were waiting.
     Stalled(Duration),
+    /// It began a frame and did not finish it.
+    Unfinished,
     /// It fell further behind than the log reaches back.
     Overrun,
     /// Its handshake was not finished in this time.
@@ -253,6 +255,7 @@ impl fmt::Display for LostReason {
             Self::OtherProtocol => write!(f, "speaks another protocol"),
             Self::Stalled(time) => write!(f, "took nothing for {} s", time.as_secs()),
             Self::Unintroduced(time) => write!(f, "did not introduce itself in {} s", time.as_secs()),
+            Self::Unfinished => write!(f, "began a message and did not finish it"),
             Self::Overrun => write!(f, "fell more than {} KiB behind", LOG_BYTES >> 10),
         }
     }

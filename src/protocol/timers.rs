@@ -12,6 +12,8 @@ pub enum Timer {
     /// The phase of a connection may have to end: it was not made, sent no first frame, did not finish its
     /// handshake, or did not close.
     Phase(ClientId),
+    /// A connection may have begun a frame long ago and not finished it.
+    Frame(ClientId),
     /// A connection takes nothing of what waits for it.
     Write(ClientId),
     /// A member is sent an acknowledgement.

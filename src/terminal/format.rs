@@ -464,6 +464,7 @@ pub fn sentence(event: &Notice) -> String {
             | LostReason::FrameTooLong
             | LostReason::Stalled(_)
             | LostReason::Overrun
+            | LostReason::Unfinished
             | LostReason::Unintroduced(_) => format!("{address} is lost: {why}"),
         },
         Notice::MoreVisitors { host, count } => {

@@ -93,6 +93,12 @@ impl Decoder {
         self.pending.trim_ascii().len()
     }
 
+    /// The bytes that are kept of an unfinished frame.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Takes in `bytes` and hands each frame that they complete to `each`, in order.
     ///
     /// # Errors

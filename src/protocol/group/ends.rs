@@ -487,7 +487,7 @@ impl<S> Group<S> {
         let is_trouble = match why {
             LostReason::Stalled(_) | LostReason::Overrun => true,
             LostReason::Failed(_) | LostReason::FrameTooLong | LostReason::Unintroduced(_) => self.is_leaving,
-            LostReason::Closed { .. } | LostReason::OtherProtocol => false,
+            LostReason::Closed { .. } | LostReason::OtherProtocol | LostReason::Unfinished => false,
         };
         let is_visible = match shown {
             Shown::Person => {
