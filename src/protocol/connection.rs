@@ -142,6 +142,8 @@ pub(super) struct Link {
     pub has_started: bool,
     /// We have requested the list of all members, and it is not complete.
     pub awaits_list: bool,
+    /// Whether all members were sent on it. That is done once.
+    pub has_sent_list: bool,
     /// When it was established, other members were here, which do not know those on that list.
     pub joins_groups: bool,
 }

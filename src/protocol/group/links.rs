@@ -207,6 +207,7 @@ impl<S> Group<S> {
             next_number: None,
             has_started: false,
             awaits_list: asks_all,
+            has_sent_list: false,
             joins_groups,
         };
         self.set_phase(id, Phase::Member(link));
@@ -401,7 +402,10 @@ impl<S> Group<S> {
             }
         }
         frame.private_from.into_iter().for_each(|number| self.members[key].private.handle_start(number));
-        if frame.asks_all {
+        if frame.asks_all
+            && let Some(link) = self.clients[id].phase.link_mut()
+            && !mem::replace(&mut link.has_sent_list, true)
+        {
             self.send_all_members(id, key, now);
         }
         self.handle_entries(id, key, &frame.members, true, now);
