@@ -1893,3 +1893,14 @@ fn unfinished_frames_hold_no_memory_for_ever() {
     assert_eq!((strangers.len(), alice.is_open(typed)), (0, false));
     assert!(alice.is_open(bob));
 }
+
+#[test]
+fn all_members_are_sent_once_on_a_link() {
+    let mut alice = Alice::new();
+    alice.meet(address(2, 1000), 2, "bob");
+    let mallory = alice.meet_mallory();
+    let lists: Vec<_> = (0..3).map(|_| alice.hear_frame(mallory, "ask all")).collect();
+    let counts: Vec<_> = lists.iter().map(|list| list.matches("end of-list").count()).collect();
+    // `meet` may have asked before.
+    assert!(counts.iter().sum::<usize>() <= 1 && counts[1..] == [0, 0], "{lists:?}");
+}
