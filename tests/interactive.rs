@@ -658,7 +658,7 @@ fn who_is_started_in_the_background_chats_on_and_can_be_brought_to_the_front() {
     let mut stream = accept(&listener);
     say(&mut stream, "bob", "are you there?");
     // It is heard, and not shown in a terminal that is the shell's.
-    read_until(&mut stream, "from 0<PEERENCD>");
+    read_until(&mut stream, "<PEERENCD>");
     window.check_settings();
     window.press("\n");
     window.wait_for("bob: are you there?");
