@@ -16,8 +16,9 @@ use crate::limits::{COMPARE_INTERVAL, COMPARE_ROUNDS};
 pub(super) struct Gossip {
     /// Newcomers of which no news was sent yet.
     news: Vec<MemberKey>,
-    /// How many comparisons are still to be made.
+    /// How many comparisons are still to be made after a change, soon, and then after a difference, now and then.
     rounds_left: u32,
+    slow_rounds_left: u32,
     is_comparing: bool,
     /// When the next inquiry about absent members is due.
     inquiry_at: Option<Instant>,
@@ -49,20 +50,27 @@ impl Gossip {
 
     /// A member knows other members. Returns how soon a comparison is to be made, unless one is arranged.
     pub fn handle_difference(&mut self) -> Option<Duration> {
-        self.rounds_left = self.rounds_left.max(1);
+        // The member that knows more may be any of them.
+        self.slow_rounds_left = COMPARE_ROUNDS;
         (!std::mem::replace(&mut self.is_comparing, true)).then(|| self.pause())
     }
 
     /// A comparison is made. Returns how soon another one is to be made, if one is.
     pub fn handle_comparison(&mut self) -> Option<Duration> {
-        self.rounds_left = self.rounds_left.saturating_sub(1);
-        self.is_comparing = self.rounds_left > 0;
+        match self.rounds_left {
+            0 => self.slow_rounds_left = self.slow_rounds_left.saturating_sub(1),
+            _ => self.rounds_left -= 1,
+        }
+        self.is_comparing = self.rounds_left + self.slow_rounds_left > 0;
         self.is_comparing.then(|| self.pause())
     }
 
-    /// The first pauses are short, and each of the last ones is twice as long as the one before.
+    /// After a change the first pauses are short, and each of the last ones is twice as long as the one before.
     fn pause(&self) -> Duration {
-        COMPARE_INTERVAL / (1 << self.rounds_left.min(4))
+        match self.rounds_left {
+            0 => COMPARE_INTERVAL / 6,
+            rounds => COMPARE_INTERVAL / (1 << rounds.min(4)),
+        }
     }
 
     /// Arranges an inquiry at `at`, unless there is an earlier one. Returns whether a timer has to be set.
@@ -169,12 +177,9 @@ mod tests {
         let pauses: Vec<_> = std::iter::from_fn(|| gossip.handle_comparison()).collect();
         assert_eq!(pauses.len(), COMPARE_ROUNDS as usize - 1);
         assert!(pauses.ends_with(&[16, 8, 4, 2].map(|part| COMPARE_INTERVAL / part)), "{pauses:?}");
-        assert_eq!(
-            gossip.handle_difference(),
-            Some(COMPARE_INTERVAL / 2),
-            "one more where it found something"
-        );
-        assert_eq!((gossip.handle_difference(), gossip.handle_comparison()), (None, None));
+        assert_eq!(gossip.handle_difference(), Some(COMPARE_INTERVAL / 6), "all are asked, now and then");
+        let pauses: Vec<_> = std::iter::from_fn(|| gossip.handle_comparison()).collect();
+        assert_eq!(pauses, [COMPARE_INTERVAL / 6; COMPARE_ROUNDS as usize - 1]);
         assert_eq!(gossip.handle_change(), first, "and again");
     }
 

@@ -721,12 +721,13 @@ impl World {
     pub fn settle(&mut self) {
         self.sides.fill(false);
         self.calm();
-        // Time goes on by steps until what was under way has come or is given up, and then for as long
-        // as it may take until somebody is dialled again.
+        // Time goes on by steps until what was under way has come or is given up, then for as long as it may take
+        // until somebody is dialled again, and then until each has compared its members with each other's.
         self.rest(&[
             (200, 1),
             (60, 100),
             (HANDSHAKE_TIMEOUT.as_secs() + 2 * RETRY_MAX.as_secs(), 1000),
+            (90, 3000),
             (60, 100),
         ]);
         // Each may decide to read or write nothing for once.
