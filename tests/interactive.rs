@@ -33,7 +33,7 @@ fn connected_with(size: Size, options: &[&str]) -> (Window, TcpStream) {
     let (listener, address) = listen();
     let address = address.to_string();
     let plain: &[&str] = if options.contains(&"--color=always") { &[] } else { &["--color=never"] };
-    let words = [&[PROGRAM, "-n", "alice"], plain, options, &["0", &address]].concat();
+    let words = [&[PROGRAM, "-n", "alice", "--framing", "text"], plain, options, &["0", &address]].concat();
     let window = Window::run(&words, size);
     let stream = accept(&listener);
     window.wait_for("connected to");
@@ -181,7 +181,7 @@ fn a_window_can_be_resized_while_one_types() {
 fn a_storm_of_sizes_leaves_one_prompt() {
     for reflows in [true, false] {
         let (listener, address) = listen();
-        let words = [PROGRAM, "-n", "alice", "--color=never", "0", &address.to_string()];
+        let words = [PROGRAM, "-n", "alice", "--framing", "text", "--color=never", "0", &address.to_string()];
         let mut window = Window::run_as(&words, Size::new(80, 24), reflows);
         let mut stream = accept(&listener);
         window.wait_for("connected to");
@@ -370,7 +370,7 @@ fn what_the_terminal_reports_is_not_typed() {
 fn what_another_program_left_on_is_undone() {
     let (listener, address) = listen();
     let left = "\\033[?1003h\\033[?1006h\\033[?1004h\\033[?1h\\033=\\033[4h\\033[?25l\\033[7;31m\\033[5;9r\\033[?6h\\033[2;1H";
-    let script = format!("printf '{left}'; exec \"$0\" -n alice --color=never 0 {address}");
+    let script = format!("printf '{left}'; exec \"$0\" -n alice --framing text --color=never 0 {address}");
     let window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(40, 12));
     let mut stream = accept(&listener);
     window.wait_for_rows(&["alice> |"]);
@@ -445,7 +445,7 @@ fn tab_completes_commands_and_names() {
 fn with_member() -> (Window, Peer) {
     let mut bob = Peer::start(&["-n", "bob", "0"]);
     let address = bob.address().to_string();
-    let window = Window::start(&["-n", "alice", "--color=never", "0", &address]);
+    let window = Window::start(&["-n", "alice", "--framing", "text", "--color=never", "0", &address]);
     window.wait_for("here: bob");
     bob.conversation.wait_for("alice has joined");
     (window, bob)
@@ -603,7 +603,9 @@ fn ctrl_c_clears_a_line_and_leaves_on_an_empty_one() {
 #[test]
 fn what_is_typed_behind_ctrl_c_is_not_for_the_shell() {
     let (listener, address) = listen();
-    let script = format!("\"$0\" -n alice --color=never 0 {address}; echo over; read line; echo \"<$line>\"");
+    let script = format!(
+        "\"$0\" -n alice --framing text --color=never 0 {address}; echo over; read line; echo \"<$line>\""
+    );
     let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
     let mut stream = accept(&listener);
     window.wait_for_rows(&["alice> |"]);
@@ -631,8 +633,9 @@ fn what_is_typed_behind_ctrl_c_is_not_for_the_shell() {
 fn a_stopped_peer_gives_the_terminal_back_and_goes_on() {
     let (listener, address) = listen();
     // A shell with job control, as the user's.
-    let script =
-        format!("set -m; \"$0\" -n alice --color=never 0 {address}; echo stopped; read key; fg; exit $?");
+    let script = format!(
+        "set -m; \"$0\" -n alice --framing text --color=never 0 {address}; echo stopped; read key; fg; exit $?"
+    );
     let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
     let mut stream = accept(&listener);
     window.press("draft");
@@ -653,7 +656,8 @@ fn a_stopped_peer_gives_the_terminal_back_and_goes_on() {
 #[test]
 fn who_is_started_in_the_background_chats_on_and_can_be_brought_to_the_front() {
     let (listener, address) = listen();
-    let script = format!("set -m; \"$0\" -n alice --color=never 0 {address} & read key; fg; exit $?");
+    let script =
+        format!("set -m; \"$0\" -n alice --framing text --color=never 0 {address} & read key; fg; exit $?");
     let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
     let mut stream = accept(&listener);
     say(&mut stream, "bob", "are you there?");
@@ -687,8 +691,9 @@ fn who_is_stopped_without_being_told_goes_on_where_it_was() {
 #[test]
 fn who_is_stopped_without_being_told_leaves_the_terminal_to_the_shell() {
     let (listener, address) = listen();
-    let script =
-        format!("set -m; \"$0\" -n alice --color=never 0 {address}; echo stopped; read key; fg; exit $?");
+    let script = format!(
+        "set -m; \"$0\" -n alice --framing text --color=never 0 {address}; echo stopped; read key; fg; exit $?"
+    );
     let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
     let mut stream = accept(&listener);
     window.press("draft");

@@ -30,12 +30,12 @@ struct Terminal {
 impl Terminal {
     /// Starts a peer that dials `peer`.
     fn start(peer: SocketAddr) -> Self {
-        Self::run(&[PROGRAM, "-n", "alice", "0", &peer.to_string()])
+        Self::run(&[PROGRAM, "-n", "alice", "--framing", "text", "0", &peer.to_string()])
     }
 
     /// Starts a shell in whose `script`, `"$PEER"` is the command that starts such a peer.
     fn start_shell(script: &str, peer: SocketAddr) -> Self {
-        let function = format!(r#"peer() {{ "$0" -n alice 0 {peer}; }}; "#);
+        let function = format!(r#"peer() {{ "$0" -n alice --framing text 0 {peer}; }}; "#);
         Self::run(&["sh", "-c", &(function + script), PROGRAM])
     }
 
@@ -296,7 +296,7 @@ fn a_stopped_terminal_can_be_left() {
 fn in_the_background(command: &str, then: &str) -> (Terminal, Lines, Box<dyn Write + Send>, TcpStream) {
     let (listener, address) = listen();
     let script = format!(r#"set -m; stty tostop; {command} & echo "job $!."; read line; {then}"#);
-    let command = script.replace("PEER", &format!(r#""$0" -n alice 0 {address}"#));
+    let command = script.replace("PEER", &format!(r#""$0" -n alice --framing text 0 {address}"#));
     let mut terminal = Terminal::run(&["sh", "-c", &command, PROGRAM]);
     let (mut screen, keyboard) = terminal.screen();
     let job = screen.wait_for("job ");
