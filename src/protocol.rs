@@ -146,7 +146,7 @@
 //!
 //! ## Limits for strangers
 //!
-//! What others report may be wrong, or aimed at somebody. The numbers are in [`limits`](crate::limits).
+//! Reports of other members may be wrong, or aimed at a victim. The numbers are in [`limits`](crate::limits).
 //!
 //! | what | limit | where |
 //! | --- | --- | --- |

@@ -113,11 +113,11 @@ pub(super) struct Unproven {
 pub(super) struct PlainPeer {
     /// Its name, once it has sent one.
     pub name: Option<Label>,
-    /// What the user was shown about it.
+    /// The last event that the user was shown about it.
     pub shown: Shown,
 }
 
-/// What the user was shown about a connection without a member.
+/// The last event that the user was shown about a connection without a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     /// Nothing yet.

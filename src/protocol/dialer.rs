@@ -107,7 +107,7 @@ enum State {
     Withdrawn,
 }
 
-/// What is known of the peer, which decides whether the user is shown a failure.
+/// The result of the attempts so far, which decides whether the user is shown a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     /// The first attempt has not ended.

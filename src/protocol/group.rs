@@ -197,7 +197,7 @@ impl<S> Group<S> {
         self.id
     }
 
-    // What happened: `handle_*`.
+    // Input: `handle_*`.
 
     /// A connection from `address` to our end `local` was accepted.
     ///
@@ -372,7 +372,7 @@ impl<S> Group<S> {
     fn handle_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
         let client = &mut self.clients[id];
         if client.is_outbox_full() {
-            // What it asks for is more than it takes, and it is about to be closed.
+            // Its outbox is full, so the next flush closes it.
             return;
         }
         client.frame_begun_at = None;

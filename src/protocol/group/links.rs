@@ -15,8 +15,8 @@ use crate::protocol::gossip::seen_from;
 use crate::protocol::members::bucket_of;
 use crate::protocol::sequence::Received;
 use crate::protocol::visitors::Host;
-use crate::wire::hello::Request;
-use crate::wire::hello::{BUCKETS, Digest, Entry};
+
+use crate::wire::hello::{BUCKETS, Digest, Entry, Request};
 
 impl<S> Group<S> {
     /// The first frame of a handshake.
