@@ -26,7 +26,7 @@ use crate::error::{Error, reason};
 use crate::group_peer::{GroupPeer, Stream};
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
 use crate::protocol::roster::{NotFound, Unreached};
-use crate::protocol::{Group, LostReason, Notice, Peer, Setup, Who};
+use crate::protocol::{Event, Group, LostReason, Peer, Setup, Who};
 use crate::resolver::Resolver;
 use crate::server::Server;
 use crate::terminal::logfile::LogFile;
@@ -235,7 +235,7 @@ impl EventLoop {
                 SERVER => self.peer.server.handle_event(),
                 SIGNALS => has_signals = true,
                 RESOLVER => self.resolver.handle_event(now, self.poll.registry()),
-                token if token >= TERMINAL.error => self.terminal.handle_event(event),
+                token if token >= TERMINAL.error => self.terminal.handle_readiness(event),
                 _ => self.peer.handle_client_event(&mut self.group, event, now),
             }
         }
@@ -512,7 +512,7 @@ impl EventLoop {
                 self.undelivered_to.push(who);
             }
             // A peer that was dialled may introduce its group.
-            if matches!(event, Notice::Connected { .. })
+            if matches!(event, Event::Connected { .. })
                 && self.terminal.is_interactive()
                 && self.has_met_nobody()
             {
@@ -523,9 +523,9 @@ impl EventLoop {
     }
 
     /// The next event to show to the user, until `None`.
-    fn poll_event(&mut self) -> Option<Notice> {
+    fn poll_event(&mut self) -> Option<Event> {
         match self.peer.server.poll_complaint() {
-            Some(complaint) => Some(Notice::CannotAccept(complaint)),
+            Some(complaint) => Some(Event::CannotAccept(complaint)),
             None => self.group.poll_event(),
         }
     }
@@ -536,40 +536,40 @@ impl EventLoop {
     }
 
     /// The name of a peer that, according to `event`, has not received all messages, or may not have.
-    fn recipient_in_doubt(&self, event: &Notice) -> Option<String> {
+    fn recipient_in_doubt(&self, event: &Event) -> Option<String> {
         match event {
-            Notice::Undelivered { who, .. } | Notice::Silent { who } => Some(who.name.to_string()),
-            Notice::Lost { who, .. } | Notice::NamedLost { who, .. } if self.phase == Phase::Leaving => {
+            Event::Undelivered { who, .. } | Event::Silent { who } => Some(who.name.to_string()),
+            Event::Lost { who, .. } | Event::NamedLost { who, .. } if self.phase == Phase::Leaving => {
                 Some(who.name.to_string())
             }
-            Notice::Visited { address, why: LostReason::Stalled(_) | LostReason::Overrun } => {
+            Event::Visited { address, why: LostReason::Stalled(_) | LostReason::Overrun } => {
                 Some(address.to_string())
             }
-            Notice::Connected { peer, missed: 1.., .. } => Some(peer.to_string()),
-            Notice::Message { .. }
-            | Notice::Joined { .. }
-            | Notice::Back { .. }
-            | Notice::Renamed { .. }
-            | Notice::Missed { .. }
-            | Notice::Present
-            | Notice::Left { .. }
-            | Notice::Lost { .. }
-            | Notice::Appeared { .. }
-            | Notice::Identified { .. }
-            | Notice::NamedLost { .. }
-            | Notice::Visited { .. }
-            | Notice::MoreVisitors { .. }
-            | Notice::Accepted { .. }
-            | Notice::Connected { .. }
-            | Notice::Assumed { .. }
-            | Notice::Unmet { .. }
-            | Notice::Unreachable { .. }
-            | Notice::Oneself { .. }
-            | Notice::Forgotten { .. }
-            | Notice::NameTaken { .. }
-            | Notice::Impostor { .. }
-            | Notice::Unheard { .. }
-            | Notice::CannotAccept(_) => None,
+            Event::Connected { peer, missed: 1.., .. } => Some(peer.to_string()),
+            Event::Message { .. }
+            | Event::Joined { .. }
+            | Event::Back { .. }
+            | Event::Renamed { .. }
+            | Event::Missed { .. }
+            | Event::Present
+            | Event::Left { .. }
+            | Event::Lost { .. }
+            | Event::Appeared { .. }
+            | Event::Identified { .. }
+            | Event::NamedLost { .. }
+            | Event::Visited { .. }
+            | Event::MoreVisitors { .. }
+            | Event::Accepted { .. }
+            | Event::Connected { .. }
+            | Event::Assumed { .. }
+            | Event::Unmet { .. }
+            | Event::Unreachable { .. }
+            | Event::Oneself { .. }
+            | Event::Forgotten { .. }
+            | Event::NameTaken { .. }
+            | Event::Impostor { .. }
+            | Event::Unheard { .. }
+            | Event::CannotAccept(_) => None,
         }
     }
 

@@ -35,7 +35,7 @@
 //!         +----------------+        |       | format       |
 //!            ^ sockets              |       +--------------+
 //!            |                      v               ^
-//!            |  bytes   +-----------------------+   | events (Notice), by way
+//!            |  bytes   +-----------------------+   | events (Event), by way
 //!            +--------->| protocol::group       |---+ of the loop
 //!                       +-----------------------+
 //!                         | connection: decoder, cursor, outbox; handshake
@@ -119,9 +119,9 @@
 //! 2. At the first member: `handle_member_frame` → `handle_request` → `SendState::start` (`from`) →
 //!    `Client::offer_from`; and `send_all_members` → `Member::owed_to`.
 //! 3. The newcomer: `handle_entries` → `RecvState::learn_owed`, `Target::wake`; `GroupPeer::dial` dials them all.
-//! 4. Each link: `handle_member_frame` → `RecvState::start`; what is owed and gone is `Notice::Missed`.
+//! 4. Each link: `handle_member_frame` → `RecvState::start`; what is owed and gone is `Event::Missed`.
 //! 5. `Group::receive` → `History::keep_past`; other events wait in `History::keep_present`.
-//! 6. `end_history_when_complete` → `History::end`: the older messages by time, `Notice::Present`, then the rest.
+//! 6. `end_history_when_complete` → `History::end`: the older messages by time, `Event::Present`, then the rest.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -27,7 +27,7 @@
 //! | [`recipient`] | which peer is meant by a name that the user writes |
 //! | [`roster`] | what `/who` shows, and the results of commands |
 //! | [`visitors`] | connections that never sent a message, counted by host |
-//! | [`notice`] | the events that the user is shown |
+//! | [`event`] | the events that the user is shown |
 //!
 //! # Members
 //!
@@ -76,7 +76,7 @@
 //! | connection | is taken for a plain peer |
 //! | --- | --- |
 //! | accepted | at a message or an exit as its first frame, or after 500 ms without a hello |
-//! | dialled, to an address that the user named | the same, but after three times the time that it took to connect, 500 ms at least and 3 s at most; [`Notice::Assumed`] reports that, unless `--framing` was given |
+//! | dialled, to an address that the user named | the same, but after three times the time that it took to connect, 500 ms at least and 3 s at most; [`Event::Assumed`] reports that, unless `--framing` was given |
 //! | dialled, to an address that a member reported, or where a member was met | never: a message or an exit closes it, and so do 10 s without a finished handshake |
 //!
 //! - A run with `--plain` takes every peer for a plain one: at once those that dial it, and with `--framing` also
@@ -105,7 +105,7 @@
 //! | --- | --- |
 //! | from `FROM` on and before `PRESENT` | **history**: at most `HISTORY` older ones, shown together above a line once all members have sent theirs, or after 2 s (`history`) |
 //! | from `PRESENT` on | owed |
-//! | from `PRESENT` on and before `FROM` | **missed**: owed, and no longer in the log; [`Notice::Missed`] has their exact number |
+//! | from `PRESENT` on and before `FROM` | **missed**: owed, and no longer in the log; [`Event::Missed`] has their exact number |
 //!
 //! The sender has recorded itself what it owes to the newcomer, and the smaller number counts. So two members that
 //! could not reach each other for a while lose nothing that the log holds.
@@ -160,6 +160,7 @@
 
 pub mod connection;
 pub mod dialer;
+pub mod event;
 pub mod former_names;
 mod gossip;
 pub mod group;
@@ -169,7 +170,6 @@ pub mod label;
 pub mod log;
 pub mod members;
 mod names;
-pub mod notice;
 mod private_queue;
 pub mod recipient;
 pub mod roster;
@@ -182,8 +182,8 @@ pub mod visitors;
 pub use crate::wire::hello::MemberId;
 pub use connection::{Client, ClientId};
 pub use dialer::{Attempt, Peer, TargetId};
+pub use event::{Event, LostReason, Who};
 pub use group::{Group, Setup};
 pub use label::Label;
 pub use log::Log;
-pub use notice::{LostReason, Notice, Who};
 pub use visitors::Host;

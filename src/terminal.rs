@@ -35,13 +35,13 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset, Local};
-use mio::event::Event;
+use mio::event::Event as Readiness;
 use mio::{Registry, Token};
 
 use crate::command::Source;
 use crate::error::{Error, reason};
 use crate::limits::{LEAVE_STALL_TIMEOUT, MESSAGE_BYTES_MAX, STDOUT_QUEUE_BYTES};
-use crate::protocol::{MemberId, Notice, Who};
+use crate::protocol::{Event, MemberId, Who};
 use crate::sanitize::push_sanitized;
 use crate::unicode;
 use crate::wire::frame::{escaped_bytes, lossy};
@@ -190,14 +190,14 @@ impl Terminal {
     }
 
     /// Handles a poll event of one of the streams.
-    pub fn handle_event(&mut self, event: &Event) {
+    pub fn handle_readiness(&mut self, event: &Readiness) {
         let token = event.token();
         if token == self.tokens.input {
             self.stdin.handle_event();
         } else if token == self.tokens.output {
-            self.conversation.handle_event(event);
+            self.conversation.handle_readiness(event);
         } else if let Some(stderr) = self.stderr.own() {
-            stderr.handle_event(event);
+            stderr.handle_readiness(event);
         }
     }
 
@@ -542,7 +542,7 @@ impl Terminal {
     }
 
     /// Shows an event of the group: on standard output or error, and in the log file.
-    pub fn show_event(&mut self, event: &Notice, now: Instant) {
+    pub fn show_event(&mut self, event: &Event, now: Instant) {
         let is_ignored = self.ignored.hides(event);
         if let OutputMode::Json(peers) = &mut self.mode {
             let (missed, shown) = peers.handle_event(event, is_ignored);
@@ -552,7 +552,7 @@ impl Terminal {
             return;
         }
         // A pipe has no completion: only the sender of a private message is needed, for /reply.
-        if self.is_interactive() || matches!(event, Notice::Message { is_private: true, .. }) {
+        if self.is_interactive() || matches!(event, Event::Message { is_private: true, .. }) {
             self.speakers.handle_event(event);
         }
         if let Some(log) = &mut self.log {
@@ -594,11 +594,11 @@ impl Terminal {
         }
     }
 
-    fn show_now(&mut self, event: &Notice) {
+    fn show_now(&mut self, event: &Event) {
         let skips = self.skips_conversation();
         let channel = match (event, &self.mode) {
             // A terminal shows when a peer was lost, as it does of all others.
-            (Notice::NamedLost { .. }, OutputMode::LineUi(_)) if !self.stderr.is_apart() => Channel::Stdout,
+            (Event::NamedLost { .. }, OutputMode::LineUi(_)) if !self.stderr.is_apart() => Channel::Stdout,
             _ => format::channel(event),
         };
         match (&mut self.mode, channel) {

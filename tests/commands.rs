@@ -341,8 +341,8 @@ fn scripts_read_one_object_a_line_and_nothing_else() {
         (&"bob".into(), &"here".into(), &"them".into())
     );
     alice.say("/nonsense");
-    let notice = event(&mut alice.conversation, "notice");
-    assert!(notice["text"].as_str().expect("a text").starts_with("'/nonsense' failed: unknown command "));
+    let event = event(&mut alice.conversation, "notice");
+    assert!(event["text"].as_str().expect("a text").starts_with("'/nonsense' failed: unknown command "));
     end(bob);
     assert_eq!(event(&mut alice.conversation, "left")["name"], "bob");
     alice.end_input();

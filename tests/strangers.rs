@@ -13,7 +13,7 @@ use groupchat::limits::{
     READ_TURN_BYTES, SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX, VISITORS_INTERVAL, WRITE_STALL_TIMEOUT,
 };
 use groupchat::protocol::roster::NotPrivate;
-use groupchat::protocol::{Attempt, ClientId, Group, LostReason, Notice, Peer, Setup, Who};
+use groupchat::protocol::{Attempt, ClientId, Event, Group, LostReason, Peer, Setup, Who};
 use groupchat::wire::frame::Framing;
 use groupchat::wire::hello::{Word, id_of};
 
@@ -53,7 +53,7 @@ struct Alice {
     /// Streams that take no more than so many bytes in one write.
     slow: BTreeMap<usize, usize>,
     now: Instant,
-    told: Vec<Notice>,
+    told: Vec<Event>,
 }
 
 impl Alice {
@@ -221,14 +221,14 @@ impl Alice {
     }
 
     fn shown(&self) -> Vec<String> {
-        let message = |notice: &Notice| match notice {
-            Notice::Message { from, text, .. } => Some(format!("{from}: {text}")),
+        let message = |event: &Event| match event {
+            Event::Message { from, text, .. } => Some(format!("{from}: {text}")),
             _ => None,
         };
         self.told.iter().filter_map(message).collect()
     }
 
-    fn was_told(&self, what: impl Fn(&Notice) -> bool) -> bool {
+    fn was_told(&self, what: impl Fn(&Event) -> bool) -> bool {
         self.told.iter().any(what)
     }
 }
@@ -380,7 +380,7 @@ fn a_slow_handshake_doubles_nothing() {
     // Both are called alice, and so is she whom bob took for a plain peer at first.
     assert_eq!(pair.peers[1].shown(), ["alice (10.0.0.1:5000): hello"]);
     for peer in &pair.peers {
-        assert!(peer.was_told(|notice| matches!(notice, Notice::Joined { .. })), "{:?}", peer.told);
+        assert!(peer.was_told(|event| matches!(event, Event::Joined { .. })), "{:?}", peer.told);
     }
     assert!(pair.connections.len() > 1, "the first connection can be nobody's any more");
 }
@@ -403,7 +403,7 @@ fn a_member_s_id_without_its_pass_is_closed_and_changes_nothing() {
         alice.hear(liar, &message("bob", "words in bob's mouth"));
         alice.hear_frame(liar, &format!("proof {}\nresume 0\nfrom 0 0", id(99)));
         assert!(!alice.is_open(liar));
-        assert!(alice.was_told(|notice| matches!(notice, Notice::Impostor { .. })));
+        assert!(alice.was_told(|event| matches!(event, Event::Impostor { .. })));
         assert!(!alice.shown().iter().any(|line| line.starts_with("bob: ")), "{:?}", alice.shown());
         let bob =
             if member_is_lost { alice.meet_again(address(2, 1001), 2, &pass, "resume 0").0 } else { bob };
@@ -422,14 +422,9 @@ fn who_claims_again_and_again_to_be_a_member_is_told_once_a_minute() {
         assert!(!alice.is_open(liar));
     }
     alice.pass(VISITORS_INTERVAL);
-    let told = |what: fn(&Notice) -> bool| alice.told.iter().filter(|notice| what(notice)).count();
-    assert_eq!(told(|notice| matches!(notice, Notice::Impostor { .. })), 1);
-    assert_eq!(
-        told(|notice| matches!(notice, Notice::MoreVisitors { count: 99, .. })),
-        1,
-        "{:?}",
-        alice.told
-    );
+    let told = |what: fn(&Event) -> bool| alice.told.iter().filter(|event| what(event)).count();
+    assert_eq!(told(|event| matches!(event, Event::Impostor { .. })), 1);
+    assert_eq!(told(|event| matches!(event, Event::MoreVisitors { count: 99, .. })), 1, "{:?}", alice.told);
 }
 
 #[test]
@@ -490,7 +485,7 @@ fn only_the_token_of_a_run_shows_that_it_has_left() {
         let mut alice = Alice::new();
         let (bob, _) = alice.meet(address(2, 1000), bob_id, "bob");
         let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
-        let left = |alice: &Alice| alice.was_told(|notice| matches!(notice, Notice::Left { .. }));
+        let left = |alice: &Alice| alice.was_told(|event| matches!(event, Event::Left { .. }));
         if is_lost_first {
             alice.close(bob);
         }
@@ -504,12 +499,12 @@ fn only_the_token_of_a_run_shows_that_it_has_left() {
             alice.hear(bob, &message("bob", "bye"));
             alice.close(bob);
         }
-        let names = alice.told.iter().filter_map(|notice| match notice {
-            Notice::Left { who } => Some(&*who.name),
+        let names = alice.told.iter().filter_map(|event| match event {
+            Event::Left { who } => Some(&*who.name),
             _ => None,
         });
         assert_eq!(names.collect::<Vec<_>>(), ["bob"]);
-        assert_eq!(alice.was_told(|notice| matches!(notice, Notice::Lost { .. })), is_lost_first);
+        assert_eq!(alice.was_told(|event| matches!(event, Event::Lost { .. })), is_lost_first);
         assert_eq!(alice.shown().len(), usize::from(!is_lost_first));
         // Nobody brings him back.
         let told = alice.hear_frame(carol, &format!("member {} 0 10.0.0.2:5000 bob", id(bob_id)));
@@ -530,8 +525,8 @@ fn an_exit_without_the_token_is_a_loss() {
         alice.hear_frame(bob, lines);
         alice.hear(bob, "\nx|\nbob<EXITENCD>");
         assert!(!alice.is_open(bob));
-        assert!(alice.was_told(|notice| matches!(notice, Notice::Lost { .. })));
-        assert!(!alice.was_told(|notice| matches!(notice, Notice::Left { .. })));
+        assert!(alice.was_told(|event| matches!(event, Event::Lost { .. })));
+        assert!(!alice.was_told(|event| matches!(event, Event::Left { .. })));
     }
 }
 
@@ -557,11 +552,11 @@ fn a_forgotten_member_has_not_left_because_a_stranger_says_so() {
     alice.hear(bob, &message("bob", "one"));
     alice.close(bob);
     alice.pass_alone(MEMBER_EXPIRY * 2);
-    assert!(alice.was_told(|notice| matches!(notice, Notice::Forgotten { .. })));
+    assert!(alice.was_told(|event| matches!(event, Event::Forgotten { .. })));
     let (stranger, _) = alice.hear_hello(address(9, 1000), 2, "bob");
     alice.hear_frame(stranger, &format!("left {}", id(2)));
     alice.hear(stranger, "\nx|\nbob<EXITENCD>");
-    assert!(!alice.was_told(|notice| matches!(notice, Notice::Left { .. })));
+    assert!(!alice.was_told(|event| matches!(event, Event::Left { .. })));
 }
 
 // What somebody tells of others.
@@ -678,7 +673,7 @@ fn a_member_is_lost_and_dialled_though_a_stranger_begins_with_its_id_again_and_a
         begin(&mut alice, port);
         dialled.extend(alice.pass_alone(HANDSHAKE_TIMEOUT - Duration::from_secs(1)));
     }
-    assert!(alice.was_told(|notice| matches!(notice, Notice::Lost { .. })));
+    assert!(alice.was_told(|event| matches!(event, Event::Lost { .. })));
     assert!(dialled.contains(&address(2, 5000)));
 }
 
@@ -739,7 +734,7 @@ fn a_member_that_leaves_while_it_is_first_dialled_is_not_told_of() {
         }
         alice.hear(carol, "\nx|\ncarol<EXITENCD>");
         assert!(!alice.is_open(carol));
-        assert!(!alice.was_told(|notice| matches!(notice, Notice::Unreachable { .. })), "{:?}", alice.told);
+        assert!(!alice.was_told(|event| matches!(event, Event::Unreachable { .. })), "{:?}", alice.told);
         assert!(
             alice.pass_alone(Duration::from_secs(60)).contains(&address(3, 5000)),
             "anybody may answer there"
@@ -853,7 +848,7 @@ fn what_a_member_says_it_has_when_it_comes_back_counts() {
     alice.close(bob);
     alice.group.leave(alice.now, DateTime::UNIX_EPOCH.fixed_offset(), address(1, 5000));
     alice.settle();
-    assert!(!alice.was_told(|notice| matches!(notice, Notice::Undelivered { .. })), "{:?}", alice.told);
+    assert!(!alice.was_told(|event| matches!(event, Event::Undelivered { .. })), "{:?}", alice.told);
     assert_eq!(alice.group.unreceived_count(), None);
 }
 
@@ -865,7 +860,7 @@ fn a_lost_member_is_not_another_run_because_somebody_else_has_its_address() {
     // Behind the same router.
     alice.meet(address(2, 1001), 3, "carol");
     alice.meet_again(address(2, 1002), 2, &pass, "resume 0");
-    assert!(alice.was_told(|notice| matches!(notice, Notice::Back { .. })), "{:?}", alice.told);
+    assert!(alice.was_told(|event| matches!(event, Event::Back { .. })), "{:?}", alice.told);
 }
 
 #[test]
@@ -888,7 +883,7 @@ fn what_is_said_to_a_member_goes_over_a_connection_that_is_alive() {
         alice.pass(Duration::from_secs(2));
         written += &alice.hear(new, "");
         assert!(written.contains("carol") && written.contains("\nack 1"), "{written}");
-        assert!(!alice.was_told(|notice| matches!(notice, Notice::Lost { .. })));
+        assert!(!alice.was_told(|event| matches!(event, Event::Lost { .. })));
     }
 }
 
@@ -936,7 +931,7 @@ fn what_was_shown_of_a_plain_peer_is_not_shown_again_as_the_member_s() {
         ["3", "4", "5", "6", "0", "1", "2", "7", "8", "9", "3"],
         "each as often as it was sent"
     );
-    assert!(!alice.was_told(|notice| matches!(notice, Notice::Missed { .. })), "{:?}", alice.told);
+    assert!(!alice.was_told(|event| matches!(event, Event::Missed { .. })), "{:?}", alice.told);
 }
 
 #[test]
@@ -951,8 +946,8 @@ fn another_run_at_a_place_with_two_addresses_takes_the_place_of_the_first() {
             alice.pass(Duration::from_secs(60));
         }
     }
-    let names = alice.told.iter().filter_map(|notice| match notice {
-        Notice::Joined { who } => Some(&*who.name),
+    let names = alice.told.iter().filter_map(|event| match event {
+        Event::Joined { who } => Some(&*who.name),
         _ => None,
     });
     assert_eq!(names.collect::<Vec<_>>(), ["bob", "bob"]);
@@ -1039,7 +1034,7 @@ fn only_a_member_is_heard_in_private_and_each_number_once() {
     alice.hear(bob, "3\nno message<PRIVENCD>no number<PRIVENCD><PRIVENCD>");
     alice.hear(bob, &private("3", "whoever", "four"));
     assert_eq!(alice.shown(), ["bob: one", "bob: two", "bob: three", "bob: four"]);
-    let is_private = |notice: &&Notice| matches!(notice, Notice::Message { is_private: true, .. });
+    let is_private = |event: &&Event| matches!(event, Event::Message { is_private: true, .. });
     assert_eq!(alice.told.iter().filter(is_private).count(), 4);
     alice.pass(ACK_INTERVAL);
     let told = alice.hear(bob, "");
@@ -1123,11 +1118,7 @@ fn what_was_not_taken_is_told_when_a_member_is_forgotten_and_numbers_go_on() {
     alice.close(bob);
     whisper(&mut alice, "never comes").expect("kept");
     alice.pass_alone(MEMBER_EXPIRY * 2);
-    assert!(
-        alice.was_told(|notice| matches!(notice, Notice::Undelivered { count: 1, .. })),
-        "{:?}",
-        alice.told
-    );
+    assert!(alice.was_told(|event| matches!(event, Event::Undelivered { count: 1, .. })), "{:?}", alice.told);
     let (bob, told) = alice.meet_again(address(2, 1001), 2, &pass, "resume 0");
     assert_eq!(value(&told, "private-from"), Some("1".into()), "{told}");
     whisper(&mut alice, "comes").expect("he is back");
@@ -1142,8 +1133,8 @@ fn what_was_not_taken_is_told_when_a_member_is_forgotten_and_numbers_go_on() {
 #[test]
 fn a_name_changes_only_for_who_has_shown_whose_it_is() {
     let renamed = |alice: &Alice| {
-        let new = |notice: &Notice| match notice {
-            Notice::Renamed { who, before } => Some(format!("{before} is {who}")),
+        let new = |event: &Event| match event {
+            Event::Renamed { who, before } => Some(format!("{before} is {who}")),
             _ => None,
         };
         alice.told.iter().filter_map(new).collect::<Vec<_>>()
@@ -1183,20 +1174,20 @@ fn our_own_new_name_is_told_and_tells_others_apart() {
 
 /// What she tells of connections, in short.
 fn told_of_connections(alice: &mut Alice) -> Vec<String> {
-    let short = |notice: &Notice| match notice {
-        Notice::Accepted { address } => Some(format!("accepted {address}")),
-        Notice::Visited { address, why: LostReason::Closed { unfinished_bytes } } => {
+    let short = |event: &Event| match event {
+        Event::Accepted { address } => Some(format!("accepted {address}")),
+        Event::Visited { address, why: LostReason::Closed { unfinished_bytes } } => {
             Some(format!("visited {address}, {unfinished_bytes} bytes"))
         }
-        Notice::Visited { address, why } => Some(format!("visited {address}: {why}")),
-        Notice::MoreVisitors { host, count } => Some(format!("{count} more of {host}")),
-        Notice::Appeared { who } => Some(format!("appeared {who}")),
-        Notice::Identified { before } => Some(format!("identified {before}")),
-        Notice::Joined { who } => Some(format!("joined {who}")),
-        Notice::Left { who } => Some(format!("left {who}")),
-        Notice::Lost { who, .. } => Some(format!("lost {who}")),
-        Notice::NamedLost { who, .. } => Some(format!("named lost {who}")),
-        Notice::Message { from, text, .. } => Some(format!("{from}: {text}")),
+        Event::Visited { address, why } => Some(format!("visited {address}: {why}")),
+        Event::MoreVisitors { host, count } => Some(format!("{count} more of {host}")),
+        Event::Appeared { who } => Some(format!("appeared {who}")),
+        Event::Identified { before } => Some(format!("identified {before}")),
+        Event::Joined { who } => Some(format!("joined {who}")),
+        Event::Left { who } => Some(format!("left {who}")),
+        Event::Lost { who, .. } => Some(format!("lost {who}")),
+        Event::NamedLost { who, .. } => Some(format!("named lost {who}")),
+        Event::Message { from, text, .. } => Some(format!("{from}: {text}")),
         _ => None,
     };
     std::mem::take(&mut alice.told).iter().filter_map(short).collect()
@@ -1339,8 +1330,8 @@ fn a_named_peer_that_never_sent_anything_is_lost_beside_the_conversation() {
 fn a_name_of_ours_that_is_taken_is_told_once_and_whoever_has_it_is_told_apart() {
     let mut alice = Alice::new();
     let taken = |alice: &Alice| {
-        let notices = alice.told.iter().filter_map(|notice| match notice {
-            Notice::NameTaken { who, own } => Some(format!("{who}, {own}")),
+        let notices = alice.told.iter().filter_map(|event| match event {
+            Event::NameTaken { who, own } => Some(format!("{who}, {own}")),
             _ => None,
         });
         notices.collect::<Vec<_>>()
@@ -1385,8 +1376,7 @@ fn a_member_is_forgotten_when_nobody_who_is_linked_has_vouched_for_it_for_long()
         let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
         alice.close(bob);
         let start = alice.now;
-        let is_forgotten =
-            |alice: &Alice| alice.was_told(|notice| matches!(notice, Notice::Forgotten { .. }));
+        let is_forgotten = |alice: &Alice| alice.was_told(|event| matches!(event, Event::Forgotten { .. }));
         while alice.now < start + hour && !is_forgotten(&alice) {
             alice.hear_frame(carol, &lines);
             alice.pass_alone(step);
@@ -1802,11 +1792,7 @@ fn a_made_up_member_does_not_count_as_one_that_lacks_messages() {
             alice.hear_frame(mallory, &format!("ack {}", sent + 1));
             alice.close(mallory);
             alice.pass(LEAVE_TIMEOUT);
-            assert!(
-                !alice.was_told(|notice| matches!(notice, Notice::Undelivered { .. })),
-                "{:?}",
-                alice.told
-            );
+            assert!(!alice.was_told(|event| matches!(event, Event::Undelivered { .. })), "{:?}", alice.told);
             assert!(alice.group.has_left());
         }
     }
@@ -1863,9 +1849,9 @@ fn a_member_that_was_lost_before_we_came_is_no_news() {
         alice.group.broadcast("hello", DateTime::UNIX_EPOCH.fixed_offset());
         alice.group.leave(alice.now, DateTime::UNIX_EPOCH.fixed_offset(), address(1, 5000));
         alice.settle();
-        let was_told = |what: fn(&Notice) -> bool| alice.was_told(what);
-        assert_eq!(was_told(|event| matches!(event, Notice::Unreachable { .. })), is_shown, "{key}");
-        assert_eq!(was_told(|event| matches!(event, Notice::Unmet { count: 1 })), is_shown, "{key}");
+        let was_told = |what: fn(&Event) -> bool| alice.was_told(what);
+        assert_eq!(was_told(|event| matches!(event, Event::Unreachable { .. })), is_shown, "{key}");
+        assert_eq!(was_told(|event| matches!(event, Event::Unmet { count: 1 })), is_shown, "{key}");
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::notice::Who;
+use super::event::Who;
 use crate::limits::FORMER_NAMES_MAX;
 
 /// The reason why a name is out of use.

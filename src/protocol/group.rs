@@ -33,6 +33,7 @@ use chrono::{DateTime, FixedOffset};
 
 use super::connection::{Client, ClientId, Clients, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
 use super::dialer::{Attempt, Dialer, Eligible, Peer, Target, TargetId, WantedBy};
+use super::event::{Event, LostReason, Who};
 use super::former_names::{Fate, FormerNames};
 use super::gossip::Gossip;
 use super::handshake::{Handshake, Place, Step};
@@ -41,7 +42,6 @@ use super::label::{Label, NO_NAME};
 use super::log::Log;
 use super::members::{Member, MemberKey, Members, Presence};
 use super::names::{Holder, Names};
-use super::notice::{LostReason, Notice, Who};
 use super::shown_bodies::ShownBodies;
 use super::timers::{Timer, Timers};
 use super::unfinished::Unfinished;
@@ -108,7 +108,7 @@ pub struct Group<S> {
     history: History,
     shown_bodies: ShownBodies,
     unfinished: Unfinished,
-    events: VecDeque<Notice>,
+    events: VecDeque<Event>,
     sent: Sent,
     visitors: Visitors,
     /// The last members that were removed before they acknowledged all private messages.
@@ -272,7 +272,7 @@ impl<S> Group<S> {
             }
         };
         if is_shown {
-            self.events.push_back(Notice::Unreachable { peer: Rc::clone(target.name()), why });
+            self.events.push_back(Event::Unreachable { peer: Rc::clone(target.name()), why });
         }
     }
 
@@ -301,7 +301,7 @@ impl<S> Group<S> {
             let client = &mut self.clients[id];
             client.cursor = self.log.position_of(next);
             let missed = self.log.number_at(client.cursor).saturating_sub(next);
-            self.events.push_back(Notice::Connected { peer, address, missed });
+            self.events.push_back(Event::Connected { peer, address, missed });
         }
         self.set_phase(id, Phase::Handshake(unproven));
         if !self.is_plain {
@@ -500,7 +500,7 @@ impl<S> Group<S> {
     pub fn handle_time(&mut self, now: Instant) {
         self.end_history_when_complete(now);
         while let Some((host, count)) = self.visitors.poll(now) {
-            self.events.push_back(Notice::MoreVisitors { host, count });
+            self.events.push_back(Event::MoreVisitors { host, count });
         }
         while let Some(timer) = self.timers.pop(now) {
             match timer {
@@ -565,7 +565,7 @@ impl<S> Group<S> {
         let is_kept = self.members.iter().any(|(_, member)| !member.is_unmet());
         let is_expected = self.dialer.named().any(|(_, target)| !target.is_over());
         if (is_kept || !is_expected) && !mem::replace(&mut self.sent.is_alone_shown, true) {
-            self.events.push_back(Notice::Unheard { is_kept });
+            self.events.push_back(Event::Unheard { is_kept });
         }
     }
 
@@ -651,7 +651,7 @@ impl<S> Group<S> {
     }
 
     /// The next event for the user, until `None`.
-    pub fn poll_event(&mut self) -> Option<Notice> {
+    pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
@@ -863,7 +863,7 @@ impl<S> Group<S> {
     }
 
     /// Shows an event about members, behind the history that is still being collected.
-    fn show(&mut self, event: Notice) {
+    fn show(&mut self, event: Event) {
         if self.history.is_waiting() {
             self.history.keep_present(event);
         } else {
@@ -873,8 +873,8 @@ impl<S> Group<S> {
 }
 
 /// A message to everybody.
-fn message_event(at: Option<Timestamp>, from: Who, text: &str, is_past: bool) -> Notice {
-    Notice::Message { at, from, text: text.to_owned(), is_past, is_private: false }
+fn message_event(at: Option<Timestamp>, from: Who, text: &str, is_past: bool) -> Event {
+    Event::Message { at, from, text: text.to_owned(), is_past, is_private: false }
 }
 
 /// The text shown for a body of another shape. A blank one is no message, and nothing of it is shown.

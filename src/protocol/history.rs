@@ -4,8 +4,8 @@
 
 use std::time::Instant;
 
+use super::event::Event;
 use super::members::MemberKey;
-use super::notice::Notice;
 use crate::limits::{HISTORY_BYTES, HISTORY_TIMEOUT};
 use crate::wire::message::Timestamp;
 
@@ -14,7 +14,7 @@ use crate::wire::message::Timestamp;
 pub(super) struct History {
     state: State,
     past: Vec<Past>,
-    present: Vec<Notice>,
+    present: Vec<Event>,
     bytes: usize,
 }
 
@@ -35,7 +35,7 @@ struct Past {
     from: MemberKey,
     /// The time of the message in microseconds, at least that of the same sender's message before.
     at: i64,
-    notice: Notice,
+    event: Event,
 }
 
 impl History {
@@ -61,9 +61,9 @@ impl History {
     }
 
     /// Keeps a message from before we came.
-    pub fn keep_past(&mut self, from: MemberKey, notice: Notice) {
-        let Notice::Message { at, .. } = &notice else { return };
-        self.bytes += notice.kept_bytes();
+    pub fn keep_past(&mut self, from: MemberKey, event: Event) {
+        let Event::Message { at, .. } = &event else { return };
+        self.bytes += event.kept_bytes();
         let said_at = match at {
             Some(Timestamp::Zoned(at)) => at.timestamp_micros(),
             Some(Timestamp::Local(at)) => at.and_utc().timestamp_micros(),
@@ -71,22 +71,22 @@ impl History {
         };
         // Its sender's clock may have been set back; the order in which it sent counts more.
         let before = self.past.iter().rev().find(|past| past.from == from).map_or(i64::MIN, |past| past.at);
-        self.past.push(Past { from, at: said_at.max(before), notice });
+        self.past.push(Past { from, at: said_at.max(before), event });
     }
 
     /// Keeps an event of the present until the history was shown.
-    pub fn keep_present(&mut self, notice: Notice) {
-        self.bytes += notice.kept_bytes();
-        self.present.push(notice);
+    pub fn keep_present(&mut self, event: Event) {
+        self.bytes += event.kept_bytes();
+        self.present.push(event);
     }
 
     /// Ends the waiting, and returns all events in the order in which they are shown.
-    pub fn end(&mut self) -> impl Iterator<Item = Notice> + use<> {
+    pub fn end(&mut self) -> impl Iterator<Item = Event> + use<> {
         self.state = State::Over;
         let (mut past, present) = (std::mem::take(&mut self.past), std::mem::take(&mut self.present));
         past.sort_by_key(|past| past.at);
-        let line = (!past.is_empty()).then_some(Notice::Present);
-        past.into_iter().map(|past| past.notice).chain(line).chain(present)
+        let line = (!past.is_empty()).then_some(Event::Present);
+        past.into_iter().map(|past| past.event).chain(line).chain(present)
     }
 }
 
@@ -98,11 +98,11 @@ mod tests {
     use crate::limits::HISTORY_DEFAULT;
     use crate::protocol::Who;
 
-    fn message(at: i64, text: &str) -> Notice {
+    fn message(at: i64, text: &str) -> Event {
         let at = DateTime::from_timestamp_micros(at).expect("a time").fixed_offset();
         let from = Who { name: "x".into(), id: None, address: None };
         let at = Some(Timestamp::Zoned(at));
-        Notice::Message { at, from, text: text.to_owned(), is_past: true, is_private: false }
+        Event::Message { at, from, text: text.to_owned(), is_past: true, is_private: false }
     }
 
     fn keys(count: usize) -> Vec<MemberKey> {
@@ -120,8 +120,8 @@ mod tests {
         }
         history.keep_present(message(0, "now"));
         let told: Vec<_> = history.end().collect();
-        let texts = told.iter().map(|notice| match notice {
-            Notice::Message { text, .. } => text.as_str(),
+        let texts = told.iter().map(|event| match event {
+            Event::Message { text, .. } => text.as_str(),
             _ => "-",
         });
         assert_eq!(texts.collect::<String>(), "abcdef-now");

@@ -14,9 +14,9 @@ use blake2::{Blake2s256, Digest as _};
 
 use super::connection::ClientId;
 use super::dialer::TargetId;
+use super::event::Who;
 use super::handshake::Credentials;
 use super::label::Label;
-use super::notice::Who;
 use super::private_queue::PrivateQueue;
 use super::sequence::{RecvState, SendState};
 use crate::limits::{

@@ -10,9 +10,9 @@
 
 use std::net::SocketAddr;
 
+use super::event::Who;
 use super::former_names::Fate;
 use super::label::read_quoted;
-use super::notice::Who;
 use super::roster::{NotFound, Reading};
 use crate::limits::{RECIPIENT_BYTES_MAX, RECIPIENTS_LISTED_MAX};
 use crate::look_alike::{Looks, fold};

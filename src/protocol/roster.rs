@@ -4,8 +4,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::event::Who;
 use super::former_names::Fate;
-use super::notice::Who;
 use crate::limits::PRIVATE_BYTES;
 
 /// An entry of the roster: a member, a plain peer, or a peer that the user named and that was not reached.

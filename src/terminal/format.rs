@@ -9,7 +9,7 @@ use super::mention::Pattern;
 use super::palette::{Palette, Style, Styling};
 use super::wrap::{INDENT, expand_tabs};
 use crate::limits::MEMBER_EXPIRY;
-use crate::protocol::{LostReason, Notice, Who};
+use crate::protocol::{Event, LostReason, Who};
 use crate::sanitize::{is_printable_ascii, push_sanitized};
 use crate::wire::message::Timestamp;
 
@@ -149,12 +149,12 @@ impl Formatter {
 
     /// Appends `event` to `out`: one line, or several for a message of several lines. Returns whether the bell
     /// should ring: the message is live, and private or a mention.
-    pub fn push(&mut self, event: &Notice, out: &mut Vec<u8>) -> bool {
+    pub fn push(&mut self, event: &Event, out: &mut Vec<u8>) -> bool {
         self.push_at(&Utc::now, event, out)
     }
 
-    fn push_at(&mut self, now: Clock<'_>, event: &Notice, out: &mut Vec<u8>) -> bool {
-        if let Notice::Message { at, from, text, is_past, is_private } = event {
+    fn push_at(&mut self, now: Clock<'_>, event: &Event, out: &mut Vec<u8>) -> bool {
+        if let Event::Message { at, from, text, is_past, is_private } = event {
             let mark = is_private.then_some(" private");
             let style = self.palette.name(from);
             let age = if *is_past { Age::Past } else { Age::Live };
@@ -192,9 +192,9 @@ impl Formatter {
     }
 
     /// Appends `event` as one line of a log file, if it belongs to the conversation.
-    pub fn push_record(&mut self, event: &Notice, out: &mut Vec<u8>) {
+    pub fn push_record(&mut self, event: &Event, out: &mut Vec<u8>) {
         match event {
-            Notice::Message { at, from, text, is_private, .. } => {
+            Event::Message { at, from, text, is_private, .. } => {
                 let mark = is_private.then_some(" private");
                 self.push_start(&Utc::now, *at, Age::Past, mark, out);
                 self.push_one_line(&from.name.speaker(), text, out);
@@ -360,34 +360,34 @@ impl Formatter {
 }
 
 /// Whether `event` is a join, leave or rename, which a live format shows with its time.
-fn has_time(event: &Notice) -> bool {
+fn has_time(event: &Event) -> bool {
     match event {
-        Notice::Joined { .. }
-        | Notice::Back { .. }
-        | Notice::Renamed { .. }
-        | Notice::Left { .. }
-        | Notice::Lost { .. }
-        | Notice::NamedLost { .. } => true,
-        Notice::Message { .. }
-        | Notice::Appeared { .. }
-        | Notice::Identified { .. }
-        | Notice::Visited { .. }
-        | Notice::MoreVisitors { .. }
-        | Notice::Missed { .. }
-        | Notice::Present
-        | Notice::Accepted { .. }
-        | Notice::Connected { .. }
-        | Notice::Assumed { .. }
-        | Notice::Unmet { .. }
-        | Notice::Unreachable { .. }
-        | Notice::Oneself { .. }
-        | Notice::Undelivered { .. }
-        | Notice::Silent { .. }
-        | Notice::Forgotten { .. }
-        | Notice::NameTaken { .. }
-        | Notice::Impostor { .. }
-        | Notice::Unheard { .. }
-        | Notice::CannotAccept(_) => false,
+        Event::Joined { .. }
+        | Event::Back { .. }
+        | Event::Renamed { .. }
+        | Event::Left { .. }
+        | Event::Lost { .. }
+        | Event::NamedLost { .. } => true,
+        Event::Message { .. }
+        | Event::Appeared { .. }
+        | Event::Identified { .. }
+        | Event::Visited { .. }
+        | Event::MoreVisitors { .. }
+        | Event::Missed { .. }
+        | Event::Present
+        | Event::Accepted { .. }
+        | Event::Connected { .. }
+        | Event::Assumed { .. }
+        | Event::Unmet { .. }
+        | Event::Unreachable { .. }
+        | Event::Oneself { .. }
+        | Event::Undelivered { .. }
+        | Event::Silent { .. }
+        | Event::Forgotten { .. }
+        | Event::NameTaken { .. }
+        | Event::Impostor { .. }
+        | Event::Unheard { .. }
+        | Event::CannotAccept(_) => false,
     }
 }
 
@@ -404,53 +404,53 @@ pub enum Channel {
 
 /// The output to which `event` goes.
 #[must_use]
-pub fn channel(event: &Notice) -> Channel {
+pub fn channel(event: &Event) -> Channel {
     match event {
-        Notice::Message { .. }
-        | Notice::Joined { .. }
-        | Notice::Back { .. }
-        | Notice::Renamed { .. }
-        | Notice::Missed { .. }
-        | Notice::Present
-        | Notice::Left { .. }
-        | Notice::Lost { .. } => Channel::Stdout,
+        Event::Message { .. }
+        | Event::Joined { .. }
+        | Event::Back { .. }
+        | Event::Renamed { .. }
+        | Event::Missed { .. }
+        | Event::Present
+        | Event::Left { .. }
+        | Event::Lost { .. } => Channel::Stdout,
         // The message or goodbye that follows shows the peer.
-        Notice::Appeared { .. } | Notice::Identified { .. } => Channel::Scripts,
-        Notice::Visited { .. }
-        | Notice::MoreVisitors { .. }
-        | Notice::Accepted { .. }
-        | Notice::Connected { .. }
-        | Notice::NamedLost { .. }
-        | Notice::Assumed { .. }
-        | Notice::Unmet { .. }
-        | Notice::Unreachable { .. }
-        | Notice::Oneself { .. }
-        | Notice::Undelivered { .. }
-        | Notice::Silent { .. }
-        | Notice::Forgotten { .. }
-        | Notice::NameTaken { .. }
-        | Notice::Impostor { .. }
-        | Notice::Unheard { .. }
-        | Notice::CannotAccept(_) => Channel::Stderr,
+        Event::Appeared { .. } | Event::Identified { .. } => Channel::Scripts,
+        Event::Visited { .. }
+        | Event::MoreVisitors { .. }
+        | Event::Accepted { .. }
+        | Event::Connected { .. }
+        | Event::NamedLost { .. }
+        | Event::Assumed { .. }
+        | Event::Unmet { .. }
+        | Event::Unreachable { .. }
+        | Event::Oneself { .. }
+        | Event::Undelivered { .. }
+        | Event::Silent { .. }
+        | Event::Forgotten { .. }
+        | Event::NameTaken { .. }
+        | Event::Impostor { .. }
+        | Event::Unheard { .. }
+        | Event::CannotAccept(_) => Channel::Stderr,
     }
 }
 
 /// The sentence for `event`; for a message, its text. It is not sanitized.
 #[must_use]
-pub fn sentence(event: &Notice) -> String {
+pub fn sentence(event: &Event) -> String {
     match event {
-        Notice::Message { text, .. } => text.clone(),
-        Notice::Joined { who } => format!("{who} has joined"),
-        Notice::Back { who } => format!("{who} is back"),
-        Notice::Renamed { who, before } => format!("{before} is now {who}"),
-        Notice::Missed { who, count: 1 } => format!("1 message of {who} is missing here"),
-        Notice::Missed { who, count } => format!("{count} messages of {who} are missing here"),
-        Notice::Present => "--- the messages above were sent before you joined ---".to_owned(),
-        Notice::Left { who } => format!("{who} has left the chat..."),
-        Notice::Lost { who, why } | Notice::NamedLost { who, why } => format!("{who} is lost: {why}"),
-        Notice::Appeared { who } => format!("{who} sends its first message"),
-        Notice::Identified { before } => format!("{before} turned out to be a member"),
-        Notice::Visited { address, why } => match why {
+        Event::Message { text, .. } => text.clone(),
+        Event::Joined { who } => format!("{who} has joined"),
+        Event::Back { who } => format!("{who} is back"),
+        Event::Renamed { who, before } => format!("{before} is now {who}"),
+        Event::Missed { who, count: 1 } => format!("1 message of {who} is missing here"),
+        Event::Missed { who, count } => format!("{count} messages of {who} are missing here"),
+        Event::Present => "--- the messages above were sent before you joined ---".to_owned(),
+        Event::Left { who } => format!("{who} has left the chat..."),
+        Event::Lost { who, why } | Event::NamedLost { who, why } => format!("{who} is lost: {why}"),
+        Event::Appeared { who } => format!("{who} sends its first message"),
+        Event::Identified { before } => format!("{before} turned out to be a member"),
+        Event::Visited { address, why } => match why {
             LostReason::Closed { unfinished_bytes: 0 } => {
                 format!("{address} connected and closed without sending a message")
             }
@@ -467,12 +467,12 @@ pub fn sentence(event: &Notice) -> String {
             | LostReason::Unfinished
             | LostReason::Unintroduced(_) => format!("{address} is lost: {why}"),
         },
-        Notice::MoreVisitors { host, count } => {
+        Event::MoreVisitors { host, count } => {
             let connections = if *count == 1 { "connection" } else { "connections" };
             format!("{host}: {count} more {connections} without a message in the last minute")
         }
-        Notice::Accepted { address } => format!("{address} connected"),
-        Notice::Connected { peer, address, missed } => {
+        Event::Accepted { address } => format!("{address} connected"),
+        Event::Connected { peer, address, missed } => {
             let place = if **peer == *address.to_string() { String::new() } else { format!(" at {address}") };
             let late = match missed {
                 0 => String::new(),
@@ -480,39 +480,39 @@ pub fn sentence(event: &Notice) -> String {
             };
             format!("connected to {peer}{place}{late}")
         }
-        Notice::Assumed { peer } => format!(
+        Event::Assumed { peer } => format!(
             "{peer} has sent nothing, so it is taken for a plain peer in text framing; if it is the program of the \
              course exercise, use --framing lab"
         ),
-        Notice::Unmet { count } => {
+        Event::Unmet { count } => {
             let (members, were) = if *count == 1 { ("member", "was") } else { ("members", "were") };
             format!("{count} {members} of the group {were} never reached, and did not get your messages")
         }
-        Notice::Unreachable { peer, why } => format!("cannot reach {peer}: {why}; trying again"),
-        Notice::Oneself { peer } => format!("not connected to {peer}: it is your own address"),
-        Notice::Undelivered { who, count } => {
+        Event::Unreachable { peer, why } => format!("cannot reach {peer}: {why}; trying again"),
+        Event::Oneself { peer } => format!("not connected to {peer}: it is your own address"),
+        Event::Undelivered { who, count } => {
             format!("{who} did not get {count} of your messages, as far as is known")
         }
-        Notice::Silent { who } => {
+        Event::Silent { who } => {
             format!("{who} has sent nothing: whether it has read your messages is not known")
         }
-        Notice::Forgotten { who } => {
+        Event::Forgotten { who } => {
             format!("{who} was gone for {} minutes and is forgotten", MEMBER_EXPIRY.as_secs() / 60)
         }
-        Notice::NameTaken { who, own } => {
+        Event::NameTaken { who, own } => {
             let name = who.name.with_mark("");
             format!("somebody here is called {name} too; the others see you as {own}; /name NEW changes it")
         }
-        Notice::Impostor { address, who } => {
+        Event::Impostor { address, who } => {
             format!("{address} claimed to be {who} without proof: connection closed")
         }
-        Notice::Unheard { is_kept: true } => {
+        Event::Unheard { is_kept: true } => {
             "nobody is connected: the message waits for the members that are lost".to_owned()
         }
-        Notice::Unheard { is_kept: false } => {
+        Event::Unheard { is_kept: false } => {
             "no peer is connected: only peers that join later can read this".to_owned()
         }
-        Notice::CannotAccept(why) => {
+        Event::CannotAccept(why) => {
             format!("cannot accept more connections: {why}; new ones wait")
         }
     }
@@ -523,7 +523,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(event: Notice, expected: &str) {
+    fn check(event: Event, expected: &str) {
         let mut shown = Vec::new();
         Formatter::new(Format::default(), "al".to_owned(), Local::now()).push(&event, &mut shown);
         assert_eq!(String::from_utf8(shown).expect("characters"), expected);
@@ -533,10 +533,10 @@ mod tests {
         Who { name: name.into(), id: None, address: None }
     }
 
-    fn message(text: &str) -> Notice {
+    fn message(text: &str) -> Event {
         let at = "2026-11-22T06:55:22.756724".parse().expect("a time");
         let (at, from) = (Some(Timestamp::Local(at)), who("bob\x07"));
-        Notice::Message { at, from, text: text.to_owned(), is_past: false, is_private: false }
+        Event::Message { at, from, text: text.to_owned(), is_past: false, is_private: false }
     }
 
     #[test]
@@ -574,7 +574,7 @@ mod tests {
 
     /// How a reader who sits at a terminal sees events, each with when it comes.
     #[track_caller]
-    fn check_live(format: Format, events: &[(&str, Notice)], expected: &str) {
+    fn check_live(format: Format, events: &[(&str, Event)], expected: &str) {
         let at = |text: &str| {
             let naive: chrono::NaiveDateTime = text.parse().expect("a time");
             naive.and_local_timezone(Local).earliest().expect("a time that exists")
@@ -609,9 +609,9 @@ mod tests {
         }
     }
 
-    fn at(time: &str, past: bool) -> Notice {
+    fn at(time: &str, past: bool) -> Event {
         let (at, from) = (Some(Timestamp::Local(time.parse().expect("a time"))), who("bob"));
-        Notice::Message { at, from, text: "hi".to_owned(), is_past: past, is_private: false }
+        Event::Message { at, from, text: "hi".to_owned(), is_past: past, is_private: false }
     }
 
     #[test]
@@ -620,12 +620,12 @@ mod tests {
             ("2026-11-27T12:00:00", at("2026-11-25T10:00:00", true)),
             ("2026-11-27T12:00:00", at("2026-11-26T11:00:00", true)),
             ("2026-11-27T12:00:00", at("2026-11-26T11:30:00", true)),
-            ("2026-11-27T12:00:00", Notice::Present),
+            ("2026-11-27T12:00:00", Event::Present),
             ("2026-11-27T12:01:00", at("2026-11-27T12:01:00", false)),
             ("2026-11-27T12:02:00", at("2031-01-02T03:04:05", false)),
-            ("2026-11-27T12:03:00", Notice::Joined { who: who("carol") }),
+            ("2026-11-27T12:03:00", Event::Joined { who: who("carol") }),
             ("2026-11-28T00:00:01", at("2026-11-27T23:59:59", false)),
-            ("2026-11-28T00:00:02", Notice::Left { who: who("carol") }),
+            ("2026-11-28T00:00:02", Event::Left { who: who("carol") }),
         ];
         let expected = "\
             --- Wednesday, 25 November 2026 ---\n[10:00] bob: hi\n\
@@ -650,13 +650,13 @@ mod tests {
     fn who_comes_and_goes_has_a_time_where_somebody_reads_along() {
         let (bob, now) = (|| who("bob"), "2026-11-27T12:34:00");
         let events = [
-            (now, Notice::Joined { who: bob() }),
-            (now, Notice::Renamed { who: bob(), before: "rob".into() }),
-            (now, Notice::Lost { who: bob(), why: LostReason::Overrun }),
-            (now, Notice::Back { who: bob() }),
-            (now, Notice::Left { who: bob() }),
-            (now, Notice::Missed { who: bob(), count: 2 }),
-            (now, Notice::Unheard { is_kept: false }),
+            (now, Event::Joined { who: bob() }),
+            (now, Event::Renamed { who: bob(), before: "rob".into() }),
+            (now, Event::Lost { who: bob(), why: LostReason::Overrun }),
+            (now, Event::Back { who: bob() }),
+            (now, Event::Left { who: bob() }),
+            (now, Event::Missed { who: bob(), count: 2 }),
+            (now, Event::Unheard { is_kept: false }),
         ];
         let expected = "[12:34] bob has joined\n[12:34] rob is now bob\n\
                         [12:34] bob is lost: fell more than 1024 KiB behind\n[12:34] bob is back\n\
@@ -670,10 +670,10 @@ mod tests {
     fn private_messages_stand_out_more_than_mentions_on_both_sides() {
         let said = |text: &str, is_private| {
             let at = Some(Timestamp::Local("2026-11-27T12:34:56".parse().expect("a time")));
-            Notice::Message { at, from: who("bob"), text: text.to_owned(), is_past: false, is_private }
+            Event::Message { at, from: who("bob"), text: text.to_owned(), is_past: false, is_private }
         };
         #[track_caller]
-        fn check(styling: Styling, event: &Notice, expected: &str) {
+        fn check(styling: Styling, event: &Event, expected: &str) {
             let mut words =
                 Formatter::new(Format { styling, ..live("%H:%M") }, "al".to_owned(), Local::now());
             words.day = None;
@@ -720,37 +720,37 @@ mod tests {
     #[test]
     fn everything_that_quotes_a_peer_is_made_safe() {
         let (name, who) = (|| "\x1b]0;bob".into(), || who("\x1b]0;bob"));
-        check(Notice::Left { who: who() }, "\"^[]0;bob\" has left the chat...\n");
+        check(Event::Left { who: who() }, "\"^[]0;bob\" has left the chat...\n");
         let why = LostReason::Failed("\u{9b}".into());
-        check(Notice::Lost { who: who(), why }, "\"^[]0;bob\" is lost: \u{fffd}\n");
+        check(Event::Lost { who: who(), why }, "\"^[]0;bob\" is lost: \u{fffd}\n");
         check(
-            Notice::Unreachable { peer: name(), why: "\r".into() },
+            Event::Unreachable { peer: name(), why: "\r".into() },
             "cannot reach ^[]0;bob: ^M; trying again\n",
         );
-        check(Notice::Oneself { peer: name() }, "not connected to ^[]0;bob: it is your own address\n");
+        check(Event::Oneself { peer: name() }, "not connected to ^[]0;bob: it is your own address\n");
     }
 
     #[test]
     fn a_name_that_reads_like_a_notice_is_in_quotes() {
         let (who, address) = (|| who("alice"), ([127, 0, 0, 1], 5000).into());
         for event in [
-            Notice::Joined { who: who() },
-            Notice::Back { who: who() },
-            Notice::Renamed { who: who(), before: "al".into() },
-            Notice::Missed { who: who(), count: 2 },
-            Notice::Left { who: who() },
-            Notice::Lost { who: who(), why: LostReason::Overrun },
-            Notice::Accepted { address },
-            Notice::Undelivered { who: who(), count: 2 },
-            Notice::Silent { who: who() },
-            Notice::Forgotten { who: who() },
-            Notice::NameTaken { who: who(), own: "al".into() },
-            Notice::Unheard { is_kept: true },
+            Event::Joined { who: who() },
+            Event::Back { who: who() },
+            Event::Renamed { who: who(), before: "al".into() },
+            Event::Missed { who: who(), count: 2 },
+            Event::Left { who: who() },
+            Event::Lost { who: who(), why: LostReason::Overrun },
+            Event::Accepted { address },
+            Event::Undelivered { who: who(), count: 2 },
+            Event::Silent { who: who() },
+            Event::Forgotten { who: who() },
+            Event::NameTaken { who: who(), own: "al".into() },
+            Event::Unheard { is_kept: true },
         ] {
             let name = sentence(&event);
             let imitator = Who { name: name.as_str().into(), id: None, address: None };
             assert!(imitator.name.speaker().starts_with('"'), "{name}");
-            let named = sentence(&Notice::Joined { who: imitator });
+            let named = sentence(&Event::Joined { who: imitator });
             assert!(named.starts_with('"') && named.ends_with("\" has joined"), "{named}");
         }
     }

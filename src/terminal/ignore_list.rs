@@ -7,7 +7,7 @@ use super::speakers::Speaker;
 use crate::limits::MEMBERS_MAX;
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::NotFound;
-use crate::protocol::{Host, Label, Notice, Who};
+use crate::protocol::{Event, Host, Label, Who};
 
 /// The list of ignored peers; only the user adds to it.
 ///
@@ -68,43 +68,43 @@ impl IgnoreList {
 
     /// Whether an event is hidden: it is about a message or an action of an ignored peer. Events about the
     /// user's own messages are always shown. New names and new ids of ignored peers are noted.
-    pub fn hides(&mut self, event: &Notice) -> bool {
-        if let Notice::Joined { who } | Notice::Appeared { who } = event {
+    pub fn hides(&mut self, event: &Event) -> bool {
+        if let Event::Joined { who } | Event::Appeared { who } = event {
             self.all.iter_mut().for_each(|ignored| ignored.recognize(who));
         }
-        if let Notice::Renamed { who, .. } = event {
+        if let Event::Renamed { who, .. } = event {
             let renamed = self.all.iter_mut().filter(|ignored| ignored.is(who));
             renamed.for_each(|ignored| ignored.name = who.name.clone());
         }
         match event {
-            Notice::Message { from: who, .. }
-            | Notice::Joined { who }
-            | Notice::Back { who }
-            | Notice::Renamed { who, .. }
-            | Notice::Missed { who, .. }
-            | Notice::Left { who }
-            | Notice::Lost { who, .. }
-            | Notice::Appeared { who }
-            | Notice::Identified { before: who }
-            | Notice::Forgotten { who } => self.holds(who),
+            Event::Message { from: who, .. }
+            | Event::Joined { who }
+            | Event::Back { who }
+            | Event::Renamed { who, .. }
+            | Event::Missed { who, .. }
+            | Event::Left { who }
+            | Event::Lost { who, .. }
+            | Event::Appeared { who }
+            | Event::Identified { before: who }
+            | Event::Forgotten { who } => self.holds(who),
             // A connection that has sent nothing could be anybody's from that host.
-            Notice::Accepted { address } | Notice::Visited { address, .. } => {
+            Event::Accepted { address } | Event::Visited { address, .. } => {
                 self.holds_plain_of(host(address))
             }
-            Notice::MoreVisitors { host, .. } => self.holds_plain_of(*host),
-            Notice::Present
-            | Notice::NamedLost { .. }
-            | Notice::Connected { .. }
-            | Notice::Assumed { .. }
-            | Notice::Unmet { .. }
-            | Notice::Unreachable { .. }
-            | Notice::Oneself { .. }
-            | Notice::Undelivered { .. }
-            | Notice::Silent { .. }
-            | Notice::NameTaken { .. }
-            | Notice::Impostor { .. }
-            | Notice::Unheard { .. }
-            | Notice::CannotAccept(_) => false,
+            Event::MoreVisitors { host, .. } => self.holds_plain_of(*host),
+            Event::Present
+            | Event::NamedLost { .. }
+            | Event::Connected { .. }
+            | Event::Assumed { .. }
+            | Event::Unmet { .. }
+            | Event::Unreachable { .. }
+            | Event::Oneself { .. }
+            | Event::Undelivered { .. }
+            | Event::Silent { .. }
+            | Event::NameTaken { .. }
+            | Event::Impostor { .. }
+            | Event::Unheard { .. }
+            | Event::CannotAccept(_) => false,
         }
     }
 
@@ -206,7 +206,7 @@ mod tests {
         let mut ignored = IgnoreList::default();
         let at = |name, host, id| Who { id: Some(Word(id)), ..plain(name, host, 5000) };
         let bob = |id| at("bob", 1, id);
-        let joins = |ignored: &mut IgnoreList, who: Who| ignored.hides(&Notice::Joined { who });
+        let joins = |ignored: &mut IgnoreList, who: Who| ignored.hides(&Event::Joined { who });
         assert!(!joins(&mut ignored, bob(2)));
         ignored.add(bob(1));
         assert!(!ignored.holds(&bob(2)), "it was here before");
@@ -215,14 +215,14 @@ mod tests {
             assert!(!joins(&mut ignored, other));
         }
         // Under its name of now, too.
-        assert!(ignored.hides(&Notice::Renamed { who: at("rob", 1, 3), before: "bob".into() }));
+        assert!(ignored.hides(&Event::Renamed { who: at("rob", 1, 3), before: "bob".into() }));
         assert!(joins(&mut ignored, at("rob", 1, 5)) && joins(&mut ignored, bob(6)));
         assert!(ignored.remove_named("bob").is_ok());
         assert!([1, 3, 5, 6].into_iter().all(|id| !ignored.holds(&bob(id))));
         // A plain peer can turn out to be a member.
         ignored.add(plain("bob", 1, 1));
         // On another connection, too, any name of it is hidden.
-        assert!(ignored.hides(&Notice::Appeared { who: plain("bob", 1, 2) }));
+        assert!(ignored.hides(&Event::Appeared { who: plain("bob", 1, 2) }));
         assert!(ignored.holds(&plain("zed", 1, 2)) && !ignored.holds(&plain("zed", 1, 3)));
         assert!(joins(&mut ignored, bob(7)) && !ignored.holds(&bob(6)));
         for id in 8..8 + MEMBERS_MAX as u128 {
@@ -237,9 +237,9 @@ mod tests {
         let nameless = |host| Who { name: Label::of_place("10.0.0.1:1"), ..plain("", host, 1) };
         let is_told = |ignored: &mut IgnoreList| {
             let address = SocketAddr::from(([10, 0, 0, 1], 2));
-            !ignored.hides(&Notice::Accepted { address })
-                && !ignored.hides(&Notice::Visited { address, why: LostReason::Stalled(Duration::ZERO) })
-                && !ignored.hides(&Notice::MoreVisitors { host: Host::of(address.ip()), count: 1 })
+            !ignored.hides(&Event::Accepted { address })
+                && !ignored.hides(&Event::Visited { address, why: LostReason::Stalled(Duration::ZERO) })
+                && !ignored.hides(&Event::MoreVisitors { host: Host::of(address.ip()), count: 1 })
         };
         ignored.add(nameless(2));
         ignored.add(member("bob", 1));
@@ -254,16 +254,16 @@ mod tests {
         ignored.add(member("bob", 1));
         let who = || member("rob", 1);
         for event in [
-            Notice::Joined { who: who() },
-            Notice::Back { who: who() },
-            Notice::Renamed { who: who(), before: "bob".into() },
-            Notice::Left { who: who() },
-            Notice::Forgotten { who: who() },
+            Event::Joined { who: who() },
+            Event::Back { who: who() },
+            Event::Renamed { who: who(), before: "bob".into() },
+            Event::Left { who: who() },
+            Event::Forgotten { who: who() },
         ] {
             assert!(ignored.hides(&event), "{event:?}");
         }
-        assert!(!ignored.hides(&Notice::Undelivered { who: who(), count: 1 }));
-        assert!(!ignored.hides(&Notice::Left { who: member("bob", 2) }));
+        assert!(!ignored.hides(&Event::Undelivered { who: who(), count: 1 }));
+        assert!(!ignored.hides(&Event::Left { who: member("bob", 2) }));
     }
 
     #[test]

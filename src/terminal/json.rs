@@ -11,7 +11,7 @@
 //! | `renamed` | a member or plain peer has another name, or another mark behind it | peer, `before` |
 //! | `missed` | messages of a member will never arrive | peer, `count` |
 //! | `member` | the reply to `/who`, one per peer | peer, and the fields of [`MemberRecord`] |
-//! | `notice` | a diagnostic, which goes to standard error in the other output modes | `text` |
+//! | `event` | a diagnostic, which goes to standard error in the other output modes | `text` |
 //!
 //! Every `left` and `lost` ends what `joined` or `back` began, even if the user has ignored the peer since. A
 //! peer that came while it was ignored joins with its first event that is shown. All events of one peer have
@@ -29,7 +29,7 @@ use serde::Serialize;
 
 use super::clock::{self, rfc3339};
 use super::format::sentence;
-use crate::protocol::{MemberId, Notice, Who};
+use crate::protocol::{Event, MemberId, Who};
 use crate::wire::message::Timestamp;
 
 /// One line.
@@ -60,7 +60,7 @@ enum Details<'a> {
     Lost { why: String },
     Renamed { before: &'a str },
     Missed { count: u64 },
-    Notice { text: Cow<'a, str> },
+    Event { text: Cow<'a, str> },
     Member(&'a MemberRecord),
 }
 
@@ -83,43 +83,43 @@ pub struct MemberRecord {
 }
 
 /// Appends an event, if it has a JSON form.
-pub fn push(event: &Notice, out: &mut Vec<u8>) {
+pub fn push(event: &Event, out: &mut Vec<u8>) {
     let (event, who, details) = match event {
-        Notice::Message { at, from, text, is_past, is_private } => {
+        Event::Message { at, from, text, is_past, is_private } => {
             let details = Details::Message { text, private: *is_private, past: *is_past };
             return push_line("message", written(*at), Some(from), details, out);
         }
-        Notice::Joined { who } | Notice::Appeared { who } => ("joined", who, Details::Nothing {}),
-        Notice::Back { who } => ("back", who, Details::Nothing {}),
-        Notice::Left { who } | Notice::Identified { before: who } => ("left", who, Details::Nothing {}),
-        Notice::Lost { who, why } => ("lost", who, Details::Lost { why: why.to_string() }),
-        Notice::Renamed { who, before } => ("renamed", who, Details::Renamed { before }),
-        Notice::Missed { who, count } => ("missed", who, Details::Missed { count: *count }),
+        Event::Joined { who } | Event::Appeared { who } => ("joined", who, Details::Nothing {}),
+        Event::Back { who } => ("back", who, Details::Nothing {}),
+        Event::Left { who } | Event::Identified { before: who } => ("left", who, Details::Nothing {}),
+        Event::Lost { who, why } => ("lost", who, Details::Lost { why: why.to_string() }),
+        Event::Renamed { who, before } => ("renamed", who, Details::Renamed { before }),
+        Event::Missed { who, count } => ("missed", who, Details::Missed { count: *count }),
         // Each message has the field `past`.
-        Notice::Present => return,
-        Notice::NamedLost { .. }
-        | Notice::Visited { .. }
-        | Notice::MoreVisitors { .. }
-        | Notice::Accepted { .. }
-        | Notice::Connected { .. }
-        | Notice::Assumed { .. }
-        | Notice::Unmet { .. }
-        | Notice::Unreachable { .. }
-        | Notice::Oneself { .. }
-        | Notice::Undelivered { .. }
-        | Notice::Silent { .. }
-        | Notice::Forgotten { .. }
-        | Notice::NameTaken { .. }
-        | Notice::Impostor { .. }
-        | Notice::Unheard { .. }
-        | Notice::CannotAccept(_) => return push_report(&sentence(event), out),
+        Event::Present => return,
+        Event::NamedLost { .. }
+        | Event::Visited { .. }
+        | Event::MoreVisitors { .. }
+        | Event::Accepted { .. }
+        | Event::Connected { .. }
+        | Event::Assumed { .. }
+        | Event::Unmet { .. }
+        | Event::Unreachable { .. }
+        | Event::Oneself { .. }
+        | Event::Undelivered { .. }
+        | Event::Silent { .. }
+        | Event::Forgotten { .. }
+        | Event::NameTaken { .. }
+        | Event::Impostor { .. }
+        | Event::Unheard { .. }
+        | Event::CannotAccept(_) => return push_report(&sentence(event), out),
     };
     push_line(event, now(), Some(who), details, out);
 }
 
 /// Appends a diagnostic.
 pub fn push_report(sentence: &str, out: &mut Vec<u8>) {
-    push_line("notice", now(), None, Details::Notice { text: sentence.into() }, out);
+    push_line("notice", now(), None, Details::Event { text: sentence.into() }, out);
 }
 
 /// Appends the `listening` event.
@@ -167,7 +167,7 @@ mod tests {
     use crate::wire::hello::Word;
 
     #[track_caller]
-    fn check(event: &Notice, mut expected: Value) {
+    fn check(event: &Event, mut expected: Value) {
         let mut out = Vec::new();
         push(event, &mut out);
         let line = String::from_utf8(out).expect("characters");
@@ -195,27 +195,27 @@ mod tests {
             object
         };
         for (name, event) in [
-            ("joined", Notice::Appeared { who: bob() }),
-            ("left", Notice::Identified { before: bob() }),
-            ("joined", Notice::Joined { who: bob() }),
-            ("back", Notice::Back { who: bob() }),
-            ("left", Notice::Left { who: bob() }),
+            ("joined", Event::Appeared { who: bob() }),
+            ("left", Event::Identified { before: bob() }),
+            ("joined", Event::Joined { who: bob() }),
+            ("back", Event::Back { who: bob() }),
+            ("left", Event::Left { who: bob() }),
         ] {
             check(&event, who(name, json!({})));
         }
         let why = LostReason::FrameTooLong;
         check(
-            &Notice::Lost { who: bob(), why },
+            &Event::Lost { who: bob(), why },
             who("lost", json!({ "why": "sent more than 65535 bytes without a code" })),
         );
-        check(&Notice::Missed { who: bob(), count: 3 }, who("missed", json!({ "count": 3 })));
-        check(&Notice::Renamed { who: bob(), before: "b".into() }, who("renamed", json!({ "before": "b" })));
+        check(&Event::Missed { who: bob(), count: 3 }, who("missed", json!({ "count": 3 })));
+        check(&Event::Renamed { who: bob(), before: "b".into() }, who("renamed", json!({ "before": "b" })));
         check(
-            &Notice::Forgotten { who: bob() },
+            &Event::Forgotten { who: bob() },
             json!({ "event": "notice", "text": format!("{} was gone for 10 minutes and is forgotten", bob()) }),
         );
         let mut out = Vec::new();
-        push(&Notice::Present, &mut out);
+        push(&Event::Present, &mut out);
         assert!(out.is_empty());
     }
 
@@ -229,12 +229,12 @@ mod tests {
             "private": true, "past": false,
         });
         let at = Some(Timestamp::Zoned(zoned));
-        check(&Notice::Message { at, from: from.clone(), text, is_past: false, is_private: true }, expected);
+        check(&Event::Message { at, from: from.clone(), text, is_past: false, is_private: true }, expected);
         let expected = json!({ "event": "message", "name": "x", "text": "", "private": false, "past": true });
         let at = "2026-03-29T02:30:60".parse().expect("a time");
         for at in [None, Some(Timestamp::Local(at))] {
             let (from, text) = (from.clone(), String::new());
-            check(&Notice::Message { at, from, text, is_past: true, is_private: false }, expected.clone());
+            check(&Event::Message { at, from, text, is_past: true, is_private: false }, expected.clone());
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::speakers::Speaker;
-use crate::protocol::{Label, Notice, Who};
+use crate::protocol::{Event, Label, Who};
 
 /// The peers that are here, each until its end. There are no more of them than members and connections.
 ///
@@ -33,9 +33,9 @@ impl JsonPeers {
     #[must_use]
     pub fn handle_event<'a>(
         &mut self,
-        event: &'a Notice,
+        event: &'a Event,
         is_ignored: bool,
-    ) -> (Option<Notice>, Option<&'a Notice>) {
+    ) -> (Option<Event>, Option<&'a Event>) {
         let shown = Some(event).filter(|_| !is_ignored);
         let Some((who, effect)) = effect(event) else { return (None, shown) };
         let speaker = Speaker::of(who);
@@ -53,55 +53,53 @@ impl JsonPeers {
             return (None, None);
         }
         let missing = match &known {
-            None => Some(Notice::Joined { who: who.clone() }),
+            None => Some(Event::Joined { who: who.clone() }),
             Some(before) => renamed(event, before),
         };
-        if known.is_none() || missing.is_some() || matches!(event, Notice::Renamed { .. }) {
+        if known.is_none() || missing.is_some() || matches!(event, Event::Renamed { .. }) {
             self.names.insert(speaker, Some(name()));
         }
         // Whoever joins only now had no other name before.
-        let is_news = known.is_some() || !matches!(event, Notice::Renamed { .. });
+        let is_news = known.is_some() || !matches!(event, Event::Renamed { .. });
         (missing, shown.filter(|_| is_news))
     }
 }
 
 /// The change of name that the reader has to know of before `event`, if it knows the peer as `before`.
-fn renamed(event: &Notice, before: &Label) -> Option<Notice> {
+fn renamed(event: &Event, before: &Label) -> Option<Event> {
     let (who, _) = effect(event)?;
     // A message of no shape is under the address, whatever its sender is called.
-    let is_nameless = matches!(event, Notice::Message { .. }) && who.name.looks().is_none();
-    let is_known = who.name == *before || is_nameless || matches!(event, Notice::Renamed { .. });
-    (!is_known).then(|| Notice::Renamed { who: who.clone(), before: before.clone() })
+    let is_nameless = matches!(event, Event::Message { .. }) && who.name.looks().is_none();
+    let is_known = who.name == *before || is_nameless || matches!(event, Event::Renamed { .. });
+    (!is_known).then(|| Event::Renamed { who: who.clone(), before: before.clone() })
 }
 
-fn effect(event: &Notice) -> Option<(&Who, Effect)> {
+fn effect(event: &Event) -> Option<(&Who, Effect)> {
     match event {
-        Notice::Joined { who } | Notice::Appeared { who } | Notice::Back { who } => {
-            Some((who, Effect::Arrival))
-        }
-        Notice::Left { who } | Notice::Lost { who, .. } | Notice::Identified { before: who } => {
+        Event::Joined { who } | Event::Appeared { who } | Event::Back { who } => Some((who, Effect::Arrival)),
+        Event::Left { who } | Event::Lost { who, .. } | Event::Identified { before: who } => {
             Some((who, Effect::End))
         }
-        Notice::Message { from: who, .. } | Notice::Renamed { who, .. } | Notice::Missed { who, .. } => {
+        Event::Message { from: who, .. } | Event::Renamed { who, .. } | Event::Missed { who, .. } => {
             Some((who, Effect::Stay))
         }
-        Notice::Present
-        | Notice::NamedLost { .. }
-        | Notice::Visited { .. }
-        | Notice::MoreVisitors { .. }
-        | Notice::Accepted { .. }
-        | Notice::Connected { .. }
-        | Notice::Assumed { .. }
-        | Notice::Unmet { .. }
-        | Notice::Unreachable { .. }
-        | Notice::Oneself { .. }
-        | Notice::Undelivered { .. }
-        | Notice::Silent { .. }
-        | Notice::Forgotten { .. }
-        | Notice::NameTaken { .. }
-        | Notice::Impostor { .. }
-        | Notice::Unheard { .. }
-        | Notice::CannotAccept(_) => None,
+        Event::Present
+        | Event::NamedLost { .. }
+        | Event::Visited { .. }
+        | Event::MoreVisitors { .. }
+        | Event::Accepted { .. }
+        | Event::Connected { .. }
+        | Event::Assumed { .. }
+        | Event::Unmet { .. }
+        | Event::Unreachable { .. }
+        | Event::Oneself { .. }
+        | Event::Undelivered { .. }
+        | Event::Silent { .. }
+        | Event::Forgotten { .. }
+        | Event::NameTaken { .. }
+        | Event::Impostor { .. }
+        | Event::Unheard { .. }
+        | Event::CannotAccept(_) => None,
     }
 }
 
@@ -111,31 +109,31 @@ mod tests {
     use crate::protocol::LostReason;
     use crate::wire::hello::Word;
 
-    fn event(kind: &str, who: Who) -> Notice {
+    fn event(kind: &str, who: Who) -> Event {
         match kind {
-            "joined" => Notice::Joined { who },
-            "appeared" => Notice::Appeared { who },
-            "back" => Notice::Back { who },
-            "left" => Notice::Left { who },
-            "lost" => Notice::Lost { who, why: LostReason::Overrun },
-            "identified" => Notice::Identified { before: who },
-            "renamed" => Notice::Renamed { who, before: "x".into() },
-            "forgotten" => Notice::Forgotten { who },
+            "joined" => Event::Joined { who },
+            "appeared" => Event::Appeared { who },
+            "back" => Event::Back { who },
+            "left" => Event::Left { who },
+            "lost" => Event::Lost { who, why: LostReason::Overrun },
+            "identified" => Event::Identified { before: who },
+            "renamed" => Event::Renamed { who, before: "x".into() },
+            "forgotten" => Event::Forgotten { who },
             _ => {
                 let (text, at) = ("hi".to_owned(), None);
-                Notice::Message { at, from: who, text, is_past: false, is_private: false }
+                Event::Message { at, from: who, text, is_past: false, is_private: false }
             }
         }
     }
 
-    fn line(event: &Notice) -> String {
+    fn line(event: &Event) -> String {
         match event {
-            Notice::Renamed { who, before } => format!("{} renamed {}", &**before, &*who.name),
-            Notice::Joined { who } | Notice::Appeared { who } => format!("{} joined", &*who.name),
-            Notice::Back { who } => format!("{} back", &*who.name),
-            Notice::Left { who } | Notice::Identified { before: who } => format!("{} left", &*who.name),
-            Notice::Lost { who, .. } => format!("{} lost", &*who.name),
-            Notice::Message { from, .. } => format!("{} said", &*from.name),
+            Event::Renamed { who, before } => format!("{} renamed {}", &**before, &*who.name),
+            Event::Joined { who } | Event::Appeared { who } => format!("{} joined", &*who.name),
+            Event::Back { who } => format!("{} back", &*who.name),
+            Event::Left { who } | Event::Identified { before: who } => format!("{} left", &*who.name),
+            Event::Lost { who, .. } => format!("{} lost", &*who.name),
+            Event::Message { from, .. } => format!("{} said", &*from.name),
             _ => "notice".to_owned(),
         }
     }

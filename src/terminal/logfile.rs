@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::format::{Format, Formatter};
 use crate::error::reason;
 use crate::limits::{LOGFILE_COMPARED_BYTES, LOGFILE_QUEUE_BYTES, LOGFILE_RETRY_INTERVAL};
-use crate::protocol::{Notice, Who};
+use crate::protocol::{Event, Who};
 
 /// A file to which the conversation is appended.
 #[derive(Debug)]
@@ -248,9 +248,9 @@ impl ConversationLog {
 
     /// Adds an event, if it belongs to the conversation; a past message only if the file does not contain it
     /// yet.
-    pub fn push(&mut self, event: &Notice) {
+    pub fn push(&mut self, event: &Event) {
         match event {
-            Notice::Message { is_past: true, .. } => {
+            Event::Message { is_past: true, .. } => {
                 let mut line = Vec::new();
                 self.formatter.push_record(event, &mut line);
                 if !self.record.find_once(line.strip_suffix(b"\n").unwrap_or(&line)) {
@@ -258,7 +258,7 @@ impl ConversationLog {
                     self.has_new_past = true;
                 }
             }
-            Notice::Present if !mem::take(&mut self.has_new_past) => (),
+            Event::Present if !mem::take(&mut self.has_new_past) => (),
             _ => self.formatter.push_record(event, self.record.queue()),
         }
     }
@@ -355,7 +355,7 @@ mod tests {
             let at = Some(crate::wire::message::Timestamp::Zoned(at));
             let from = Who { name: "bob".into(), id: None, address: None };
             let text = text.to_owned();
-            record.push(&Notice::Message { at, from, text, is_past, is_private: false });
+            record.push(&Event::Message { at, from, text, is_past, is_private: false });
         };
         /// What was said in the record, in order; a line that is no message is `-`.
         fn recorded(place: &Place) -> String {
@@ -378,7 +378,7 @@ mod tests {
         ] {
             let mut record = open();
             past.split(',').filter(|text| !text.is_empty()).for_each(|text| say(&mut record, text, true));
-            record.push(&Notice::Present);
+            record.push(&Event::Present);
             live.split(',').filter(|text| !text.is_empty()).for_each(|text| say(&mut record, text, false));
             assert_eq!(record.flush(now), None);
             assert_eq!(recorded(&place), expected);

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
-use mio::event::Event;
+use mio::event::Event as Readiness;
 use mio::{Registry, Token};
 
 use super::descriptor::{self, Descriptor, Kind, Use};
@@ -62,7 +62,7 @@ impl Output {
     }
 
     /// Handles a poll event of the descriptor.
-    pub fn handle_event(&mut self, event: &Event) {
+    pub fn handle_readiness(&mut self, event: &Readiness) {
         if self.state == State::Waiting {
             self.state = State::Ready;
         }

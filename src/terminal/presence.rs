@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::layout::columns_at_most;
 use crate::limits::{MEMBER_EXPIRY, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
-use crate::protocol::{Label, Notice, Who};
+use crate::protocol::{Event, Label, Who};
 use crate::sanitize::sanitized;
 
 /// The kind of an event that is collected.
@@ -32,7 +32,7 @@ const KINDS: [Kind; 7] =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// A single event, shown in its usual form.
-    Event(Notice),
+    Event(Event),
     /// A sentence about several peers that joined or left.
     Change(String),
     /// A sentence about present or forgotten members, or about connections.
@@ -66,7 +66,7 @@ enum Stage {
 #[derive(Debug, Default)]
 struct Window {
     until: Option<Instant>,
-    events: Vec<Notice>,
+    events: Vec<Event>,
 }
 
 /// Events that become one line.
@@ -74,7 +74,7 @@ struct Window {
 struct Batch {
     kind: Kind,
     role: Role,
-    events: Vec<Notice>,
+    events: Vec<Event>,
 }
 
 /// The wording of a line about members that joined.
@@ -99,7 +99,7 @@ impl Presence {
 
     /// Handles an event before it is shown. Returns whether the event was collected. Otherwise the caller shows
     /// it now, after the lines of [`poll`](Self::poll).
-    pub fn push(&mut self, event: &Notice, now: Instant) -> bool {
+    pub fn push(&mut self, event: &Event, now: Instant) -> bool {
         if self.stage == Stage::Ended {
             return false;
         }
@@ -115,7 +115,7 @@ impl Presence {
                     self.stage = Stage::Collecting { until: now + PRESENCE_WINDOW, is_listed: false };
                 }
                 // The peer is a plain one, which never joins.
-                (_, Notice::Message { is_past: false, .. }) => self.stage = Stage::Settled,
+                (_, Event::Message { is_past: false, .. }) => self.stage = Stage::Settled,
                 _ => (),
             }
         }
@@ -188,7 +188,7 @@ impl Presence {
     fn mark_like(&mut self, who: &Who) {
         let Some(digits) = who.name.mark().strip_prefix('#').map(str::len) else { return };
         for event in &mut self.windows[Kind::Joined as usize].events {
-            if let Notice::Joined { who: kept } = event
+            if let Event::Joined { who: kept } = event
                 && let Some(id) =
                     kept.id.filter(|_| kept.name.mark().is_empty() && kept.name.is_like(&who.name))
             {
@@ -239,70 +239,70 @@ impl Presence {
     }
 }
 
-fn kind(event: &Notice) -> Option<Kind> {
+fn kind(event: &Event) -> Option<Kind> {
     match event {
-        Notice::Joined { .. } => Some(Kind::Joined),
-        Notice::Back { .. } => Some(Kind::Back),
-        Notice::Left { .. } => Some(Kind::Left),
-        Notice::Lost { .. } => Some(Kind::Lost),
-        Notice::Forgotten { .. } => Some(Kind::Forgotten),
-        Notice::Connected { missed: 0, .. } => Some(Kind::Connected),
-        Notice::Accepted { .. } => Some(Kind::Accepted),
-        Notice::Message { .. }
-        | Notice::Renamed { .. }
-        | Notice::Missed { .. }
-        | Notice::Appeared { .. }
-        | Notice::Identified { .. }
-        | Notice::NamedLost { .. }
-        | Notice::Visited { .. }
-        | Notice::MoreVisitors { .. }
-        | Notice::Present
-        | Notice::Connected { .. }
-        | Notice::Assumed { .. }
-        | Notice::Unmet { .. }
-        | Notice::Unreachable { .. }
-        | Notice::Oneself { .. }
-        | Notice::Undelivered { .. }
-        | Notice::Silent { .. }
-        | Notice::NameTaken { .. }
-        | Notice::Impostor { .. }
-        | Notice::Unheard { .. }
-        | Notice::CannotAccept(_) => None,
+        Event::Joined { .. } => Some(Kind::Joined),
+        Event::Back { .. } => Some(Kind::Back),
+        Event::Left { .. } => Some(Kind::Left),
+        Event::Lost { .. } => Some(Kind::Lost),
+        Event::Forgotten { .. } => Some(Kind::Forgotten),
+        Event::Connected { missed: 0, .. } => Some(Kind::Connected),
+        Event::Accepted { .. } => Some(Kind::Accepted),
+        Event::Message { .. }
+        | Event::Renamed { .. }
+        | Event::Missed { .. }
+        | Event::Appeared { .. }
+        | Event::Identified { .. }
+        | Event::NamedLost { .. }
+        | Event::Visited { .. }
+        | Event::MoreVisitors { .. }
+        | Event::Present
+        | Event::Connected { .. }
+        | Event::Assumed { .. }
+        | Event::Unmet { .. }
+        | Event::Unreachable { .. }
+        | Event::Oneself { .. }
+        | Event::Undelivered { .. }
+        | Event::Silent { .. }
+        | Event::NameTaken { .. }
+        | Event::Impostor { .. }
+        | Event::Unheard { .. }
+        | Event::CannotAccept(_) => None,
     }
 }
 
 /// The peer that an event is about; a connection is identified by its address.
-fn subject(event: &Notice) -> Option<Who> {
+fn subject(event: &Event) -> Option<Who> {
     match event {
-        Notice::Message { from: who, .. }
-        | Notice::Joined { who }
-        | Notice::Back { who }
-        | Notice::Renamed { who, .. }
-        | Notice::Missed { who, .. }
-        | Notice::Left { who }
-        | Notice::Lost { who, .. }
-        | Notice::NamedLost { who, .. }
-        | Notice::Appeared { who }
-        | Notice::Identified { before: who }
-        | Notice::Undelivered { who, .. }
-        | Notice::Silent { who }
-        | Notice::Forgotten { who }
-        | Notice::NameTaken { who, .. }
-        | Notice::Impostor { who, .. } => Some(who.clone()),
-        Notice::Accepted { address } | Notice::Visited { address, .. } => {
+        Event::Message { from: who, .. }
+        | Event::Joined { who }
+        | Event::Back { who }
+        | Event::Renamed { who, .. }
+        | Event::Missed { who, .. }
+        | Event::Left { who }
+        | Event::Lost { who, .. }
+        | Event::NamedLost { who, .. }
+        | Event::Appeared { who }
+        | Event::Identified { before: who }
+        | Event::Undelivered { who, .. }
+        | Event::Silent { who }
+        | Event::Forgotten { who }
+        | Event::NameTaken { who, .. }
+        | Event::Impostor { who, .. } => Some(who.clone()),
+        Event::Accepted { address } | Event::Visited { address, .. } => {
             Some(Who { name: Label::of_place(address.to_string()), id: None, address: Some(*address) })
         }
-        Notice::Connected { peer, address, .. } => {
+        Event::Connected { peer, address, .. } => {
             Some(Who { name: Label::of_place(&**peer), id: None, address: Some(*address) })
         }
-        Notice::Present
-        | Notice::MoreVisitors { .. }
-        | Notice::Assumed { .. }
-        | Notice::Unmet { .. }
-        | Notice::Unreachable { .. }
-        | Notice::Oneself { .. }
-        | Notice::Unheard { .. }
-        | Notice::CannotAccept(_) => None,
+        Event::Present
+        | Event::MoreVisitors { .. }
+        | Event::Assumed { .. }
+        | Event::Unmet { .. }
+        | Event::Unreachable { .. }
+        | Event::Oneself { .. }
+        | Event::Unheard { .. }
+        | Event::CannotAccept(_) => None,
     }
 }
 
@@ -379,34 +379,34 @@ mod tests {
         (Ipv4Addr::LOCALHOST, port.parse().expect("a port")).into()
     }
 
-    fn message(from: Who) -> Notice {
+    fn message(from: Who) -> Event {
         let (text, at) = ("hi".to_owned(), None);
-        Notice::Message { at, from, text, is_past: false, is_private: false }
+        Event::Message { at, from, text, is_past: false, is_private: false }
     }
 
-    fn event(what: &str, name: &str) -> Notice {
+    fn event(what: &str, name: &str) -> Event {
         let who = if name.starts_with('~') { plain(name) } else { who(name) };
         match what {
-            "joined" => Notice::Joined { who },
-            "back" => Notice::Back { who },
-            "left" => Notice::Left { who },
-            "lost" => Notice::Lost { who, why: LostReason::Overrun },
-            "renamed" => Notice::Renamed { who, before: "x".into() },
-            "forgotten" => Notice::Forgotten { who },
-            "connected" => Notice::Connected { peer: name.into(), address: address(name), missed: 0 },
-            "late" => Notice::Connected { peer: name.into(), address: address(name), missed: 1 },
-            "accepted" => Notice::Accepted { address: address(name) },
+            "joined" => Event::Joined { who },
+            "back" => Event::Back { who },
+            "left" => Event::Left { who },
+            "lost" => Event::Lost { who, why: LostReason::Overrun },
+            "renamed" => Event::Renamed { who, before: "x".into() },
+            "forgotten" => Event::Forgotten { who },
+            "connected" => Event::Connected { peer: name.into(), address: address(name), missed: 0 },
+            "late" => Event::Connected { peer: name.into(), address: address(name), missed: 1 },
+            "accepted" => Event::Accepted { address: address(name) },
             "plain-said" => message(Who { name: "nc".into(), id: None, address: Some(address(name)) }),
             _ => message(who),
         }
     }
 
-    fn shown(event: &Notice) -> String {
+    fn shown(event: &Event) -> String {
         let name = subject(event).map_or(String::new(), |who| who.to_string());
         match kind(event) {
             Some(kind) => format!("{name} {kind:?}"),
-            None if matches!(event, Notice::Renamed { .. }) => format!("{name} Renamed"),
-            None if matches!(event, Notice::Connected { .. }) => format!("{name} Late"),
+            None if matches!(event, Event::Renamed { .. }) => format!("{name} Renamed"),
+            None if matches!(event, Event::Connected { .. }) => format!("{name} Late"),
             None => format!("{name}: hi"),
         }
     }
@@ -545,7 +545,7 @@ mod tests {
         let run = |id: u128| Who { name: "bot".into(), id: Some(Word(id)), address: None };
         let (mut presence, now, mut lines) = (Presence::default(), Instant::now(), Vec::new());
         for id in 0..3 {
-            for event in [Notice::Joined { who: run(id) }, Notice::Left { who: run(id) }] {
+            for event in [Event::Joined { who: run(id) }, Event::Left { who: run(id) }] {
                 let is_kept = presence.push(&event, now);
                 collect(&mut presence, 0, &mut lines);
                 lines.extend((!is_kept).then(|| format!("0 {}", shown(&event))));
@@ -610,7 +610,7 @@ mod tests {
         let marked = who("Carl").name.with_mark("#5332");
         presence.push(&event("joined", "dora"), now);
         presence.push(&event("joined", "carl"), now);
-        presence.push(&Notice::Joined { who: Who { name: marked, ..who("Carl") } }, now);
+        presence.push(&Event::Joined { who: Who { name: marked, ..who("Carl") } }, now);
         presence.end();
         let Some(Line::Change(line)) = presence.poll(80) else { panic!("a line") };
         let tag = who("carl").id.expect("a member").to_string()[..4].to_owned();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::limits::SPEAKERS_MAX;
-use crate::protocol::{MemberId, Notice, Who};
+use crate::protocol::{Event, MemberId, Who};
 
 /// The recent senders of messages, at most [`SPEAKERS_MAX`].
 #[derive(Debug, Default)]
@@ -43,8 +43,8 @@ impl Speaker {
 
 impl Speakers {
     /// Records the sender of a message.
-    pub fn handle_event(&mut self, event: &Notice) {
-        let Notice::Message { from, is_private, .. } = event else { return };
+    pub fn handle_event(&mut self, event: &Event) {
+        let Event::Message { from, is_private, .. } = event else { return };
         if *is_private {
             self.private = Some(from.clone());
         }
@@ -86,8 +86,8 @@ mod tests {
         Who { name: "bob".into(), id: None, address: Some(([127, 0, 0, 1], port).into()) }
     }
 
-    fn said(from: Who, is_private: bool) -> Notice {
-        Notice::Message { at: None, from, text: "hi".into(), is_past: false, is_private }
+    fn said(from: Who, is_private: bool) -> Event {
+        Event::Message { at: None, from, text: "hi".into(), is_past: false, is_private }
     }
 
     #[test]

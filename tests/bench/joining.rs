@@ -10,7 +10,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use groupchat::protocol::{ClientId, Group, Notice, Peer, Setup};
+use groupchat::protocol::{ClientId, Event, Group, Peer, Setup};
 use groupchat::wire::frame::Framing;
 
 use super::table::Line;
@@ -330,8 +330,8 @@ impl Network {
             self.ends[end].is_listed = false;
             self.take_in(end, now);
         }
-        while let Some(notice) = self.groups[member].poll_event() {
-            self.met[member] += usize::from(matches!(notice, Notice::Joined { .. }));
+        while let Some(event) = self.groups[member].poll_event() {
+            self.met[member] += usize::from(matches!(event, Event::Joined { .. }));
         }
         let has_more = self.flush(member, now);
         while let Some(&mut end) = self.groups[member].poll_shutdown() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use groupchat::protocol::{Label, LostReason, Notice};
+use groupchat::protocol::{Event, Label, LostReason};
 
 use super::world::SHOWN_ONCE;
 
@@ -175,17 +175,17 @@ impl Ledger {
     }
 
     /// Takes in a notice, and checks it. `truth` says what is true of a run by its first name.
-    pub fn take(&mut self, notice: Notice, now: Instant, truth: &dyn Fn(&str) -> Option<Truth>) {
-        self.take_label(&notice);
-        match notice {
-            Notice::Message { from, text, is_private: true, .. } => {
+    pub fn take(&mut self, event: Event, now: Instant, truth: &dyn Fn(&str) -> Option<Truth>) {
+        self.take_label(&event);
+        match event {
+            Event::Message { from, text, is_private: true, .. } => {
                 let number: u64 =
                     text.split(' ').nth(1).and_then(|number| number.parse().ok()).expect("a number");
                 let entry = self.entry_mut(&base(&from.name));
                 assert!(number >= entry.next_private, "{number} of {from} comes again: {entry:?}");
                 entry.next_private = number + 1;
             }
-            Notice::Message { at, from, text, .. } => {
+            Event::Message { at, from, text, .. } => {
                 assert!(!text.starts_with("private"), "{text} was said to somebody alone");
                 assert!(at.is_some(), "something misshapen: {text:?}");
                 let number = text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
@@ -197,12 +197,12 @@ impl Ledger {
                     None => entry.show_plain(number, &name, &truth, now),
                 }
             }
-            Notice::Missed { who, count } => {
+            Event::Missed { who, count } => {
                 let entry = self.entry_mut(&base(&who.name));
                 entry.gap += count;
                 entry.missed += count;
             }
-            Notice::Joined { who } => {
+            Event::Joined { who } => {
                 let name = base(&who.name);
                 self.owe(&name, truth(&name).expect("the name of a run").said);
                 let entry = self.entry_mut(&name);
@@ -211,12 +211,12 @@ impl Ledger {
                 // What was missing when it was forgotten was shown to its own user then.
                 (entry.missed, entry.undelivered) = (0, 0);
             }
-            Notice::Back { who } => self.change(&base(&who.name), &[Standing::Lost], Standing::Here),
-            Notice::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
+            Event::Back { who } => self.change(&base(&who.name), &[Standing::Lost], Standing::Here),
+            Event::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
             // Plain peers have no standing, nor has a connection that never became a member's.
-            Notice::Lost { who, .. } if who.id.is_none() => (),
-            Notice::Lost { who, .. } => self.change(&base(&who.name), &[Standing::Here], Standing::Lost),
-            Notice::Left { who } => {
+            Event::Lost { who, .. } if who.id.is_none() => (),
+            Event::Lost { who, .. } => self.change(&base(&who.name), &[Standing::Here], Standing::Lost),
+            Event::Left { who } => {
                 let name = base(&who.name);
                 let has_left = truth(&name).is_some_and(|truth| truth.has_left);
                 assert!(has_left || who.name.looks().is_none(), "{who} has not left");
@@ -225,12 +225,12 @@ impl Ledger {
                     self.change(&name, &[Standing::Here, Standing::Lost], Standing::Left);
                 }
             }
-            Notice::Undelivered { who, count } => self.entry_mut(&base(&who.name)).undelivered = count,
-            Notice::Present => {
+            Event::Undelivered { who, count } => self.entry_mut(&base(&who.name)).undelivered = count,
+            Event::Present => {
                 assert!(!std::mem::replace(&mut self.has_seen_present, true), "the present begins once");
             }
-            Notice::Impostor { who, .. } => panic!("{who} is taken for an impostor"),
-            Notice::Forgotten { who } => {
+            Event::Impostor { who, .. } => panic!("{who} is taken for an impostor"),
+            Event::Forgotten { who } => {
                 let entry = self.entry_mut(&base(&who.name));
                 assert_eq!(entry.standing.take(), Some(Standing::Lost), "{who} was not lost");
                 (entry.was_forgotten, entry.owed_from) = (true, None);
@@ -240,20 +240,20 @@ impl Ledger {
     }
 
     /// Takes over what a member is called, and checks that nobody takes another's name.
-    fn take_label(&mut self, notice: &Notice) {
-        let who = match notice {
-            Notice::Joined { who } | Notice::Back { who } => who,
-            Notice::Renamed { who, before } => {
+    fn take_label(&mut self, event: &Event) {
+        let who = match event {
+            Event::Joined { who } | Event::Back { who } => who,
+            Event::Renamed { who, before } => {
                 let entry = self.entry_mut(&base(&who.name));
                 assert_eq!(entry.label, before.bare(), "{who} was called otherwise");
                 assert_ne!(who.name.bare(), before.bare(), "{who} has no other name");
                 who
             }
             // The past is shown before what has happened since.
-            Notice::Message { from, is_past: false, .. } if from.id.is_some() => from,
+            Event::Message { from, is_past: false, .. } if from.id.is_some() => from,
             _ => return,
         };
-        let is_renamed = matches!(notice, Notice::Renamed { .. } | Notice::Joined { .. });
+        let is_renamed = matches!(event, Event::Renamed { .. } | Event::Joined { .. });
         let entry = self.entry_mut(&base(&who.name));
         if is_renamed {
             entry.label = who.name.bare().to_owned();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use groupchat::limits::{HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINGER_TIMEOUT, MEMBER_EXPIRY, RETRY_MAX};
 use groupchat::protocol::roster::Participant;
-use groupchat::protocol::{Group, Label, Notice, Peer, Setup};
+use groupchat::protocol::{Event, Group, Label, Peer, Setup};
 use groupchat::wire::frame::Framing;
 
 use super::ledger::{Ledger, Standing, Truth, base, first_name, look_alike};
@@ -647,11 +647,11 @@ impl World {
     /// What the user of `run` is shown.
     fn take_notices(&mut self, run: usize) {
         let notices: Vec<_> = std::iter::from_fn(|| self.runs[run].group.poll_event()).collect();
-        for notice in notices {
+        for event in notices {
             if self.is_traced {
-                println!("{} is told: {notice:.200?}", self.runs[run].name);
+                println!("{} is told: {event:.200?}", self.runs[run].name);
             }
-            if let Notice::Forgotten { who } = &notice {
+            if let Event::Forgotten { who } = &event {
                 self.has_forgotten = true;
                 let other = self.run_named(&base(&who.name)).expect("the name of a run");
                 let is_vouched = self.vouched.contains(&(run, other));
@@ -662,7 +662,7 @@ impl World {
                 );
             }
             let mut ledger = mem::take(&mut self.runs[run].ledger);
-            ledger.take(notice, self.now, &|name| Some(self.truth(run, self.run_named(name)?)));
+            ledger.take(event, self.now, &|name| Some(self.truth(run, self.run_named(name)?)));
             self.runs[run].ledger = ledger;
         }
     }

@@ -108,7 +108,7 @@ impl<S> Group<S> {
             // A member closes the link after our goodbye. An error may mean that it did not arrive.
             if !matches!(why, LostReason::Closed { .. }) {
                 self.members.set_presence(key, Presence::Lost { since: now });
-                self.show(Notice::Lost { who, why });
+                self.show(Event::Lost { who, why });
             }
             // The goodbye has a number, too.
             return self.show_undelivered(key, self.log.next_number() - 1);
@@ -120,7 +120,7 @@ impl<S> Group<S> {
         self.timers.set(now + MEMBER_EXPIRY, Timer::Expiry(key));
         // Members that received a goodbye have its token.
         self.inquire_at(now + INQUIRE_DELAY);
-        self.show(Notice::Lost { who, why });
+        self.show(Event::Lost { who, why });
     }
 
     /// A run has left, as its token proves.
@@ -129,10 +129,10 @@ impl<S> Group<S> {
         let who = member.who();
         let (is_unmet, count) = (member.is_unmet(), member.private.unacked());
         if !is_unmet {
-            self.show(Notice::Left { who: who.clone() });
+            self.show(Event::Left { who: who.clone() });
         }
         if count > 0 {
-            self.show(Notice::Undelivered { who, count });
+            self.show(Event::Undelivered { who, count });
         }
         // It waits for our acknowledgement.
         for link in self.members[key].links.clone() {
@@ -146,7 +146,7 @@ impl<S> Group<S> {
         let count = self.members[key].undelivered(end);
         if count > 0 {
             let who = self.members[key].who();
-            self.events.push_back(Notice::Undelivered { who, count });
+            self.events.push_back(Event::Undelivered { who, count });
         }
     }
 
@@ -165,7 +165,7 @@ impl<S> Group<S> {
             self.timers.set(now + HANDSHAKE_TIMEOUT, Timer::Expiry(key));
         } else {
             if !member.is_unmet() {
-                self.events.push_back(Notice::Forgotten { who: member.who() });
+                self.events.push_back(Event::Forgotten { who: member.who() });
             }
             self.forget(key, now);
         }
@@ -259,7 +259,7 @@ impl<S> Group<S> {
         let unmet = self.members.absent().map(|(_, member)| member);
         let unmet = unmet.filter(|it| it.is_unmet() && it.was_vouched && it.undelivered(end) > 0).count();
         if unmet > 0 {
-            self.events.push_back(Notice::Unmet { count: unmet });
+            self.events.push_back(Event::Unmet { count: unmet });
         }
         self.dialer.named_mut().for_each(Target::give_up);
         if self.sent.count > 0 {
@@ -362,7 +362,7 @@ impl<S> Group<S> {
         }
         let unanswered = self.clients.iter().filter(|(_, client)| is_unanswered(client));
         let shown: Vec<_> = unanswered.map(|(id, _)| self.plain_who(id)).collect();
-        self.events.extend(shown.into_iter().map(|who| Notice::Silent { who }));
+        self.events.extend(shown.into_iter().map(|who| Event::Silent { who }));
     }
 
     // Plain peers.
@@ -410,7 +410,7 @@ impl<S> Group<S> {
             self.name_plain(id, name);
         }
         self.show_person(id);
-        self.end_person_with(id, Some(Fate::Left), |who| Notice::Left { who });
+        self.end_person_with(id, Some(Fate::Left), |who| Event::Left { who });
         let target = self.clients[id].dialled.and_then(|dialled| self.dialer.get_mut(dialled.target));
         target.into_iter().for_each(Target::give_up);
         self.set_phase(id, Phase::Closed);
@@ -424,7 +424,7 @@ impl<S> Group<S> {
         if dialled.is_none() && is_new {
             let is_shown = self.visitors.add(address.ip(), now);
             if is_shown {
-                self.events.push_back(Notice::Accepted { address });
+                self.events.push_back(Event::Accepted { address });
             }
             self.set_shown(id, if is_shown { Shown::Connection } else { Shown::Counted });
         }
@@ -435,7 +435,7 @@ impl<S> Group<S> {
         self.show_connection(id, now);
         let target = self.clients[id].dialled.and_then(|dialled| self.dialer.get(dialled.target));
         if let Some(target) = target.filter(|_| !self.is_framing_given) {
-            self.events.push_back(Notice::Assumed { peer: Rc::clone(target.name()) });
+            self.events.push_back(Event::Assumed { peer: Rc::clone(target.name()) });
         }
     }
 
@@ -454,21 +454,21 @@ impl<S> Group<S> {
         match shown {
             Shown::Person => return,
             Shown::Nothing | Shown::Counted if dialled.is_none() => {
-                self.events.push_back(Notice::Accepted { address });
+                self.events.push_back(Event::Accepted { address });
             }
             Shown::Nothing | Shown::Counted | Shown::Connection => (),
         }
         let who = self.plain_who(id);
-        self.events.push_back(Notice::Appeared { who });
+        self.events.push_back(Event::Appeared { who });
     }
 
     /// A plain peer turned out to be a member, under whose name it is shown from now on.
     pub(super) fn end_plain_presence(&mut self, id: ClientId) {
-        self.end_person_with(id, None, |before| Notice::Identified { before });
+        self.end_person_with(id, None, |before| Event::Identified { before });
     }
 
     /// Ends the presence of a plain peer. Without a `fate`, it stays present as a member.
-    fn end_person_with(&mut self, id: ClientId, fate: Option<Fate>, event: impl FnOnce(Who) -> Notice) {
+    fn end_person_with(&mut self, id: ClientId, fate: Option<Fate>, event: impl FnOnce(Who) -> Event) {
         if self.clients[id].phase.plain().is_some_and(|peer| peer.shown == Shown::Person) {
             let who = self.plain_who(id);
             if let Some(fate) = fate {
@@ -491,18 +491,18 @@ impl<S> Group<S> {
         };
         let is_visible = match shown {
             Shown::Person => {
-                return self.end_person_with(id, Some(Fate::Gone), |who| Notice::Lost { who, why });
+                return self.end_person_with(id, Some(Fate::Gone), |who| Event::Lost { who, why });
             }
             _ if dialled.is_some() => {
                 let who = self.plain_who(id);
-                return self.events.push_back(Notice::NamedLost { who, why });
+                return self.events.push_back(Event::NamedLost { who, why });
             }
             Shown::Nothing => self.visitors.add(address.ip(), now),
             Shown::Connection => self.visitors.may_show(address.ip(), now),
             Shown::Counted => false,
         };
         if is_visible || is_trouble {
-            self.events.push_back(Notice::Visited { address, why });
+            self.events.push_back(Event::Visited { address, why });
         }
     }
 }

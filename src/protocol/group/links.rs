@@ -91,7 +91,7 @@ impl<S> Group<S> {
                 let (address, who) = (self.clients[id].address, self.members[key].who());
                 // It may try again at once and without end, so the events are limited.
                 if self.visitors.add(address.ip(), now) {
-                    self.events.push_back(Notice::Impostor { address, who });
+                    self.events.push_back(Event::Impostor { address, who });
                 }
                 self.lose(id, LostReason::Failed("not who it says".into()), now);
             }
@@ -116,7 +116,7 @@ impl<S> Group<S> {
             match target.wanted_by() {
                 WantedBy::User => {
                     target.handle_oneself();
-                    self.events.push_back(Notice::Oneself { peer: Rc::clone(target.name()) });
+                    self.events.push_back(Event::Oneself { peer: Rc::clone(target.name()) });
                 }
                 WantedBy::Member(key) => self.handle_wrong_address(key, address, now),
             }
@@ -229,8 +229,8 @@ impl<S> Group<S> {
         }
         let who = self.members[key].who();
         match before {
-            Presence::Unmet => self.events.push_back(Notice::Joined { who }),
-            Presence::Lost { .. } => self.show(Notice::Back { who }),
+            Presence::Unmet => self.events.push_back(Event::Joined { who }),
+            Presence::Lost { .. } => self.show(Event::Back { who }),
             Presence::Here => (),
         }
         self.show_name_taken(key);
@@ -398,7 +398,7 @@ impl<S> Group<S> {
             let count = self.members[key].recv.start(start);
             if count > 0 {
                 let who = self.members[key].who();
-                self.show(Notice::Missed { who, count });
+                self.show(Event::Missed { who, count });
             }
         }
         frame.private_from.into_iter().for_each(|number| self.members[key].private.handle_start(number));
@@ -501,7 +501,7 @@ impl<S> Group<S> {
         let member = &mut self.members[key];
         let Some(message) = member.private.receive(&body) else { return };
         let (at, text) = (Some(message.at), message.text.to_owned());
-        let event = Notice::Message { at, from: member.who(), text, is_past: false, is_private: true };
+        let event = Event::Message { at, from: member.who(), text, is_past: false, is_private: true };
         if let Some(at) = member.ack_due(now) {
             self.timers.set(at, Timer::Ack(key));
         }

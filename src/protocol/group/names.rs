@@ -62,7 +62,7 @@ impl<S> Group<S> {
         self.name_member(key);
         let who = self.members[key].who();
         self.former_names.add(Who { name: before.clone(), ..who.clone() }, Fate::Renamed);
-        self.show(Notice::Renamed { who, before });
+        self.show(Event::Renamed { who, before });
         self.show_name_taken(key);
     }
 
@@ -117,7 +117,7 @@ impl<S> Group<S> {
     pub(super) fn show_name_taken(&mut self, key: MemberKey) {
         let (own, who) = (self.own_label(), self.members[key].who());
         if own.is_like(&who.name) && !mem::replace(&mut self.is_name_taken_shown, true) {
-            self.events.push_back(Notice::NameTaken { who, own });
+            self.events.push_back(Event::NameTaken { who, own });
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Who {
 ///
 /// Names and texts in it are as peers sent them: nothing has been made safe to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum Event {
     /// A message was received.
     Message {
         /// The time by the sender's clock; `None` for a body of another shape.
@@ -211,7 +211,7 @@ impl Who {
     }
 }
 
-impl Notice {
+impl Event {
     /// The number of bytes that it counts as while it waits for the history.
     pub(super) fn kept_bytes(&self) -> usize {
         let text_bytes = if let Self::Message { text, .. } = self { text.len() } else { 0 };
