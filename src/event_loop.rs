@@ -4,7 +4,7 @@
 //! other: the loop hands what one of them reports to the others.
 
 mod commands;
-mod who;
+mod roster;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
@@ -26,7 +26,7 @@ use crate::error::{Error, reason};
 use crate::group_peer::{GroupPeer, Stream};
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
 use crate::protocol::roster::{NotFound, Unreached};
-use crate::protocol::{Event, Group, LostReason, Peer, Setup, Who};
+use crate::protocol::{Event, Group, LostReason, Peer, PeerInfo, Setup};
 use crate::resolver::Resolver;
 use crate::server::Server;
 use crate::terminal::logfile::LogFile;
@@ -318,13 +318,13 @@ impl EventLoop {
     /// Whether nobody has the name in a command yet.
     fn names_nobody(&self, command: &Command<'_>) -> bool {
         let found = match command {
-            Command::Private(words) => self.group.find(words).map(|(who, _)| who),
-            Command::Who(Some(name)) | Command::Ignore(name) => self.group.find_named(name),
+            Command::Private(words) => self.group.find(words).map(|(peer, _)| peer),
+            Command::PeerInfo(Some(name)) | Command::Ignore(name) => self.group.find_named(name),
             Command::Text(_)
             | Command::Say(_)
             | Command::Me(_)
             | Command::Reply(_)
-            | Command::Who(None)
+            | Command::PeerInfo(None)
             | Command::Name(_)
             | Command::Connect(_)
             | Command::Disconnect(_)
@@ -506,10 +506,10 @@ impl EventLoop {
         while let Some(event) = self.poll_event() {
             self.is_idle = false;
             if self.is_sending
-                && let Some(who) = self.recipient_in_doubt(&event)
-                && !self.undelivered_to.contains(&who)
+                && let Some(peer) = self.recipient_in_doubt(&event)
+                && !self.undelivered_to.contains(&peer)
             {
-                self.undelivered_to.push(who);
+                self.undelivered_to.push(peer);
             }
             // A peer that was dialled may introduce its group.
             if matches!(event, Event::Connected { .. })
@@ -532,20 +532,20 @@ impl EventLoop {
 
     /// Whether no member was met yet, or all that were are forgotten.
     fn has_met_nobody(&self) -> bool {
-        !self.group.roster().iter().any(|one| one.is_met() && one.who.id.is_some())
+        !self.group.roster().iter().any(|one| one.is_met() && one.peer.id.is_some())
     }
 
     /// The name of a peer that, according to `event`, has not received all messages, or may not have.
     fn recipient_in_doubt(&self, event: &Event) -> Option<String> {
         match event {
-            Event::Undelivered { who, .. } | Event::Silent { who } => Some(who.name.to_string()),
-            Event::Lost { who, .. } | Event::NamedLost { who, .. } if self.phase == Phase::Leaving => {
-                Some(who.name.to_string())
+            Event::Undelivered { peer, .. } | Event::Silent { peer } => Some(peer.name.to_string()),
+            Event::Lost { peer, .. } | Event::NamedLost { peer, .. } if self.phase == Phase::Leaving => {
+                Some(peer.name.to_string())
             }
             Event::Visited { address, why: LostReason::Stalled(_) | LostReason::Overrun } => {
                 Some(address.to_string())
             }
-            Event::Connected { peer, missed: 1.., .. } => Some(peer.to_string()),
+            Event::Connected { name, missed: 1.., .. } => Some(name.to_string()),
             Event::Message { .. }
             | Event::Joined { .. }
             | Event::Back { .. }
@@ -687,8 +687,8 @@ fn secret() -> Box<dyn Fn(u128) -> u128> {
     })
 }
 
-fn names(peers: &[Who]) -> Vec<String> {
-    peers.iter().map(|who| who.name.to_string()).collect()
+fn names(peers: &[PeerInfo]) -> Vec<String> {
+    peers.iter().map(|peer| peer.name.to_string()).collect()
 }
 
 /// The start of a line, at most [`COMMAND_CHARS_MAX`] characters, for an error message that quotes it.

@@ -182,7 +182,7 @@ pub mod visitors;
 pub use crate::wire::hello::MemberId;
 pub use connection::{Client, ClientId};
 pub use dialer::{Attempt, Peer, TargetId};
-pub use event::{Event, LostReason, Who};
+pub use event::{Event, LostReason, PeerInfo};
 pub use group::{Group, Setup};
 pub use label::Label;
 pub use log::Log;

@@ -41,7 +41,7 @@ use mio::{Registry, Token};
 use crate::command::Source;
 use crate::error::{Error, reason};
 use crate::limits::{LEAVE_STALL_TIMEOUT, MESSAGE_BYTES_MAX, STDOUT_QUEUE_BYTES};
-use crate::protocol::{Event, MemberId, Who};
+use crate::protocol::{Event, MemberId, PeerInfo};
 use crate::sanitize::push_sanitized;
 use crate::unicode;
 use crate::wire::frame::{escaped_bytes, lossy};
@@ -634,7 +634,7 @@ impl Terminal {
     }
 
     /// Shows and records the user's own message, to everybody or privately `to` one peer.
-    pub fn show_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
+    pub fn show_own(&mut self, at: DateTime<FixedOffset>, to: Option<&PeerInfo>, text: &str) {
         if let Some(log) = &mut self.log {
             log.push_own(at, to, text);
         }
@@ -689,8 +689,8 @@ impl Terminal {
     }
 
     /// Writes the JSON record of a peer.
-    pub fn show_member(&mut self, who: &Who, member: &json::MemberRecord) {
-        json::push_member(who, member, self.conversation.queue());
+    pub fn show_member(&mut self, peer: &PeerInfo, member: &json::MemberRecord) {
+        json::push_member(peer, member, self.conversation.queue());
     }
 
     /// Shows the reply to a command: in the conversation at a terminal, otherwise on standard error.

@@ -1,4 +1,4 @@
-//! Peers that talk: the real program over real sockets. Who hears what, who has left and who is
+//! Peers that talk: the real program over real sockets. PeerInfo hears what, who has left and who is
 //! lost, who is dialled and when again.
 
 mod support;
@@ -215,7 +215,7 @@ fn there_is_one_thread_also_under_load() {
     check(&alice);
 }
 
-// Who has left, and who is lost.
+// PeerInfo has left, and who is lost.
 
 /// A plain client introduces itself as bob and then does something that ends its connection. What
 /// is shown of that is `expected`, once.
@@ -279,10 +279,10 @@ fn who_never_told_a_name_is_called_by_address() {
         [("<EXITENCD>", " has left the chat..."), (" <EXTENCD>", " has left the chat...")]
     {
         let mut stream = connect(address);
-        let who = stream.local_addr().expect("its address");
+        let peer = stream.local_addr().expect("its address");
         stream.write_all(bytes.as_bytes()).expect("a peer that reads");
         drop(stream);
-        assert_eq!(alice.conversation.next_line(), Some(format!("{who}{expected}")));
+        assert_eq!(alice.conversation.next_line(), Some(format!("{peer}{expected}")));
     }
 }
 

@@ -61,7 +61,7 @@ fn something_can_be_said_to_one_alone() {
     assert!(bob.conversation.wait_for("alice: ").ends_with(&whole));
     carol.conversation.wait_for("alice: for all");
     assert!(!carol.conversation.seen.iter().any(|line| line.contains("eyes") || line.contains("only")));
-    // Who comes later does not find it in the past.
+    // PeerInfo comes later does not find it in the past.
     let mut dave = Peer::named("dave", &[address]);
     dave.conversation.wait_for("alice: for all");
     dave.conversation.wait_for("sent before you joined");
@@ -137,7 +137,7 @@ fn names_can_be_changed() {
     bob.conversation.wait_for("private] alice: psst");
     bob.say("/name \u{202e}x");
     bob.notices.wait_for("control characters");
-    // Who comes later knows only the new name, and so do those who read its goodbye.
+    // PeerInfo comes later knows only the new name, and so do those who read its goodbye.
     let mut carol = Peer::named("carol", &[address]);
     carol.conversation.wait_for("\"Mary Ann\" has joined");
     bob.say("/name Alice");
@@ -341,8 +341,8 @@ fn scripts_read_one_object_a_line_and_nothing_else() {
         (&"bob".into(), &"here".into(), &"them".into())
     );
     alice.say("/nonsense");
-    let event = event(&mut alice.conversation, "notice");
-    assert!(event["text"].as_str().expect("a text").starts_with("'/nonsense' failed: unknown command "));
+    let shown = event(&mut alice.conversation, "notice");
+    assert!(shown["text"].as_str().expect("a text").starts_with("'/nonsense' failed: unknown command "));
     end(bob);
     assert_eq!(event(&mut alice.conversation, "left")["name"], "bob");
     alice.end_input();

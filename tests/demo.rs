@@ -55,9 +55,9 @@ fn behind(window: &Window, start: &str) -> Option<String> {
 }
 
 /// Types a line, and waits until the other has it.
-fn say(who: &mut Window, line: &str, other: &Window, seen: &str) {
-    who.press(line);
-    who.press("\r");
+fn say(peer: &mut Window, line: &str, other: &Window, seen: &str) {
+    peer.press(line);
+    peer.press("\r");
     other.wait_for(seen);
 }
 

@@ -270,7 +270,7 @@ fn a_newcomer_is_shown_the_last_messages_of_each_in_the_order_of_their_times() {
                 expected.push(format!("peer1: {line}"));
             }
         }
-        let of = |who: &str| past.iter().filter(|line| line.starts_with(who)).count();
+        let of = |peer: &str| past.iter().filter(|line| line.starts_with(peer)).count();
         let wanted = 10 - from;
         assert_eq!((of("peer0"), of("peer2")), (wanted, wanted), "{past:?}");
         assert_eq!(of("peer1"), wanted + 1, "{past:?}");
@@ -351,8 +351,8 @@ fn members_of_one_name_are_told_apart_everywhere() {
     alice.conversation.wait_for(&format!("] {second_name}: two"));
     first.say("three");
     let line = alice.conversation.wait_for(": three");
-    let (_, who) = line.split_once("] ").expect("a time");
-    let first_name = who.strip_suffix(": three").expect("what was said").to_owned();
+    let (_, peer) = line.split_once("] ").expect("a time");
+    let first_name = peer.strip_suffix(": three").expect("what was said").to_owned();
     assert!(first_name.starts_with("bob#") && first_name != second_name, "{first_name}");
     // The same part of the id everywhere, also for somebody who knows both from elsewhere.
     first.conversation.wait_for(&format!("] {second_name}: two"));

@@ -81,11 +81,11 @@ fn whoever_is_gone_in_the_middle_of_a_frame_is_lost_alone() {
     for bytes in [text.as_bytes(), &lab, &FULL_LENGTH, b"\0", b"[", b"<MSGENC"] {
         for end in [drop, reset] {
             let mut stream = connect(address);
-            let who = stream.local_addr().expect("its address");
+            let peer = stream.local_addr().expect("its address");
             send(&mut stream, &bytes[..bytes.len().min(text.len() - 1)]);
             end(stream);
-            alice.notices.wait_for(&format!("{who} "));
-            check_talk(&mut alice, &mut bob, &format!("after {who}"));
+            alice.notices.wait_for(&format!("{peer} "));
+            check_talk(&mut alice, &mut bob, &format!("after {peer}"));
         }
     }
     assert_eq!(said_by("carol", &alice.conversation.seen), [""; 0]);
@@ -176,7 +176,7 @@ fn who_sends_more_than_a_frame_without_a_code_is_closed_with_a_notice() {
 fn an_endless_stream_is_closed_while_it_still_comes() {
     let (mut alice, address, mut bob) = alice_and_bob();
     for mut endless in [connect(address), connect(address)] {
-        let who = endless.local_addr().expect("its address");
+        let peer = endless.local_addr().expect("its address");
         // It writes until it is closed, and would do so for ever.
         let error = loop {
             if let Err(error) = endless.write_all(&[b'a'; 4096]) {
@@ -184,7 +184,7 @@ fn an_endless_stream_is_closed_while_it_still_comes() {
             }
         };
         assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
-        alice.notices.wait_for(&format!("{who} is lost: sent more than 65535 bytes without a code"));
+        alice.notices.wait_for(&format!("{peer} is lost: sent more than 65535 bytes without a code"));
     }
     check_talk(&mut alice, &mut bob, "hello");
 }
@@ -297,7 +297,7 @@ fn processor_time(peer: &Peer) -> Duration {
 fn who_takes_nothing_is_closed_in_the_end_and_holds_up_nobody() {
     let (mut alice, address, mut bob) = alice_and_bob();
     let deaf = connect_deaf(address);
-    let who = deaf.local_addr().expect("its address");
+    let peer = deaf.local_addr().expect("its address");
     let reader = read_messages(connect(address));
     wait_for_connections(&mut alice, 2);
     let mut lines = many_lines();
@@ -306,7 +306,7 @@ fn who_takes_nothing_is_closed_in_the_end_and_holds_up_nobody() {
     bob.conversation.wait_for(lines.last().expect("a line"));
     check_talk(&mut alice, &mut bob, "in between");
     let (before, start) = (processor_time(&alice), Instant::now());
-    alice.notices.wait_for(&format!("{who} is lost: took nothing for 15 s"));
+    alice.notices.wait_for(&format!("{peer} is lost: took nothing for 15 s"));
     let (spent, passed) = (processor_time(&alice) - before, start.elapsed());
     assert!(spent < passed / 10, "it spins: {spent:?} of {passed:?}");
     check_talk(&mut alice, &mut bob, "afterwards");
@@ -367,8 +367,8 @@ fn leaving_does_not_wait_for_who_takes_nothing() {
     assert_eq!(alice.exit_code(), 0);
     let ends = alice.notices.rest();
     for stream in &deaf {
-        let who = stream.local_addr().expect("its address");
-        assert_eq!(count(&ends, &format!("{who} is lost: took nothing for 2 s")), 1, "{ends:?}");
+        let peer = stream.local_addr().expect("its address");
+        assert_eq!(count(&ends, &format!("{peer} is lost: took nothing for 2 s")), 1, "{ends:?}");
     }
 }
 
@@ -461,7 +461,7 @@ fn out_of_descriptors_everybody_waits_for_a_free_place_and_is_heard() {
         let line = alice.conversation.wait_for("] client");
         let number: usize = line.rsplit(' ').next().expect("a word").parse().expect("a number");
         heard.push(number);
-        // Who was accepted is answered, and makes room for another by leaving.
+        // PeerInfo was accepted is answered, and makes room for another by leaving.
         alice.say(&format!("welcome {number}"));
         read_until(&mut clients[number], &format!(":\n\t\twelcome {number}<MSGENCD>"));
         send(&mut clients[number], goodbye("client"));

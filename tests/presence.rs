@@ -1,4 +1,4 @@
-//! Who is there, at a terminal: the first screen, who comes and goes, and `/who`. Real programs.
+//! PeerInfo is there, at a terminal: the first screen, who comes and goes, and `/who`. Real programs.
 
 mod support;
 

@@ -13,7 +13,7 @@ use groupchat::limits::{
     READ_TURN_BYTES, SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX, VISITORS_INTERVAL, WRITE_STALL_TIMEOUT,
 };
 use groupchat::protocol::roster::NotPrivate;
-use groupchat::protocol::{Attempt, ClientId, Event, Group, LostReason, Peer, Setup, Who};
+use groupchat::protocol::{Attempt, ClientId, Event, Group, LostReason, Peer, PeerInfo, Setup};
 use groupchat::wire::frame::Framing;
 use groupchat::wire::hello::{Word, id_of};
 
@@ -341,7 +341,7 @@ fn check_framings(own: Framing, other: Framing, bob_dials: bool, bob_is_early: b
     assert_eq!(pair.texts(1), ["one"], "{what}");
     assert_eq!(pair.texts(0), if bob_is_early { &["early", "two"][..] } else { &["two"] }, "{what}");
     for one in &pair.peers {
-        let met = one.group.roster().iter().filter(|met| met.who.id.is_some()).count();
+        let met = one.group.roster().iter().filter(|met| met.peer.id.is_some()).count();
         assert_eq!(met, 1, "{what}");
     }
 }
@@ -385,7 +385,7 @@ fn a_slow_handshake_doubles_nothing() {
     assert!(pair.connections.len() > 1, "the first connection can be nobody's any more");
 }
 
-// Who somebody is.
+// PeerInfo somebody is.
 
 #[test]
 fn a_member_s_id_without_its_pass_is_closed_and_changes_nothing() {
@@ -435,7 +435,7 @@ fn one_connection_is_one_member_s() {
     assert_eq!(told, "", "only the first frame can be a hello");
     alice.hear(bob, &message("carol", "hi"));
     assert_eq!(std::mem::take(&mut alice.told).len(), 2, "bob joined, and what he sent");
-    assert!(alice.group.roster().iter().all(|one| one.who.id == Some(Word(2))));
+    assert!(alice.group.roster().iter().all(|one| one.peer.id == Some(Word(2))));
     // And what says that it is herself is not talked to.
     let own = alice.accept(address(9, 1000));
     let answer = alice.hear_frame(own, &format!("id {}", id(4)));
@@ -500,7 +500,7 @@ fn only_the_token_of_a_run_shows_that_it_has_left() {
             alice.close(bob);
         }
         let names = alice.told.iter().filter_map(|event| match event {
-            Event::Left { who } => Some(&*who.name),
+            Event::Left { peer } => Some(&*peer.name),
             _ => None,
         });
         assert_eq!(names.collect::<Vec<_>>(), ["bob"]);
@@ -657,7 +657,7 @@ fn a_plain_peer_is_heard_whatever_somebody_says_of_its_address() {
     }
 }
 
-// Who finds a place.
+// PeerInfo finds a place.
 
 #[test]
 fn a_member_is_lost_and_dialled_though_a_stranger_begins_with_its_id_again_and_again() {
@@ -752,7 +752,7 @@ fn frames_that_repeat_themselves_are_answered_once() {
     );
     let written = alice.hear(stranger, &again.repeat(1000));
     assert!(written.len() < 1000, "{} bytes", written.len());
-    // Who never goes on is not waited for.
+    // PeerInfo never goes on is not waited for.
     let (stranger, _) = alice.hear_hello(address(9, 1001), 10, "x");
     let hello = format!("groupchat/2\nid {}\nname 0 x\nport 5000<PEERENCD>", id(10));
     assert_eq!(alice.hear(stranger, &hello.repeat(1000)), "");
@@ -947,7 +947,7 @@ fn another_run_at_a_place_with_two_addresses_takes_the_place_of_the_first() {
         }
     }
     let names = alice.told.iter().filter_map(|event| match event {
-        Event::Joined { who } => Some(&*who.name),
+        Event::Joined { peer } => Some(&*peer.name),
         _ => None,
     });
     assert_eq!(names.collect::<Vec<_>>(), ["bob", "bob"]);
@@ -965,7 +965,7 @@ fn what_the_group_is_owed_is_kept_until_its_members_are_known() {
                 && alice.group.log_end() < before + (8 << 20)
             {
                 alice.group.broadcast(&"x".repeat(1000), at());
-                // Who is connected takes it at once.
+                // PeerInfo is connected takes it at once.
                 client.map(|client| alice.hear(client, ""));
             }
         }
@@ -1006,8 +1006,8 @@ fn private(number: &str, name: &str, text: &str) -> String {
 
 /// What she says to bob alone, as it comes to him.
 fn whisper(alice: &mut Alice, text: &str) -> Result<(), NotPrivate> {
-    let (who, _) = alice.group.find("bob").expect("she knows him");
-    alice.group.send_private(&who, text, at())
+    let (peer, _) = alice.group.find("bob").expect("she knows him");
+    alice.group.send_private(&peer, text, at())
 }
 
 #[test]
@@ -1134,7 +1134,7 @@ fn what_was_not_taken_is_told_when_a_member_is_forgotten_and_numbers_go_on() {
 fn a_name_changes_only_for_who_has_shown_whose_it_is() {
     let renamed = |alice: &Alice| {
         let new = |event: &Event| match event {
-            Event::Renamed { who, before } => Some(format!("{before} is {who}")),
+            Event::Renamed { peer, before } => Some(format!("{before} is {peer}")),
             _ => None,
         };
         alice.told.iter().filter_map(new).collect::<Vec<_>>()
@@ -1170,7 +1170,7 @@ fn our_own_new_name_is_told_and_tells_others_apart() {
     assert!(alice.shown().ends_with(&["bob: ah".into()]));
 }
 
-// Who is shown as somebody.
+// PeerInfo is shown as somebody.
 
 /// What she tells of connections, in short.
 fn told_of_connections(alice: &mut Alice) -> Vec<String> {
@@ -1181,12 +1181,12 @@ fn told_of_connections(alice: &mut Alice) -> Vec<String> {
         }
         Event::Visited { address, why } => Some(format!("visited {address}: {why}")),
         Event::MoreVisitors { host, count } => Some(format!("{count} more of {host}")),
-        Event::Appeared { who } => Some(format!("appeared {who}")),
+        Event::Appeared { peer } => Some(format!("appeared {peer}")),
         Event::Identified { before } => Some(format!("identified {before}")),
-        Event::Joined { who } => Some(format!("joined {who}")),
-        Event::Left { who } => Some(format!("left {who}")),
-        Event::Lost { who, .. } => Some(format!("lost {who}")),
-        Event::NamedLost { who, .. } => Some(format!("named lost {who}")),
+        Event::Joined { peer } => Some(format!("joined {peer}")),
+        Event::Left { peer } => Some(format!("left {peer}")),
+        Event::Lost { peer, .. } => Some(format!("lost {peer}")),
+        Event::NamedLost { peer, .. } => Some(format!("named lost {peer}")),
         Event::Message { from, text, .. } => Some(format!("{from}: {text}")),
         _ => None,
     };
@@ -1331,7 +1331,7 @@ fn a_name_of_ours_that_is_taken_is_told_once_and_whoever_has_it_is_told_apart() 
     let mut alice = Alice::new();
     let taken = |alice: &Alice| {
         let notices = alice.told.iter().filter_map(|event| match event {
-            Event::NameTaken { who, own } => Some(format!("{who}, {own}")),
+            Event::NameTaken { peer, own } => Some(format!("{peer}, {own}")),
             _ => None,
         });
         notices.collect::<Vec<_>>()
@@ -1727,7 +1727,7 @@ fn a_rename_costs_the_same_however_many_have_the_name() {
         alice.written.clear();
         alice.told.clear();
         let labels = |alice: &Alice| -> BTreeMap<_, _> {
-            alice.group.roster().into_iter().map(|one| (one.who.id, one.who.name.to_string())).collect()
+            alice.group.roster().into_iter().map(|one| (one.peer.id, one.peer.name.to_string())).collect()
         };
         let (mut changed, mut before) = (0, labels(&alice));
         for number in 1..=1_000 {
@@ -1783,7 +1783,7 @@ fn a_made_up_member_does_not_count_as_one_that_lacks_messages() {
                 sent += 1;
                 alice.hear_frame(mallory, &format!("ack {sent}"));
                 let behind = alice.group.recipients_behind();
-                let is_made_up = |behind: &&Who| behind.address != Some(address(9, 5000));
+                let is_made_up = |behind: &&PeerInfo| behind.address != Some(address(9, 5000));
                 assert_eq!(behind.iter().find(is_made_up), None, "{victim:?}");
                 alice.pass(Duration::from_millis(100));
             }

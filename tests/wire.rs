@@ -390,7 +390,7 @@ fn codes_that_are_typed_cross_unchanged() {
 fn check_shown(bytes: &[u8], expected: &[&str]) {
     let mut alice = alice_with("", "");
     let mut bob = connect(alice.address());
-    let who = bob.local_addr().expect("its address").to_string();
+    let peer = bob.local_addr().expect("its address").to_string();
     send(&mut bob, bytes);
     // So that it is no reset that ends it.
     bob.shutdown(std::net::Shutdown::Write).expect("a connection");
@@ -399,7 +399,7 @@ fn check_shown(bytes: &[u8], expected: &[&str]) {
     alice.end_input();
     let mut lines = alice.conversation.rest();
     lines.pop_if(|line| line.ends_with(" is lost: closed without a goodbye"));
-    let lines: Vec<_> = lines.iter().map(|line| undated(&line.replace(&who, "ADDRESS"))).collect();
+    let lines: Vec<_> = lines.iter().map(|line| undated(&line.replace(&peer, "ADDRESS"))).collect();
     assert_eq!(lines, expected, "of {:?}", String::from_utf8_lossy(bytes));
 }
 

@@ -8,7 +8,7 @@ use chrono::Local;
 use rustix::process::{Signal, getpgid, getpgrp, getsid, kill_current_process_group};
 
 use super::EventLoop;
-use super::who::{PeerInfo, details, json_record, overview};
+use super::roster::{ShownEntry, details, json_record, overview};
 use crate::address;
 use crate::command::{self, COMMANDS, Command, Refused, Slashless, Source, nearest};
 use crate::limits::NAME_BYTES_MAX;
@@ -16,8 +16,8 @@ use crate::look_alike::Looks;
 use crate::name;
 use crate::protocol::former_names::Fate;
 use crate::protocol::label::{is_quotation_mark, read_quoted};
-use crate::protocol::roster::{Connecting, Disconnecting, NotFound, Participant, Standing};
-use crate::protocol::{Label, Peer, Who};
+use crate::protocol::roster::{Connecting, Disconnecting, NotFound, RosterEntry, Standing};
+use crate::protocol::{Label, Peer, PeerInfo};
 use crate::resolver;
 use crate::terminal::speakers::Speakers;
 use crate::terminal::tab_completion::Known;
@@ -29,8 +29,8 @@ const TAG_DIGITS: usize = 4;
 impl EventLoop {
     /// Executes a line of the user or of a script. At a terminal, a refused line goes back into the editor.
     pub(super) fn handle_line(&mut self, line: String, source: Source, now: Instant) {
-        if let Some((who, line)) = self.expanded_reply(&line, source) {
-            self.terminal.reply(&format!("not sent yet: Enter sends this to {who}"));
+        if let Some((peer, line)) = self.expanded_reply(&line, source) {
+            self.terminal.reply(&format!("not sent yet: Enter sends this to {peer}"));
             return self.terminal.restore_draft(line, source);
         }
         if let Err(why) = self.execute(&line, source, now) {
@@ -63,15 +63,15 @@ impl EventLoop {
             Command::Say(text) => self.broadcast(text),
             Command::Me(text) => self.broadcast(&format!("/me {text}")),
             Command::Private(words) => {
-                let (who, text) = self.find_recipient(words)?;
-                self.send_private(&who, text)?;
+                let (peer, text) = self.find_recipient(words)?;
+                self.send_private(&peer, text)?;
             }
             Command::Reply(text) => {
-                let who = self.last_private()?;
-                self.send_private(&who, text)?;
+                let peer = self.last_private()?;
+                self.send_private(&peer, text)?;
             }
             Command::Help => command::help().for_each(|line| self.terminal.reply(&line)),
-            Command::Who(name) => self.show_who(name, now)?,
+            Command::PeerInfo(name) => self.show_who(name, now)?,
             Command::Connect(text) => self.connect_to(text, now)?,
             Command::Disconnect(text) => self.disconnect_from(text)?,
             Command::Name(name) => self.rename(name)?,
@@ -131,7 +131,7 @@ impl EventLoop {
                 text
             }
             Command::Say(_)
-            | Command::Who(_)
+            | Command::PeerInfo(_)
             | Command::Name(_)
             | Command::Connect(_)
             | Command::Disconnect(_)
@@ -162,11 +162,11 @@ impl EventLoop {
     /// Completes the text before the cursor.
     pub(super) fn complete(&mut self) {
         let mut roster = self.group.roster();
-        roster.retain(Participant::is_met);
+        roster.retain(RosterEntry::is_met);
         // Connected peers come before lost ones, and recent senders before others.
         let speakers = self.terminal.speakers();
-        roster.sort_by_key(|one| (one.standing == Standing::Lost, Reverse(speakers.last_spoken(&one.who))));
-        let names: Vec<_> = roster.into_iter().map(|one| one.who.name).collect();
+        roster.sort_by_key(|one| (one.standing == Standing::Lost, Reverse(speakers.last_spoken(&one.peer))));
+        let names: Vec<_> = roster.into_iter().map(|one| one.peer.name).collect();
         let known = Known { commands: &COMMANDS.map(|entry| entry.name), names: &names };
         if self.terminal.complete(known) {
             self.expand_reply();
@@ -175,12 +175,12 @@ impl EventLoop {
 
     /// At a terminal, a `/reply` with its recipient's name in it: without, it would go to whoever has written last
     /// when Enter is pressed.
-    fn expanded_reply(&self, line: &str, source: Source) -> Option<(Who, String)> {
+    fn expanded_reply(&self, line: &str, source: Source) -> Option<(PeerInfo, String)> {
         match command::read(line, source) {
             Ok(Command::Reply(text)) if self.terminal.is_interactive() => {
-                let who = self.last_private().ok()?;
-                let line = format!("/msg {who} {text}");
-                Some((who, line))
+                let peer = self.last_private().ok()?;
+                let line = format!("/msg {peer} {text}");
+                Some((peer, line))
             }
             _ => None,
         }
@@ -190,7 +190,7 @@ impl EventLoop {
     /// the text.
     pub(super) fn expand_reply(&mut self) {
         match self.last_private() {
-            Ok(who) => self.terminal.replace_text(format!("/msg {who} ")),
+            Ok(peer) => self.terminal.replace_text(format!("/msg {peer} ")),
             Err(why) => self.terminal.reply(&why),
         }
     }
@@ -200,13 +200,13 @@ impl EventLoop {
     /// # Errors
     ///
     /// A sentence: there was no private message, or its sender is gone.
-    fn last_private(&self) -> Result<Who, String> {
+    fn last_private(&self) -> Result<PeerInfo, String> {
         let last = self.terminal.speakers().last_private();
         let last = last.ok_or("nobody has sent you a private message; /msg NAME TEXT sends one")?;
         let mut roster = self.group.roster().into_iter();
-        let found = roster.find(|one| Speakers::is_same(&one.who, last));
+        let found = roster.find(|one| Speakers::is_same(&one.peer, last));
         let gone = || format!("{last}, who sent you the last private message, is not here any more");
-        found.map(|one| one.who).ok_or_else(gone)
+        found.map(|one| one.peer).ok_or_else(gone)
     }
 
     /// Stops the process group, if a shell can resume it.
@@ -247,19 +247,20 @@ impl EventLoop {
             lines.iter().for_each(|line| self.terminal.reply(line));
             return Ok(());
         }
-        let who = name.map(|name| self.find_participant(name)).transpose()?;
+        let peer = name.map(|name| self.find_participant(name)).transpose()?;
         let mut people = self.group.roster();
-        people
-            .retain(|one| who.as_ref().is_none_or(|who| (one.who.id, &one.who.name) == (who.id, &who.name)));
+        people.retain(|one| {
+            peer.as_ref().is_none_or(|peer| (one.peer.id, &one.peer.name) == (peer.id, &peer.name))
+        });
         if self.terminal.is_json() && !people.is_empty() {
-            people.iter().for_each(|one| self.terminal.show_member(&one.who, &json_record(one, now)));
+            people.iter().for_each(|one| self.terminal.show_member(&one.peer, &json_record(one, now)));
             return Ok(());
         }
-        let people = people.into_iter().map(|participant| {
-            let is_ignored = self.terminal.ignored().holds(&participant.who);
-            PeerInfo { participant, is_ignored }
+        let people = people.into_iter().map(|entry| {
+            let is_ignored = self.terminal.ignored().holds(&entry.peer);
+            ShownEntry { entry, is_ignored }
         });
-        let people: Vec<PeerInfo> = people.collect();
+        let people: Vec<ShownEntry> = people.collect();
         if name.is_some() {
             people.iter().flat_map(|one| details(one, now)).for_each(|line| self.terminal.reply(&line));
             return Ok(());
@@ -284,10 +285,10 @@ impl EventLoop {
     }
 
     /// The peer called `name`, also one that was not reached yet.
-    fn find_participant(&self, name: &str) -> Result<Who, String> {
-        let named = self.group.roster().into_iter().find(|one| *one.who.name == *name);
+    fn find_participant(&self, name: &str) -> Result<PeerInfo, String> {
+        let named = self.group.roster().into_iter().find(|one| *one.peer.name == *name);
         match named {
-            Some(one) => Ok(one.who),
+            Some(one) => Ok(one.peer),
             None => self.find_named(name),
         }
     }
@@ -308,7 +309,7 @@ impl EventLoop {
         let name = peer.name.clone();
         let sentence = match self.group.connect(peer, now) {
             Connecting::Begun => format!("connecting to {name}"),
-            Connecting::Connected(who) => format!("already connected to {name}: {who}"),
+            Connecting::Connected(peer) => format!("already connected to {name}: {peer}"),
             Connecting::Dialling => format!("connecting to {name} again"),
             Connecting::Full => return Err(cannot_connect(&name, "too many peers are named already")),
         };
@@ -322,15 +323,15 @@ impl EventLoop {
         let known = address::parse(text).ok().and_then(|peer| peer.known());
         let addresses = known.map_or(Vec::new(), |peer| peer.addresses);
         let (own, at) = (self.peer.own_address(), Local::now().fixed_offset());
-        let cannot = |who: &Who, why| Err(format!("cannot disconnect from {who}: {why}"));
+        let cannot = |peer: &PeerInfo, why| Err(format!("cannot disconnect from {peer}: {why}"));
         let sentence = match self.group.disconnect(text, &addresses, own, at) {
             Disconnecting::Stopped(name) => format!("not connecting to {name} any more"),
-            Disconnecting::Closed(who) => format!("disconnected from {who}"),
-            Disconnecting::Member(who) => {
-                return cannot(&who, "all members of a group are connected; /ignore NAME hides one");
+            Disconnecting::Closed(peer) => format!("disconnected from {peer}"),
+            Disconnecting::Member(peer) => {
+                return cannot(&peer, "all members of a group are connected; /ignore NAME hides one");
             }
-            Disconnecting::Accepted(who) => {
-                return cannot(&who, "it connected to you; /ignore NAME hides it");
+            Disconnecting::Accepted(peer) => {
+                return cannot(&peer, "it connected to you; /ignore NAME hides it");
             }
             Disconnecting::Unknown => {
                 let why = match address::parse(text) {
@@ -357,35 +358,35 @@ impl EventLoop {
         Ok(())
     }
 
-    fn send_private(&mut self, who: &Who, text: &str) -> Result<(), String> {
+    fn send_private(&mut self, peer: &PeerInfo, text: &str) -> Result<(), String> {
         if unicode::is_blank(text) {
-            return Err(format!("there is no text for {who}; {}", Refused::NoText));
+            return Err(format!("there is no text for {peer}; {}", Refused::NoText));
         }
         let at = Local::now().fixed_offset();
-        self.group.send_private(who, text, at).map_err(|why| format!("not sent: {why}"))?;
-        self.terminal.show_own(at, Some(who), text);
+        self.group.send_private(peer, text, at).map_err(|why| format!("not sent: {why}"))?;
+        self.terminal.show_own(at, Some(peer), text);
         Ok(())
     }
 
     fn ignore(&mut self, name: &str) -> Result<(), String> {
-        let who = self.find_ignorable(name)?;
-        let is_new = self.terminal.ignored().add(who.clone());
-        self.terminal.reply(&format!("{who} is ignored{}", if is_new { "" } else { " already" }));
+        let peer = self.find_ignorable(name)?;
+        let is_new = self.terminal.ignored().add(peer.clone());
+        self.terminal.reply(&format!("{peer} is ignored{}", if is_new { "" } else { " already" }));
         Ok(())
     }
 
     /// The peer called `name`, also one that is gone and may come again.
-    fn find_ignorable(&self, name: &str) -> Result<Who, String> {
+    fn find_ignorable(&self, name: &str) -> Result<PeerInfo, String> {
         match (self.group.find_named(name), name.parse::<SocketAddr>()) {
-            (Ok(who), _) => Ok(who),
-            (Err(NotFound::Former { who, fate: Fate::Left | Fate::Gone, others }), _)
+            (Ok(peer), _) => Ok(peer),
+            (Err(NotFound::Former { peer, fate: Fate::Left | Fate::Gone, others }), _)
                 if others.is_empty() =>
             {
-                Ok(who)
+                Ok(peer)
             }
             // A plain peer that never told its name.
             (Err(NotFound::Nobody), Ok(address)) => {
-                Ok(Who { name: Label::of_place(name), id: None, address: Some(address) })
+                Ok(PeerInfo { name: Label::of_place(name), id: None, address: Some(address) })
             }
             (Err(why), _) => Err(self.not_found(name, &why)),
         }
@@ -396,9 +397,9 @@ impl EventLoop {
     fn unignore(&mut self, name: &str) -> Result<(), String> {
         let found = self.terminal.ignored().remove_named(name).or_else(|why| {
             let now = self.group.find_named(name);
-            now.ok().filter(|who| self.terminal.ignored().remove(who)).ok_or(why)
+            now.ok().filter(|peer| self.terminal.ignored().remove(peer)).ok_or(why)
         });
-        let who = found.map_err(|why| match why {
+        let peer = found.map_err(|why| match why {
             NotFound::Several(_) | NotFound::Ambiguous(_) => why.to_string(),
             NotFound::Nobody | NotFound::Oneself | NotFound::Former { .. } => {
                 match self.terminal.ignored().names().as_slice() {
@@ -407,19 +408,19 @@ impl EventLoop {
                 }
             }
         })?;
-        self.terminal.reply(&format!("{who} is not ignored any more"));
+        self.terminal.reply(&format!("{peer} is not ignored any more"));
         Ok(())
     }
 
     /// The recipient whose name `words` begin with, and the text after the name.
-    fn find_recipient<'a>(&self, words: &'a str) -> Result<(Who, &'a str), String> {
+    fn find_recipient<'a>(&self, words: &'a str) -> Result<(PeerInfo, &'a str), String> {
         let word = words.split_whitespace().next().unwrap_or(words);
         let name = if words.starts_with(is_quotation_mark) { words } else { word };
         self.group.find(words).map_err(|why| self.not_found(name, &why))
     }
 
     /// The peer called `name`.
-    fn find_named(&self, name: &str) -> Result<Who, String> {
+    fn find_named(&self, name: &str) -> Result<PeerInfo, String> {
         self.group.find_named(name).map_err(|why| self.not_found(name, &why))
     }
 
@@ -448,24 +449,28 @@ impl EventLoop {
         }
         let roster = self.group.roster();
         let looks = Looks::new(&name);
-        let is_like = |one: &&Participant| one.who.name.looks().is_some_and(|theirs| theirs.are_like(&looks));
+        let is_like =
+            |one: &&RosterEntry| one.peer.name.looks().is_some_and(|theirs| theirs.are_like(&looks));
         match roster.iter().find(is_like) {
             Some(one) if mark.is_some() => {
                 let mark = mark.unwrap_or_default();
                 return format!(
                     "nobody is called {}{mark}; did you mean {}?",
                     Label::from(name).quoted(),
-                    one.who.written()
+                    one.peer.written()
                 );
             }
             // It has the form of a name with a mark, and was read so.
             Some(one) if one.is_met() => {
-                return format!("a name of this form needs quotation marks; write {}", one.who.name.quoted());
+                return format!(
+                    "a name of this form needs quotation marks; write {}",
+                    one.peer.name.quoted()
+                );
             }
-            Some(one) => return format!("{} is a member, but has not been reached yet", one.who.name),
+            Some(one) => return format!("{} is a member, but has not been reached yet", one.peer.name),
             None => (),
         }
-        let met = roster.iter().filter(|one| one.is_met()).map(|one| one.who.name.bare());
+        let met = roster.iter().filter(|one| one.is_met()).map(|one| one.peer.name.bare());
         // A name of a very different length is no misspelling, and comparing is expensive.
         let length = name.chars().count();
         let is_near = |near: &&str| {

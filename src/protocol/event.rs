@@ -14,7 +14,7 @@ use crate::wire::message::Timestamp;
 
 /// The member or plain peer that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Who {
+pub struct PeerInfo {
     /// Its name here, with a mark if another peer has the same or one that looks like it;
     /// its address if it never sent a name.
     pub name: Label,
@@ -34,7 +34,7 @@ pub enum Event {
         /// The time by the sender's clock; `None` for a body of another shape.
         at: Option<Timestamp>,
         /// The sender; by its address for a body of another shape of a plain peer.
-        from: Who,
+        from: PeerInfo,
         /// The text.
         text: String,
         /// It is history: sent before we belonged to the group.
@@ -45,24 +45,24 @@ pub enum Event {
     /// A member was met for the first time.
     Joined {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
     },
     /// A member that was lost is connected again.
     Back {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
     },
     /// A member has another name.
     Renamed {
         /// The member, under the new name.
-        who: Who,
+        peer: PeerInfo,
         /// Its name here before.
         before: Label,
     },
     /// Messages that a member sent at this place are missed: they were owed, and its log no longer holds them.
     Missed {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
         /// How many.
         count: u64,
     },
@@ -71,31 +71,31 @@ pub enum Event {
     /// A peer has left: it said goodbye, or another member proved that it did.
     Left {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
     },
     /// A plain peer sent its first message, or its goodbye, which comes next. Later,
     /// [`Left`](Self::Left), [`Lost`](Self::Lost) or [`Identified`](Self::Identified) follows, unless we leave
     /// before.
     Appeared {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
     },
     /// A plain peer that sent messages turned out to be a member, under whose name it is shown from now on.
     Identified {
         /// The plain peer that it was.
-        before: Who,
+        before: PeerInfo,
     },
     /// The connection of a member, or of a plain peer that had sent a message, ended without a goodbye.
     Lost {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
         /// The reason.
         why: LostReason,
     },
     /// The connection to a peer that the user named, and that never sent a message, ended.
     NamedLost {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
         /// The reason.
         why: LostReason,
     },
@@ -121,7 +121,7 @@ pub enum Event {
     /// A connection that we dialled is made.
     Connected {
         /// The peer as the user named it.
-        peer: Rc<str>,
+        name: Rc<str>,
         /// The address of the peer.
         address: SocketAddr,
         /// How many messages that were sent before the log no longer holds, so that the peer will not get them.
@@ -130,24 +130,24 @@ pub enum Event {
     /// A peer that the user named has sent nothing, so it is taken for a plain one in text framing.
     Assumed {
         /// The peer as the user named it.
-        peer: Rc<str>,
+        name: Rc<str>,
     },
     /// No address of a peer can be reached; it will be dialled again.
     Unreachable {
         /// The peer as the user named it.
-        peer: Rc<str>,
+        name: Rc<str>,
         /// The error of the last address.
         why: String,
     },
     /// A peer that the user named is this program itself.
     Oneself {
         /// The peer as the user named it.
-        peer: Rc<str>,
+        name: Rc<str>,
     },
     /// A member is not known to have received some of the user's messages, and will not be sent them any more.
     Undelivered {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
         /// How many.
         count: u64,
     },
@@ -159,17 +159,17 @@ pub enum Event {
     /// A peer that the user named was sent messages and never sent anything, until we left.
     Silent {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
     },
     /// A member is expired: it was lost for so long that it is dialled no more.
     Forgotten {
         /// The member or plain peer.
-        who: Who,
+        peer: PeerInfo,
     },
     /// A member has our name, or one that looks like it. There is one such event for each name of ours.
     NameTaken {
         /// The member.
-        who: Who,
+        peer: PeerInfo,
         /// Our name as others see it.
         own: Label,
     },
@@ -178,7 +178,7 @@ pub enum Event {
         /// Its address.
         address: SocketAddr,
         /// The member whose id it claimed.
-        who: Who,
+        peer: PeerInfo,
     },
     /// The user sent a message, and no peer is connected.
     Unheard {
@@ -189,13 +189,13 @@ pub enum Event {
     CannotAccept(String),
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for PeerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.name.fmt(f)
     }
 }
 
-impl Who {
+impl PeerInfo {
     /// Its name in a form that means no other peer, as the user can write it.
     #[must_use]
     pub fn written(&self) -> String {

@@ -33,7 +33,7 @@ use chrono::{DateTime, FixedOffset};
 
 use super::connection::{Client, ClientId, Clients, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
 use super::dialer::{Attempt, Dialer, Eligible, Peer, Target, TargetId, WantedBy};
-use super::event::{Event, LostReason, Who};
+use super::event::{Event, LostReason, PeerInfo};
 use super::former_names::{Fate, FormerNames};
 use super::gossip::Gossip;
 use super::handshake::{Handshake, Place, Step};
@@ -112,7 +112,7 @@ pub struct Group<S> {
     sent: Sent,
     visitors: Visitors,
     /// The last members that were removed before they acknowledged all private messages.
-    private_lost: VecDeque<Who>,
+    private_lost: VecDeque<PeerInfo>,
     is_leaving: bool,
     to_shut_down: VecDeque<ClientId>,
     /// How many bytes of messages arrived on muted connections.
@@ -272,7 +272,7 @@ impl<S> Group<S> {
             }
         };
         if is_shown {
-            self.events.push_back(Event::Unreachable { peer: Rc::clone(target.name()), why });
+            self.events.push_back(Event::Unreachable { name: Rc::clone(target.name()), why });
         }
     }
 
@@ -294,14 +294,14 @@ impl<S> Group<S> {
             target.handle_connected();
             let wait = (now - dialled.at).saturating_mul(3).clamp(PLAIN_WAIT_MIN, PLAIN_WAIT_MAX);
             let is_member = target.is_member;
-            let (peer, next) = (Rc::clone(target.name()), target.next_message);
+            let (name, next) = (Rc::clone(target.name()), target.next_message);
             if !is_member && !self.is_members(address) {
                 unproven.plain_at = Some(now + wait);
             }
             let client = &mut self.clients[id];
             client.cursor = self.log.position_of(next);
             let missed = self.log.number_at(client.cursor).saturating_sub(next);
-            self.events.push_back(Event::Connected { peer, address, missed });
+            self.events.push_back(Event::Connected { name, address, missed });
         }
         self.set_phase(id, Phase::Handshake(unproven));
         if !self.is_plain {
@@ -873,7 +873,7 @@ impl<S> Group<S> {
 }
 
 /// A message to everybody.
-fn message_event(at: Option<Timestamp>, from: Who, text: &str, is_past: bool) -> Event {
+fn message_event(at: Option<Timestamp>, from: PeerInfo, text: &str, is_past: bool) -> Event {
     Event::Message { at, from, text: text.to_owned(), is_past, is_private: false }
 }
 

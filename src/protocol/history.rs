@@ -96,11 +96,11 @@ mod tests {
 
     use super::*;
     use crate::limits::HISTORY_DEFAULT;
-    use crate::protocol::Who;
+    use crate::protocol::PeerInfo;
 
     fn message(at: i64, text: &str) -> Event {
         let at = DateTime::from_timestamp_micros(at).expect("a time").fixed_offset();
-        let from = Who { name: "x".into(), id: None, address: None };
+        let from = PeerInfo { name: "x".into(), id: None, address: None };
         let at = Some(Timestamp::Zoned(at));
         Event::Message { at, from, text: text.to_owned(), is_past: true, is_private: false }
     }

@@ -14,7 +14,7 @@ use blake2::{Blake2s256, Digest as _};
 
 use super::connection::ClientId;
 use super::dialer::TargetId;
-use super::event::Who;
+use super::event::PeerInfo;
 use super::handshake::Credentials;
 use super::label::Label;
 use super::private_queue::PrivateQueue;
@@ -99,8 +99,8 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub fn who(&self) -> Who {
-        Who { name: self.shown.clone(), id: Some(self.id), address: self.address }
+    pub fn info(&self) -> PeerInfo {
+        PeerInfo { name: self.shown.clone(), id: Some(self.id), address: self.address }
     }
 
     pub fn is_here(&self) -> bool {

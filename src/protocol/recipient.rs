@@ -10,7 +10,7 @@
 
 use std::net::SocketAddr;
 
-use super::event::Who;
+use super::event::PeerInfo;
 use super::former_names::Fate;
 use super::label::read_quoted;
 use super::roster::{NotFound, Reading};
@@ -21,7 +21,7 @@ use crate::look_alike::{Looks, fold};
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// The peer.
-    pub who: Who,
+    pub peer: PeerInfo,
     /// Whether it is connected.
     pub attendance: Attendance,
 }
@@ -84,7 +84,7 @@ enum Fit {
 /// # Errors
 ///
 /// Why no peer is meant.
-pub fn find<'a>(words: &'a str, all: &[Candidate], extent: Extent) -> Result<(Who, &'a str), NotFound> {
+pub fn find<'a>(words: &'a str, all: &[Candidate], extent: Extent) -> Result<(PeerInfo, &'a str), NotFound> {
     match (find_as_written(words, all, extent), words.strip_prefix('@')) {
         (Err(NotFound::Nobody), Some(name)) => find_as_written(name, all, extent),
         (found, _) => found,
@@ -95,12 +95,12 @@ fn find_as_written<'a>(
     words: &'a str,
     all: &[Candidate],
     extent: Extent,
-) -> Result<(Who, &'a str), NotFound> {
+) -> Result<(PeerInfo, &'a str), NotFound> {
     if let Some((written, rest)) = Written::read_quoted(words) {
         return match written.best(all).as_slice() {
             _ if extent == Extent::Whole && !rest.is_empty() => Err(NotFound::Nobody),
             [] => Err(NotFound::Nobody),
-            found => written.one_of(found, all).map(|who| (who, rest)),
+            found => written.one_of(found, all).map(|peer| (peer, rest)),
         };
     }
     let mut readings: Vec<(Written, Vec<&Candidate>, &str)> = Vec::new();
@@ -111,24 +111,25 @@ fn find_as_written<'a>(
             continue;
         }
         if written.mark != Mark::None {
-            return written.one_of(&found, all).map(|who| (who, rest));
+            return written.one_of(&found, all).map(|peer| (peer, rest));
         }
         // If the next words are invisible, they belong to the name.
-        readings
-            .pop_if(|(_, before, _)| before.iter().map(|one| &one.who).eq(found.iter().map(|one| &one.who)));
+        readings.pop_if(|(_, before, _)| {
+            before.iter().map(|one| &one.peer).eq(found.iter().map(|one| &one.peer))
+        });
         readings.push((written, found, rest));
     }
     match readings.as_slice() {
         [] => Err(NotFound::Nobody),
-        [(written, found, rest)] => written.one_of(found, all).map(|who| (who, *rest)),
+        [(written, found, rest)] => written.one_of(found, all).map(|peer| (peer, *rest)),
         [(written, found, _), ..] if readings.iter().all(|(_, found, _)| found[0].fate().is_some()) => {
-            written.one_of(found, all).map(|who| (who, ""))
+            written.one_of(found, all).map(|peer| (peer, ""))
         }
         _ => {
             let all = readings.iter().flat_map(|(_, found, rest)| found.iter().map(move |one| (one, rest)));
             let reading = |(one, rest): (&&Candidate, &&str)| {
-                let (name, fate) = (&one.who.name, one.fate());
-                let written = if fate.is_some() { name.to_string() } else { one.who.written() };
+                let (name, fate) = (&one.peer.name, one.fate());
+                let written = if fate.is_some() { name.to_string() } else { one.peer.written() };
                 Reading { written, rest: (*rest).to_owned(), fate }
             };
             Err(NotFound::Ambiguous(all.take(RECIPIENTS_LISTED_MAX).map(reading).collect()))
@@ -171,25 +172,25 @@ impl Written {
     }
 
     /// The only one of `found`, or the only one that is here: earlier runs with the same name may be lost.
-    fn one_of(&self, found: &[&Candidate], all: &[Candidate]) -> Result<Who, NotFound> {
+    fn one_of(&self, found: &[&Candidate], all: &[Candidate]) -> Result<PeerInfo, NotFound> {
         let written = |all: &[&Candidate]| {
             let all = all.iter().take(RECIPIENTS_LISTED_MAX);
-            all.map(|one| one.who.written()).collect()
+            all.map(|one| one.peer.written()).collect()
         };
         if let Some(fate) = found.iter().find_map(|one| one.fate()) {
-            let who = found[0].who.clone();
+            let peer = found[0].peer.clone();
             // The bearer of the name may have another one now, and other peers may have one that looks like it.
-            let is_meant = |who: &Who| {
-                let had_it = |one: &&Candidate| one.who.id.is_some() && one.who.id == who.id;
-                found.iter().any(had_it) || who.name.is_like(&found[0].who.name)
+            let is_meant = |peer: &PeerInfo| {
+                let had_it = |one: &&Candidate| one.peer.id.is_some() && one.peer.id == peer.id;
+                found.iter().any(had_it) || peer.name.is_like(&found[0].peer.name)
             };
-            let is_other = |one: &&Candidate| one.fate().is_none() && is_meant(&one.who);
+            let is_other = |one: &&Candidate| one.fate().is_none() && is_meant(&one.peer);
             let others: Vec<_> = all.iter().filter(is_other).collect();
-            return Err(NotFound::Former { who, fate, others: written(&others) });
+            return Err(NotFound::Former { peer, fate, others: written(&others) });
         }
         let here: Vec<_> = found.iter().filter(|one| one.attendance == Attendance::Here).copied().collect();
         match if here.is_empty() { found } else { &here } {
-            [one] => Ok(one.who.clone()),
+            [one] => Ok(one.peer.clone()),
             found => Err(NotFound::Several(written(found))),
         }
     }
@@ -197,7 +198,7 @@ impl Written {
     /// The candidates that the name matches best. Those with names out of use count only if there are no others.
     fn best<'a>(&self, all: &'a [Candidate]) -> Vec<&'a Candidate> {
         let (folded, looks) = (fold(&self.name), Looks::new(&self.name));
-        let fit = |one: &'a Candidate| Some((self.fit(&one.who, &folded, &looks)?, one));
+        let fit = |one: &'a Candidate| Some((self.fit(&one.peer, &folded, &looks)?, one));
         let fitting: Vec<_> = all.iter().filter_map(fit).collect();
         let best = fitting.iter().map(|(fit, _)| *fit).min();
         let best: Vec<_> =
@@ -206,23 +207,23 @@ impl Written {
         if present.is_empty() { best } else { present }
     }
 
-    fn fit(&self, who: &Who, folded: &str, looks: &Looks) -> Option<Fit> {
+    fn fit(&self, peer: &PeerInfo, folded: &str, looks: &Looks) -> Option<Fit> {
         let has_mark = match &self.mark {
             Mark::None => true,
-            Mark::Tag(digits) => who.id.is_some_and(|id| id.to_string().starts_with(digits)),
-            Mark::Address(address) => who.id.is_none() && who.address == Some(*address),
+            Mark::Tag(digits) => peer.id.is_some_and(|id| id.to_string().starts_with(digits)),
+            Mark::Address(address) => peer.id.is_none() && peer.address == Some(*address),
         };
         if !has_mark {
             return None;
         }
         // An address alone is enough, whatever the name.
         let is_address = self.name.is_empty() && matches!(self.mark, Mark::Address(_));
-        let name = who.name.bare();
+        let name = peer.name.bare();
         if is_address || self.name == name {
             Some(Fit::Exact)
         } else if fold(name) == folded {
             Some(Fit::InAnyCase)
-        } else if who.name.looks().is_some_and(|theirs| theirs.are_like(looks)) {
+        } else if peer.name.looks().is_some_and(|theirs| theirs.are_like(looks)) {
             Some(Fit::ByLooks)
         } else {
             None
@@ -250,14 +251,14 @@ mod tests {
 
     fn member(name: &str, tag: &str, is_here: bool) -> Candidate {
         let id = u128::from_str_radix(tag, 16).expect("digits") << (128 - 4 * tag.len());
-        let who = Who { name: Label::from(name), id: Some(Word(id)), address: None };
-        Candidate { who, attendance: if is_here { Attendance::Here } else { Attendance::Lost } }
+        let peer = PeerInfo { name: Label::from(name), id: Some(Word(id)), address: None };
+        Candidate { peer, attendance: if is_here { Attendance::Here } else { Attendance::Lost } }
     }
 
     fn plain(name: &str, address: &str) -> Candidate {
         let name = if name.is_empty() { Label::of_place(address) } else { Label::from(name) };
         let address = Some(address.parse().expect("an address"));
-        Candidate { who: Who { name, id: None, address }, attendance: Attendance::Here }
+        Candidate { peer: PeerInfo { name, id: None, address }, attendance: Attendance::Here }
     }
 
     fn former(name: &str, tag: &str, fate: Fate) -> Candidate {
@@ -288,16 +289,16 @@ mod tests {
         ]
     }
 
-    /// Who is meant, by its id or address, and the rest; or why nobody is.
+    /// PeerInfo is meant, by its id or address, and the rest; or why nobody is.
     fn read(words: &str, extent: Extent) -> String {
         read_of(words, &everybody(), extent)
     }
 
     fn read_of(words: &str, all: &[Candidate], extent: Extent) -> String {
         match find(words, all, extent) {
-            Ok((who, rest)) => {
-                let address = || who.address.expect("an address").to_string();
-                let id = who.id.map(|id| id.to_string()[..4].to_owned());
+            Ok((peer, rest)) => {
+                let address = || peer.address.expect("an address").to_string();
+                let id = peer.id.map(|id| id.to_string()[..4].to_owned());
                 format!("{}|{rest}", id.unwrap_or_else(address))
             }
             Err(NotFound::Nobody) => "nobody".to_owned(),
@@ -442,11 +443,11 @@ mod tests {
     #[test]
     fn how_a_recipient_is_written_means_it_alone() {
         let is_it = |written: &str, one: &Candidate| match find(written, &everybody(), Extent::Start) {
-            Ok((who, "")) => (who.id, who.address) == (one.who.id, one.who.address),
+            Ok((peer, "")) => (peer.id, peer.address) == (one.peer.id, one.peer.address),
             _ => false,
         };
         for one in everybody() {
-            assert!(is_it(&one.who.written(), &one), "{}", one.who.written());
+            assert!(is_it(&one.peer.written(), &one), "{}", one.peer.written());
         }
     }
 }

@@ -4,15 +4,15 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::event::Who;
+use super::event::PeerInfo;
 use super::former_names::Fate;
 use crate::limits::PRIVATE_BYTES;
 
 /// An entry of the roster: a member, a plain peer, or a peer that the user named and that was not reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Participant {
+pub struct RosterEntry {
     /// The member or peer.
-    pub who: Who,
+    pub peer: PeerInfo,
     /// Whether it is connected, and as what.
     pub standing: Standing,
     /// The side that dialled, if the two are connected.
@@ -25,7 +25,7 @@ pub struct Participant {
     pub retry: Option<Retry>,
 }
 
-impl Participant {
+impl RosterEntry {
     /// Whether it was connected at any time.
     #[must_use]
     pub fn is_met(&self) -> bool {
@@ -72,7 +72,7 @@ pub enum Connecting {
     /// It is dialled.
     Begun,
     /// It is connected already, as this participant.
-    Connected(Who),
+    Connected(PeerInfo),
     /// It is dialled already; if it was to be dialled later, it is dialled at once.
     Dialling,
     /// The user has named too many peers.
@@ -94,11 +94,11 @@ pub enum Disconnecting {
     /// The peer that the user named by this was not connected, and is not dialled any more.
     Stopped(Rc<str>),
     /// This plain peer was sent a goodbye and its connection is closed.
-    Closed(Who),
+    Closed(PeerInfo),
     /// This is a member: members stay connected as long as they are in the group.
-    Member(Who),
+    Member(PeerInfo),
     /// This plain peer dialled us.
-    Accepted(Who),
+    Accepted(PeerInfo),
     /// The user named no such peer.
     Unknown,
 }
@@ -113,7 +113,7 @@ pub enum NotFound {
     /// Nobody has it any more.
     Former {
         /// The last bearer of the name.
-        who: Who,
+        peer: PeerInfo,
         /// The reason.
         fate: Fate,
         /// How to write each name that looks like it.
@@ -141,8 +141,8 @@ impl fmt::Display for NotFound {
         match self {
             Self::Nobody => write!(f, "nobody has that name"),
             Self::Oneself => write!(f, "that is your own name"),
-            Self::Former { who, fate, others } => {
-                write!(f, "{who} {}", fate.predicate())?;
+            Self::Former { peer, fate, others } => {
+                write!(f, "{peer} {}", fate.predicate())?;
                 match others.as_slice() {
                     [] => Ok(()),
                     others => write!(f, "; did you mean {}?", others.join(" or ")),
@@ -175,23 +175,23 @@ const EXCERPT_CHARS: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotPrivate {
     /// The recipient is a plain peer.
-    Plain(Who),
+    Plain(PeerInfo),
     /// The recipient is no member any more.
-    Gone(Who),
+    Gone(PeerInfo),
     /// The queue of the recipient is full: it has not acknowledged earlier ones.
-    Full(Who),
+    Full(PeerInfo),
 }
 
 impl fmt::Display for NotPrivate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Plain(who) => {
-                write!(f, "{who} is a plain peer, which cannot get private messages")
+            Self::Plain(peer) => {
+                write!(f, "{peer} is a plain peer, which cannot get private messages")
             }
-            Self::Gone(who) => write!(f, "{who} is not here any more"),
-            Self::Full(who) => {
+            Self::Gone(peer) => write!(f, "{peer} is not here any more"),
+            Self::Full(peer) => {
                 let kilobytes = PRIVATE_BYTES >> 10;
-                write!(f, "{who} has yet to take {kilobytes} KiB of private messages; try again when it has")
+                write!(f, "{peer} has yet to take {kilobytes} KiB of private messages; try again when it has")
             }
         }
     }

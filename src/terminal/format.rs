@@ -9,7 +9,7 @@ use super::mention::Pattern;
 use super::palette::{Palette, Style, Styling};
 use super::wrap::{INDENT, expand_tabs};
 use crate::limits::MEMBER_EXPIRY;
-use crate::protocol::{Event, LostReason, Who};
+use crate::protocol::{Event, LostReason, PeerInfo};
 use crate::sanitize::{is_printable_ascii, push_sanitized};
 use crate::wire::message::Timestamp;
 
@@ -184,7 +184,13 @@ impl Formatter {
     }
 
     /// Appends the user's own message, to everybody or privately `to` one peer.
-    pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str, out: &mut Vec<u8>) {
+    pub fn push_own(
+        &mut self,
+        at: DateTime<FixedOffset>,
+        to: Option<&PeerInfo>,
+        text: &str,
+        out: &mut Vec<u8>,
+    ) {
         let mark = to.map(|to| format!(" private to {to}"));
         self.push_start(&|| at.to_utc(), Some(Timestamp::Zoned(at)), Age::Live, mark.as_deref(), out);
         let text = self.push_speaker(&self.own_name, Style::Own, text, out);
@@ -212,7 +218,7 @@ impl Formatter {
     pub fn push_own_record(
         &mut self,
         at: DateTime<FixedOffset>,
-        to: Option<&Who>,
+        to: Option<&PeerInfo>,
         text: &str,
         out: &mut Vec<u8>,
     ) {
@@ -440,15 +446,15 @@ pub fn channel(event: &Event) -> Channel {
 pub fn sentence(event: &Event) -> String {
     match event {
         Event::Message { text, .. } => text.clone(),
-        Event::Joined { who } => format!("{who} has joined"),
-        Event::Back { who } => format!("{who} is back"),
-        Event::Renamed { who, before } => format!("{before} is now {who}"),
-        Event::Missed { who, count: 1 } => format!("1 message of {who} is missing here"),
-        Event::Missed { who, count } => format!("{count} messages of {who} are missing here"),
+        Event::Joined { peer } => format!("{peer} has joined"),
+        Event::Back { peer } => format!("{peer} is back"),
+        Event::Renamed { peer, before } => format!("{before} is now {peer}"),
+        Event::Missed { peer, count: 1 } => format!("1 message of {peer} is missing here"),
+        Event::Missed { peer, count } => format!("{count} messages of {peer} are missing here"),
         Event::Present => "--- the messages above were sent before you joined ---".to_owned(),
-        Event::Left { who } => format!("{who} has left the chat..."),
-        Event::Lost { who, why } | Event::NamedLost { who, why } => format!("{who} is lost: {why}"),
-        Event::Appeared { who } => format!("{who} sends its first message"),
+        Event::Left { peer } => format!("{peer} has left the chat..."),
+        Event::Lost { peer, why } | Event::NamedLost { peer, why } => format!("{peer} is lost: {why}"),
+        Event::Appeared { peer } => format!("{peer} sends its first message"),
         Event::Identified { before } => format!("{before} turned out to be a member"),
         Event::Visited { address, why } => match why {
             LostReason::Closed { unfinished_bytes: 0 } => {
@@ -472,39 +478,39 @@ pub fn sentence(event: &Event) -> String {
             format!("{host}: {count} more {connections} without a message in the last minute")
         }
         Event::Accepted { address } => format!("{address} connected"),
-        Event::Connected { peer, address, missed } => {
-            let place = if **peer == *address.to_string() { String::new() } else { format!(" at {address}") };
+        Event::Connected { name, address, missed } => {
+            let place = if **name == *address.to_string() { String::new() } else { format!(" at {address}") };
             let late = match missed {
                 0 => String::new(),
                 _ => format!("; it missed the first {missed} messages"),
             };
-            format!("connected to {peer}{place}{late}")
+            format!("connected to {name}{place}{late}")
         }
-        Event::Assumed { peer } => format!(
-            "{peer} has sent nothing, so it is taken for a plain peer in text framing; if it is the program of the \
+        Event::Assumed { name } => format!(
+            "{name} has sent nothing, so it is taken for a plain peer in text framing; if it is the program of the \
              course exercise, use --framing lab"
         ),
         Event::Unmet { count } => {
             let (members, were) = if *count == 1 { ("member", "was") } else { ("members", "were") };
             format!("{count} {members} of the group {were} never reached, and did not get your messages")
         }
-        Event::Unreachable { peer, why } => format!("cannot reach {peer}: {why}; trying again"),
-        Event::Oneself { peer } => format!("not connected to {peer}: it is your own address"),
-        Event::Undelivered { who, count } => {
-            format!("{who} did not get {count} of your messages, as far as is known")
+        Event::Unreachable { name, why } => format!("cannot reach {name}: {why}; trying again"),
+        Event::Oneself { name } => format!("not connected to {name}: it is your own address"),
+        Event::Undelivered { peer, count } => {
+            format!("{peer} did not get {count} of your messages, as far as is known")
         }
-        Event::Silent { who } => {
-            format!("{who} has sent nothing: whether it has read your messages is not known")
+        Event::Silent { peer } => {
+            format!("{peer} has sent nothing: whether it has read your messages is not known")
         }
-        Event::Forgotten { who } => {
-            format!("{who} was gone for {} minutes and is forgotten", MEMBER_EXPIRY.as_secs() / 60)
+        Event::Forgotten { peer } => {
+            format!("{peer} was gone for {} minutes and is forgotten", MEMBER_EXPIRY.as_secs() / 60)
         }
-        Event::NameTaken { who, own } => {
-            let name = who.name.with_mark("");
+        Event::NameTaken { peer, own } => {
+            let name = peer.name.with_mark("");
             format!("somebody here is called {name} too; the others see you as {own}; /name NEW changes it")
         }
-        Event::Impostor { address, who } => {
-            format!("{address} claimed to be {who} without proof: connection closed")
+        Event::Impostor { address, peer } => {
+            format!("{address} claimed to be {peer} without proof: connection closed")
         }
         Event::Unheard { is_kept: true } => {
             "nobody is connected: the message waits for the members that are lost".to_owned()
@@ -529,13 +535,13 @@ mod tests {
         assert_eq!(String::from_utf8(shown).expect("characters"), expected);
     }
 
-    fn who(name: &str) -> Who {
-        Who { name: name.into(), id: None, address: None }
+    fn peer(name: &str) -> PeerInfo {
+        PeerInfo { name: name.into(), id: None, address: None }
     }
 
     fn message(text: &str) -> Event {
         let at = "2026-11-22T06:55:22.756724".parse().expect("a time");
-        let (at, from) = (Some(Timestamp::Local(at)), who("bob\x07"));
+        let (at, from) = (Some(Timestamp::Local(at)), peer("bob\x07"));
         Event::Message { at, from, text: text.to_owned(), is_past: false, is_private: false }
     }
 
@@ -610,7 +616,7 @@ mod tests {
     }
 
     fn at(time: &str, past: bool) -> Event {
-        let (at, from) = (Some(Timestamp::Local(time.parse().expect("a time"))), who("bob"));
+        let (at, from) = (Some(Timestamp::Local(time.parse().expect("a time"))), peer("bob"));
         Event::Message { at, from, text: "hi".to_owned(), is_past: past, is_private: false }
     }
 
@@ -623,9 +629,9 @@ mod tests {
             ("2026-11-27T12:00:00", Event::Present),
             ("2026-11-27T12:01:00", at("2026-11-27T12:01:00", false)),
             ("2026-11-27T12:02:00", at("2031-01-02T03:04:05", false)),
-            ("2026-11-27T12:03:00", Event::Joined { who: who("carol") }),
+            ("2026-11-27T12:03:00", Event::Joined { peer: peer("carol") }),
             ("2026-11-28T00:00:01", at("2026-11-27T23:59:59", false)),
-            ("2026-11-28T00:00:02", Event::Left { who: who("carol") }),
+            ("2026-11-28T00:00:02", Event::Left { peer: peer("carol") }),
         ];
         let expected = "\
             --- Wednesday, 25 November 2026 ---\n[10:00] bob: hi\n\
@@ -648,14 +654,14 @@ mod tests {
 
     #[test]
     fn who_comes_and_goes_has_a_time_where_somebody_reads_along() {
-        let (bob, now) = (|| who("bob"), "2026-11-27T12:34:00");
+        let (bob, now) = (|| peer("bob"), "2026-11-27T12:34:00");
         let events = [
-            (now, Event::Joined { who: bob() }),
-            (now, Event::Renamed { who: bob(), before: "rob".into() }),
-            (now, Event::Lost { who: bob(), why: LostReason::Overrun }),
-            (now, Event::Back { who: bob() }),
-            (now, Event::Left { who: bob() }),
-            (now, Event::Missed { who: bob(), count: 2 }),
+            (now, Event::Joined { peer: bob() }),
+            (now, Event::Renamed { peer: bob(), before: "rob".into() }),
+            (now, Event::Lost { peer: bob(), why: LostReason::Overrun }),
+            (now, Event::Back { peer: bob() }),
+            (now, Event::Left { peer: bob() }),
+            (now, Event::Missed { peer: bob(), count: 2 }),
             (now, Event::Unheard { is_kept: false }),
         ];
         let expected = "[12:34] bob has joined\n[12:34] rob is now bob\n\
@@ -670,7 +676,7 @@ mod tests {
     fn private_messages_stand_out_more_than_mentions_on_both_sides() {
         let said = |text: &str, is_private| {
             let at = Some(Timestamp::Local("2026-11-27T12:34:56".parse().expect("a time")));
-            Event::Message { at, from: who("bob"), text: text.to_owned(), is_past: false, is_private }
+            Event::Message { at, from: peer("bob"), text: text.to_owned(), is_past: false, is_private }
         };
         #[track_caller]
         fn check(styling: Styling, event: &Event, expected: &str) {
@@ -684,7 +690,7 @@ mod tests {
         }
         let name = format!(
             "<38;5;{}mbob<0m",
-            if let Style::Name(color) = Palette::new(Styling::Colors).name(&who("bob")) { color } else { 0 }
+            if let Style::Name(color) = Palette::new(Styling::Colors).name(&peer("bob")) { color } else { 0 }
         );
         let (mention, private) = (said("oh Al!", false), said("one\ntwo, al!", true));
         check(Styling::Plain, &mention, "[12:34] bob: oh Al!\n");
@@ -712,45 +718,45 @@ mod tests {
             let at = at.and_local_timezone(Local).earliest().expect("a time that exists");
             words.day = None;
             let mut shown = Vec::new();
-            words.push_own(at.fixed_offset(), Some(&who("bob")), "psst", &mut shown);
+            words.push_own(at.fixed_offset(), Some(&peer("bob")), "psst", &mut shown);
             assert_eq!(String::from_utf8(shown).expect("characters").replace("\x1b[", "<"), expected);
         }
     }
 
     #[test]
     fn everything_that_quotes_a_peer_is_made_safe() {
-        let (name, who) = (|| "\x1b]0;bob".into(), || who("\x1b]0;bob"));
-        check(Event::Left { who: who() }, "\"^[]0;bob\" has left the chat...\n");
+        let (name, peer) = (|| "\x1b]0;bob".into(), || peer("\x1b]0;bob"));
+        check(Event::Left { peer: peer() }, "\"^[]0;bob\" has left the chat...\n");
         let why = LostReason::Failed("\u{9b}".into());
-        check(Event::Lost { who: who(), why }, "\"^[]0;bob\" is lost: \u{fffd}\n");
+        check(Event::Lost { peer: peer(), why }, "\"^[]0;bob\" is lost: \u{fffd}\n");
         check(
-            Event::Unreachable { peer: name(), why: "\r".into() },
+            Event::Unreachable { name: name(), why: "\r".into() },
             "cannot reach ^[]0;bob: ^M; trying again\n",
         );
-        check(Event::Oneself { peer: name() }, "not connected to ^[]0;bob: it is your own address\n");
+        check(Event::Oneself { name: name() }, "not connected to ^[]0;bob: it is your own address\n");
     }
 
     #[test]
     fn a_name_that_reads_like_a_notice_is_in_quotes() {
-        let (who, address) = (|| who("alice"), ([127, 0, 0, 1], 5000).into());
+        let (peer, address) = (|| peer("alice"), ([127, 0, 0, 1], 5000).into());
         for event in [
-            Event::Joined { who: who() },
-            Event::Back { who: who() },
-            Event::Renamed { who: who(), before: "al".into() },
-            Event::Missed { who: who(), count: 2 },
-            Event::Left { who: who() },
-            Event::Lost { who: who(), why: LostReason::Overrun },
+            Event::Joined { peer: peer() },
+            Event::Back { peer: peer() },
+            Event::Renamed { peer: peer(), before: "al".into() },
+            Event::Missed { peer: peer(), count: 2 },
+            Event::Left { peer: peer() },
+            Event::Lost { peer: peer(), why: LostReason::Overrun },
             Event::Accepted { address },
-            Event::Undelivered { who: who(), count: 2 },
-            Event::Silent { who: who() },
-            Event::Forgotten { who: who() },
-            Event::NameTaken { who: who(), own: "al".into() },
+            Event::Undelivered { peer: peer(), count: 2 },
+            Event::Silent { peer: peer() },
+            Event::Forgotten { peer: peer() },
+            Event::NameTaken { peer: peer(), own: "al".into() },
             Event::Unheard { is_kept: true },
         ] {
             let name = sentence(&event);
-            let imitator = Who { name: name.as_str().into(), id: None, address: None };
+            let imitator = PeerInfo { name: name.as_str().into(), id: None, address: None };
             assert!(imitator.name.speaker().starts_with('"'), "{name}");
-            let named = sentence(&Event::Joined { who: imitator });
+            let named = sentence(&Event::Joined { peer: imitator });
             assert!(named.starts_with('"') && named.ends_with("\" has joined"), "{named}");
         }
     }

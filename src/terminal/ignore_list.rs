@@ -7,7 +7,7 @@ use super::speakers::Speaker;
 use crate::limits::MEMBERS_MAX;
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::NotFound;
-use crate::protocol::{Event, Host, Label, Who};
+use crate::protocol::{Event, Host, Label, PeerInfo};
 
 /// The list of ignored peers; only the user adds to it.
 ///
@@ -22,7 +22,7 @@ pub struct IgnoreList {
 #[derive(Debug)]
 struct Ignored {
     /// The peer as it was when the user ignored it.
-    who: Who,
+    peer: PeerInfo,
     /// Its latest name.
     name: Label,
     /// The members and connections that it was, the latest last; at most [`MEMBERS_MAX`].
@@ -31,10 +31,10 @@ struct Ignored {
 
 impl IgnoreList {
     /// Adds a peer. Returns whether it was not on the list.
-    pub fn add(&mut self, who: Who) -> bool {
-        let is_new = !self.holds(&who);
+    pub fn add(&mut self, peer: PeerInfo) -> bool {
+        let is_new = !self.holds(&peer);
         if is_new {
-            self.all.push(Ignored { name: who.name.clone(), runs: [Speaker::of(&who)].into(), who });
+            self.all.push(Ignored { name: peer.name.clone(), runs: [Speaker::of(&peer)].into(), peer });
         }
         is_new
     }
@@ -44,49 +44,49 @@ impl IgnoreList {
     /// # Errors
     ///
     /// No ignored peer has this name, or several do.
-    pub fn remove_named(&mut self, name: &str) -> Result<Who, NotFound> {
+    pub fn remove_named(&mut self, name: &str) -> Result<PeerInfo, NotFound> {
         let candidate =
-            |ignored: &Ignored| Candidate { who: ignored.who.clone(), attendance: Attendance::Here };
+            |ignored: &Ignored| Candidate { peer: ignored.peer.clone(), attendance: Attendance::Here };
         let all: Vec<_> = self.all.iter().map(candidate).collect();
-        let (who, _) = recipient::find(name, &all, Extent::Whole)?;
-        self.remove(&who);
-        Ok(who)
+        let (peer, _) = recipient::find(name, &all, Extent::Whole)?;
+        self.remove(&peer);
+        Ok(peer)
     }
 
     /// Removes a peer, whatever its name was when it was added. Returns whether it was on the list.
-    pub fn remove(&mut self, who: &Who) -> bool {
+    pub fn remove(&mut self, peer: &PeerInfo) -> bool {
         let count = self.all.len();
-        self.all.retain(|ignored| !ignored.is(who));
+        self.all.retain(|ignored| !ignored.is(peer));
         self.all.len() < count
     }
 
     /// Whether a peer is on the list.
     #[must_use]
-    pub fn holds(&self, who: &Who) -> bool {
-        self.all.iter().any(|ignored| ignored.is(who))
+    pub fn holds(&self, peer: &PeerInfo) -> bool {
+        self.all.iter().any(|ignored| ignored.is(peer))
     }
 
     /// Whether an event is hidden: it is about a message or an action of an ignored peer. Events about the
     /// user's own messages are always shown. New names and new ids of ignored peers are noted.
     pub fn hides(&mut self, event: &Event) -> bool {
-        if let Event::Joined { who } | Event::Appeared { who } = event {
-            self.all.iter_mut().for_each(|ignored| ignored.recognize(who));
+        if let Event::Joined { peer } | Event::Appeared { peer } = event {
+            self.all.iter_mut().for_each(|ignored| ignored.recognize(peer));
         }
-        if let Event::Renamed { who, .. } = event {
-            let renamed = self.all.iter_mut().filter(|ignored| ignored.is(who));
-            renamed.for_each(|ignored| ignored.name = who.name.clone());
+        if let Event::Renamed { peer, .. } = event {
+            let renamed = self.all.iter_mut().filter(|ignored| ignored.is(peer));
+            renamed.for_each(|ignored| ignored.name = peer.name.clone());
         }
         match event {
-            Event::Message { from: who, .. }
-            | Event::Joined { who }
-            | Event::Back { who }
-            | Event::Renamed { who, .. }
-            | Event::Missed { who, .. }
-            | Event::Left { who }
-            | Event::Lost { who, .. }
-            | Event::Appeared { who }
-            | Event::Identified { before: who }
-            | Event::Forgotten { who } => self.holds(who),
+            Event::Message { from: peer, .. }
+            | Event::Joined { peer }
+            | Event::Back { peer }
+            | Event::Renamed { peer, .. }
+            | Event::Missed { peer, .. }
+            | Event::Left { peer }
+            | Event::Lost { peer, .. }
+            | Event::Appeared { peer }
+            | Event::Identified { before: peer }
+            | Event::Forgotten { peer } => self.holds(peer),
             // A connection that has sent nothing could be anybody's from that host.
             Event::Accepted { address } | Event::Visited { address, .. } => {
                 self.holds_plain_of(host(address))
@@ -111,27 +111,27 @@ impl IgnoreList {
     /// The name of each peer as it was when it was added, in the form that a command accepts.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.all.iter().map(|ignored| ignored.who.name.to_string()).collect()
+        self.all.iter().map(|ignored| ignored.peer.name.to_string()).collect()
     }
 
     /// Whether a plain peer from this host is on the list.
     fn holds_plain_of(&self, from: Host) -> bool {
-        let plain = self.all.iter().filter(|ignored| ignored.who.id.is_none());
-        plain.filter_map(|ignored| ignored.who.address.as_ref()).any(|address| host(address) == from)
+        let plain = self.all.iter().filter(|ignored| ignored.peer.id.is_none());
+        plain.filter_map(|ignored| ignored.peer.address.as_ref()).any(|address| host(address) == from)
     }
 }
 
 impl Ignored {
-    fn is(&self, who: &Who) -> bool {
-        let are_plain = self.who.id.is_none() && who.id.is_none();
-        self.runs.contains(&Speaker::of(who)) || are_plain && self.looks_like(who)
+    fn is(&self, peer: &PeerInfo) -> bool {
+        let are_plain = self.peer.id.is_none() && peer.id.is_none();
+        self.runs.contains(&Speaker::of(peer)) || are_plain && self.looks_like(peer)
     }
 
     /// Adds a peer that has come, if it seems to be the same person.
-    fn recognize(&mut self, who: &Who) {
-        let run = Speaker::of(who);
-        let may_be = who.id.is_some() || self.who.id.is_none();
-        if may_be && !self.runs.contains(&run) && self.looks_like(who) {
+    fn recognize(&mut self, peer: &PeerInfo) {
+        let run = Speaker::of(peer);
+        let may_be = peer.id.is_some() || self.peer.id.is_none();
+        if may_be && !self.runs.contains(&run) && self.looks_like(peer) {
             if self.runs.len() == MEMBERS_MAX {
                 self.runs.pop_front();
             }
@@ -139,16 +139,16 @@ impl Ignored {
         }
     }
 
-    /// Whether `who` comes from the same host and has a name that looks like one of its names, or none if it has
+    /// Whether `peer` comes from the same host and has a name that looks like one of its names, or none if it has
     /// none.
-    fn looks_like(&self, who: &Who) -> bool {
-        let is_like = |name: &Label| match (name.looks(), who.name.looks()) {
+    fn looks_like(&self, peer: &PeerInfo) -> bool {
+        let is_like = |name: &Label| match (name.looks(), peer.name.looks()) {
             (None, None) => true,
-            _ => name.is_like(&who.name),
+            _ => name.is_like(&peer.name),
         };
-        let hosts = (self.who.address.as_ref().map(host), who.address.as_ref().map(host));
+        let hosts = (self.peer.address.as_ref().map(host), peer.address.as_ref().map(host));
         matches!(hosts, (Some(one), Some(other)) if one == other)
-            && (is_like(&self.who.name) || is_like(&self.name))
+            && (is_like(&self.peer.name) || is_like(&self.name))
     }
 }
 
@@ -164,13 +164,13 @@ mod tests {
     use crate::protocol::LostReason;
     use crate::wire::hello::Word;
 
-    fn member(name: &str, id: u128) -> Who {
-        Who { name: name.into(), id: Some(Word(id)), address: None }
+    fn member(name: &str, id: u128) -> PeerInfo {
+        PeerInfo { name: name.into(), id: Some(Word(id)), address: None }
     }
 
-    fn plain(name: &str, host: u8, port: u16) -> Who {
+    fn plain(name: &str, host: u8, port: u16) -> PeerInfo {
         let address = ([10, 0, 0, host], port).into();
-        Who { name: name.into(), id: None, address: Some(address) }
+        PeerInfo { name: name.into(), id: None, address: Some(address) }
     }
 
     #[test]
@@ -196,7 +196,8 @@ mod tests {
         for other in [plain("nc", 2, 1), plain("other", 1, 2), member("nc", 1)] {
             assert!(!ignored.holds(&other), "{other:?}");
         }
-        let nameless = |port| Who { name: Label::of_place(format!("10.0.0.3:{port}")), ..plain("", 3, port) };
+        let nameless =
+            |port| PeerInfo { name: Label::of_place(format!("10.0.0.3:{port}")), ..plain("", 3, port) };
         assert!(ignored.add(nameless(1)) && !ignored.add(nameless(2)) && ignored.holds(&nameless(3)));
         assert!(!ignored.holds(&plain("bob", 3, 2)), "it has a name");
     }
@@ -204,9 +205,9 @@ mod tests {
     #[test]
     fn a_member_that_comes_again_is_known_by_its_host_and_looks() {
         let mut ignored = IgnoreList::default();
-        let at = |name, host, id| Who { id: Some(Word(id)), ..plain(name, host, 5000) };
+        let at = |name, host, id| PeerInfo { id: Some(Word(id)), ..plain(name, host, 5000) };
         let bob = |id| at("bob", 1, id);
-        let joins = |ignored: &mut IgnoreList, who: Who| ignored.hides(&Event::Joined { who });
+        let joins = |ignored: &mut IgnoreList, peer: PeerInfo| ignored.hides(&Event::Joined { peer });
         assert!(!joins(&mut ignored, bob(2)));
         ignored.add(bob(1));
         assert!(!ignored.holds(&bob(2)), "it was here before");
@@ -215,14 +216,14 @@ mod tests {
             assert!(!joins(&mut ignored, other));
         }
         // Under its name of now, too.
-        assert!(ignored.hides(&Event::Renamed { who: at("rob", 1, 3), before: "bob".into() }));
+        assert!(ignored.hides(&Event::Renamed { peer: at("rob", 1, 3), before: "bob".into() }));
         assert!(joins(&mut ignored, at("rob", 1, 5)) && joins(&mut ignored, bob(6)));
         assert!(ignored.remove_named("bob").is_ok());
         assert!([1, 3, 5, 6].into_iter().all(|id| !ignored.holds(&bob(id))));
         // A plain peer can turn out to be a member.
         ignored.add(plain("bob", 1, 1));
         // On another connection, too, any name of it is hidden.
-        assert!(ignored.hides(&Event::Appeared { who: plain("bob", 1, 2) }));
+        assert!(ignored.hides(&Event::Appeared { peer: plain("bob", 1, 2) }));
         assert!(ignored.holds(&plain("zed", 1, 2)) && !ignored.holds(&plain("zed", 1, 3)));
         assert!(joins(&mut ignored, bob(7)) && !ignored.holds(&bob(6)));
         for id in 8..8 + MEMBERS_MAX as u128 {
@@ -234,7 +235,7 @@ mod tests {
     #[test]
     fn connections_from_the_host_of_an_ignored_plain_peer_are_not_told() {
         let mut ignored = IgnoreList::default();
-        let nameless = |host| Who { name: Label::of_place("10.0.0.1:1"), ..plain("", host, 1) };
+        let nameless = |host| PeerInfo { name: Label::of_place("10.0.0.1:1"), ..plain("", host, 1) };
         let is_told = |ignored: &mut IgnoreList| {
             let address = SocketAddr::from(([10, 0, 0, 1], 2));
             !ignored.hides(&Event::Accepted { address })
@@ -252,18 +253,18 @@ mod tests {
     fn nothing_is_told_of_the_ignored_but_what_concerns_ones_own_messages() {
         let mut ignored = IgnoreList::default();
         ignored.add(member("bob", 1));
-        let who = || member("rob", 1);
+        let peer = || member("rob", 1);
         for event in [
-            Event::Joined { who: who() },
-            Event::Back { who: who() },
-            Event::Renamed { who: who(), before: "bob".into() },
-            Event::Left { who: who() },
-            Event::Forgotten { who: who() },
+            Event::Joined { peer: peer() },
+            Event::Back { peer: peer() },
+            Event::Renamed { peer: peer(), before: "bob".into() },
+            Event::Left { peer: peer() },
+            Event::Forgotten { peer: peer() },
         ] {
             assert!(ignored.hides(&event), "{event:?}");
         }
-        assert!(!ignored.hides(&Event::Undelivered { who: who(), count: 1 }));
-        assert!(!ignored.hides(&Event::Left { who: member("bob", 2) }));
+        assert!(!ignored.hides(&Event::Undelivered { peer: peer(), count: 1 }));
+        assert!(!ignored.hides(&Event::Left { peer: member("bob", 2) }));
     }
 
     #[test]

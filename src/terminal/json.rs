@@ -29,7 +29,7 @@ use serde::Serialize;
 
 use super::clock::{self, rfc3339};
 use super::format::sentence;
-use crate::protocol::{Event, MemberId, Who};
+use crate::protocol::{Event, MemberId, PeerInfo};
 use crate::wire::message::Timestamp;
 
 /// One line.
@@ -38,7 +38,7 @@ struct Line<'a> {
     event: &'a str,
     time: String,
     #[serde(flatten)]
-    who: Option<PeerFields<'a>>,
+    peer: Option<PeerFields<'a>>,
     #[serde(flatten)]
     details: Details<'a>,
 }
@@ -69,7 +69,7 @@ enum Details<'a> {
 pub struct MemberRecord {
     /// `here`, `plain`, `lost`, `told of` or `named`.
     pub standing: &'static str,
-    /// Who dialled: `us` or `them`.
+    /// PeerInfo dialled: `us` or `them`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dialled_by: Option<&'static str>,
     /// The seconds since `standing` last changed.
@@ -84,17 +84,17 @@ pub struct MemberRecord {
 
 /// Appends an event, if it has a JSON form.
 pub fn push(event: &Event, out: &mut Vec<u8>) {
-    let (event, who, details) = match event {
+    let (event, peer, details) = match event {
         Event::Message { at, from, text, is_past, is_private } => {
             let details = Details::Message { text, private: *is_private, past: *is_past };
             return push_line("message", written(*at), Some(from), details, out);
         }
-        Event::Joined { who } | Event::Appeared { who } => ("joined", who, Details::Nothing {}),
-        Event::Back { who } => ("back", who, Details::Nothing {}),
-        Event::Left { who } | Event::Identified { before: who } => ("left", who, Details::Nothing {}),
-        Event::Lost { who, why } => ("lost", who, Details::Lost { why: why.to_string() }),
-        Event::Renamed { who, before } => ("renamed", who, Details::Renamed { before }),
-        Event::Missed { who, count } => ("missed", who, Details::Missed { count: *count }),
+        Event::Joined { peer } | Event::Appeared { peer } => ("joined", peer, Details::Nothing {}),
+        Event::Back { peer } => ("back", peer, Details::Nothing {}),
+        Event::Left { peer } | Event::Identified { before: peer } => ("left", peer, Details::Nothing {}),
+        Event::Lost { peer, why } => ("lost", peer, Details::Lost { why: why.to_string() }),
+        Event::Renamed { peer, before } => ("renamed", peer, Details::Renamed { before }),
+        Event::Missed { peer, count } => ("missed", peer, Details::Missed { count: *count }),
         // Each message has the field `past`.
         Event::Present => return,
         Event::NamedLost { .. }
@@ -114,7 +114,7 @@ pub fn push(event: &Event, out: &mut Vec<u8>) {
         | Event::Unheard { .. }
         | Event::CannotAccept(_) => return push_report(&sentence(event), out),
     };
-    push_line(event, now(), Some(who), details, out);
+    push_line(event, now(), Some(peer), details, out);
 }
 
 /// Appends a diagnostic.
@@ -124,23 +124,23 @@ pub fn push_report(sentence: &str, out: &mut Vec<u8>) {
 
 /// Appends the `listening` event.
 pub fn push_listening(name: &str, id: MemberId, address: SocketAddr, out: &mut Vec<u8>) {
-    let who = Who { name: name.into(), id: Some(id), address: Some(address) };
-    push_line("listening", now(), Some(&who), Details::Nothing {}, out);
+    let peer = PeerInfo { name: name.into(), id: Some(id), address: Some(address) };
+    push_line("listening", now(), Some(&peer), Details::Nothing {}, out);
 }
 
 /// Appends the record of one peer.
-pub fn push_member(who: &Who, member: &MemberRecord, out: &mut Vec<u8>) {
-    push_line("member", now(), Some(who), Details::Member(member), out);
+pub fn push_member(peer: &PeerInfo, member: &MemberRecord, out: &mut Vec<u8>) {
+    push_line("member", now(), Some(peer), Details::Member(member), out);
 }
 
-fn push_line(event: &str, time: String, who: Option<&Who>, details: Details<'_>, out: &mut Vec<u8>) {
-    let who = who.map(|who| PeerFields {
-        name: &who.name,
-        id: who.id.map(|id| id.to_string()),
-        address: who.address,
+fn push_line(event: &str, time: String, peer: Option<&PeerInfo>, details: Details<'_>, out: &mut Vec<u8>) {
+    let peer = peer.map(|peer| PeerFields {
+        name: &peer.name,
+        id: peer.id.map(|id| id.to_string()),
+        address: peer.address,
     });
     // Writing to a vector does not fail, and all keys are strings.
-    let _ = serde_json::to_writer(&mut *out, &Line { event, time, who, details });
+    let _ = serde_json::to_writer(&mut *out, &Line { event, time, peer, details });
     out.push(b'\n');
 }
 
@@ -181,37 +181,37 @@ mod tests {
         assert_eq!(event, expected);
     }
 
-    fn bob() -> Who {
+    fn bob() -> PeerInfo {
         let address = "127.0.0.1:5000".parse().expect("an address");
-        Who { name: "bob\x1b\u{2028}\"".into(), id: Some(Word(255)), address: Some(address) }
+        PeerInfo { name: "bob\x1b\u{2028}\"".into(), id: Some(Word(255)), address: Some(address) }
     }
 
     #[test]
     fn each_notice_is_one_object_on_one_line() {
         let (name, id, address) = ("bob\x1b\u{2028}\"", format!("{:032x}", 255), "127.0.0.1:5000");
-        let who = |event: &str, more: Value| {
+        let peer = |event: &str, more: Value| {
             let mut object = json!({ "event": event, "name": name, "id": id, "address": address });
             object.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
             object
         };
         for (name, event) in [
-            ("joined", Event::Appeared { who: bob() }),
+            ("joined", Event::Appeared { peer: bob() }),
             ("left", Event::Identified { before: bob() }),
-            ("joined", Event::Joined { who: bob() }),
-            ("back", Event::Back { who: bob() }),
-            ("left", Event::Left { who: bob() }),
+            ("joined", Event::Joined { peer: bob() }),
+            ("back", Event::Back { peer: bob() }),
+            ("left", Event::Left { peer: bob() }),
         ] {
-            check(&event, who(name, json!({})));
+            check(&event, peer(name, json!({})));
         }
         let why = LostReason::FrameTooLong;
         check(
-            &Event::Lost { who: bob(), why },
-            who("lost", json!({ "why": "sent more than 65535 bytes without a code" })),
+            &Event::Lost { peer: bob(), why },
+            peer("lost", json!({ "why": "sent more than 65535 bytes without a code" })),
         );
-        check(&Event::Missed { who: bob(), count: 3 }, who("missed", json!({ "count": 3 })));
-        check(&Event::Renamed { who: bob(), before: "b".into() }, who("renamed", json!({ "before": "b" })));
+        check(&Event::Missed { peer: bob(), count: 3 }, peer("missed", json!({ "count": 3 })));
+        check(&Event::Renamed { peer: bob(), before: "b".into() }, peer("renamed", json!({ "before": "b" })));
         check(
-            &Event::Forgotten { who: bob() },
+            &Event::Forgotten { peer: bob() },
             json!({ "event": "notice", "text": format!("{} was gone for 10 minutes and is forgotten", bob()) }),
         );
         let mut out = Vec::new();
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn texts_and_times_are_as_they_were_sent() {
         let zoned = DateTime::parse_from_rfc3339("2026-11-22T06:55:22.756724+05:30").expect("a time");
-        let from = Who { name: "x".into(), id: None, address: None };
+        let from = PeerInfo { name: "x".into(), id: None, address: None };
         let text = "a\nb\x1b[31m\u{202e}\\\"\u{0}".to_owned();
         let expected = json!({
             "event": "message", "time": "2026-11-22T06:55:22.756724+05:30", "name": "x", "text": text,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::speakers::Speaker;
-use crate::protocol::{Event, Label, Who};
+use crate::protocol::{Event, Label, PeerInfo};
 
 /// The peers that are here, each until its end. There are no more of them than members and connections.
 ///
@@ -37,9 +37,9 @@ impl JsonPeers {
         is_ignored: bool,
     ) -> (Option<Event>, Option<&'a Event>) {
         let shown = Some(event).filter(|_| !is_ignored);
-        let Some((who, effect)) = effect(event) else { return (None, shown) };
-        let speaker = Speaker::of(who);
-        let name = || who.name.clone();
+        let Some((peer, effect)) = effect(event) else { return (None, shown) };
+        let speaker = Speaker::of(peer);
+        let name = || peer.name.clone();
         if effect == Effect::Arrival {
             self.names.insert(speaker, (!is_ignored).then(name));
             return (None, shown);
@@ -53,7 +53,7 @@ impl JsonPeers {
             return (None, None);
         }
         let missing = match &known {
-            None => Some(Event::Joined { who: who.clone() }),
+            None => Some(Event::Joined { peer: peer.clone() }),
             Some(before) => renamed(event, before),
         };
         if known.is_none() || missing.is_some() || matches!(event, Event::Renamed { .. }) {
@@ -67,21 +67,23 @@ impl JsonPeers {
 
 /// The change of name that the reader has to know of before `event`, if it knows the peer as `before`.
 fn renamed(event: &Event, before: &Label) -> Option<Event> {
-    let (who, _) = effect(event)?;
+    let (peer, _) = effect(event)?;
     // A message of no shape is under the address, whatever its sender is called.
-    let is_nameless = matches!(event, Event::Message { .. }) && who.name.looks().is_none();
-    let is_known = who.name == *before || is_nameless || matches!(event, Event::Renamed { .. });
-    (!is_known).then(|| Event::Renamed { who: who.clone(), before: before.clone() })
+    let is_nameless = matches!(event, Event::Message { .. }) && peer.name.looks().is_none();
+    let is_known = peer.name == *before || is_nameless || matches!(event, Event::Renamed { .. });
+    (!is_known).then(|| Event::Renamed { peer: peer.clone(), before: before.clone() })
 }
 
-fn effect(event: &Event) -> Option<(&Who, Effect)> {
+fn effect(event: &Event) -> Option<(&PeerInfo, Effect)> {
     match event {
-        Event::Joined { who } | Event::Appeared { who } | Event::Back { who } => Some((who, Effect::Arrival)),
-        Event::Left { who } | Event::Lost { who, .. } | Event::Identified { before: who } => {
-            Some((who, Effect::End))
+        Event::Joined { peer } | Event::Appeared { peer } | Event::Back { peer } => {
+            Some((peer, Effect::Arrival))
         }
-        Event::Message { from: who, .. } | Event::Renamed { who, .. } | Event::Missed { who, .. } => {
-            Some((who, Effect::Stay))
+        Event::Left { peer } | Event::Lost { peer, .. } | Event::Identified { before: peer } => {
+            Some((peer, Effect::End))
+        }
+        Event::Message { from: peer, .. } | Event::Renamed { peer, .. } | Event::Missed { peer, .. } => {
+            Some((peer, Effect::Stay))
         }
         Event::Present
         | Event::NamedLost { .. }
@@ -109,30 +111,30 @@ mod tests {
     use crate::protocol::LostReason;
     use crate::wire::hello::Word;
 
-    fn event(kind: &str, who: Who) -> Event {
+    fn event(kind: &str, peer: PeerInfo) -> Event {
         match kind {
-            "joined" => Event::Joined { who },
-            "appeared" => Event::Appeared { who },
-            "back" => Event::Back { who },
-            "left" => Event::Left { who },
-            "lost" => Event::Lost { who, why: LostReason::Overrun },
-            "identified" => Event::Identified { before: who },
-            "renamed" => Event::Renamed { who, before: "x".into() },
-            "forgotten" => Event::Forgotten { who },
+            "joined" => Event::Joined { peer },
+            "appeared" => Event::Appeared { peer },
+            "back" => Event::Back { peer },
+            "left" => Event::Left { peer },
+            "lost" => Event::Lost { peer, why: LostReason::Overrun },
+            "identified" => Event::Identified { before: peer },
+            "renamed" => Event::Renamed { peer, before: "x".into() },
+            "forgotten" => Event::Forgotten { peer },
             _ => {
                 let (text, at) = ("hi".to_owned(), None);
-                Event::Message { at, from: who, text, is_past: false, is_private: false }
+                Event::Message { at, from: peer, text, is_past: false, is_private: false }
             }
         }
     }
 
     fn line(event: &Event) -> String {
         match event {
-            Event::Renamed { who, before } => format!("{} renamed {}", &**before, &*who.name),
-            Event::Joined { who } | Event::Appeared { who } => format!("{} joined", &*who.name),
-            Event::Back { who } => format!("{} back", &*who.name),
-            Event::Left { who } | Event::Identified { before: who } => format!("{} left", &*who.name),
-            Event::Lost { who, .. } => format!("{} lost", &*who.name),
+            Event::Renamed { peer, before } => format!("{} renamed {}", &**before, &*peer.name),
+            Event::Joined { peer } | Event::Appeared { peer } => format!("{} joined", &*peer.name),
+            Event::Back { peer } => format!("{} back", &*peer.name),
+            Event::Left { peer } | Event::Identified { before: peer } => format!("{} left", &*peer.name),
+            Event::Lost { peer, .. } => format!("{} lost", &*peer.name),
             Event::Message { from, .. } => format!("{} said", &*from.name),
             _ => "notice".to_owned(),
         }
@@ -149,7 +151,7 @@ mod tests {
                 let bare = step.trim_start_matches('-');
                 let (name, kind) = bare.split_once(' ').expect("two words");
                 let name = if name == "?" { Label::of_place("10.0.0.1:5000") } else { name.into() };
-                let event = event(kind, Who { name, id, address: Some(address) });
+                let event = event(kind, PeerInfo { name, id, address: Some(address) });
                 let (before, shown) = peers.handle_event(&event, bare.len() < step.len());
                 lines.extend(before.as_ref().into_iter().chain(shown).map(line));
             }

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::format::{Format, Formatter};
 use crate::error::reason;
 use crate::limits::{LOGFILE_COMPARED_BYTES, LOGFILE_QUEUE_BYTES, LOGFILE_RETRY_INTERVAL};
-use crate::protocol::{Event, Who};
+use crate::protocol::{Event, PeerInfo};
 
 /// A file to which the conversation is appended.
 #[derive(Debug)]
@@ -264,7 +264,7 @@ impl ConversationLog {
     }
 
     /// Adds the user's own message, to everybody or privately `to` one peer.
-    pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&Who>, text: &str) {
+    pub fn push_own(&mut self, at: DateTime<FixedOffset>, to: Option<&PeerInfo>, text: &str) {
         self.formatter.push_own_record(at, to, text, self.record.queue());
     }
 
@@ -353,7 +353,7 @@ mod tests {
         let say = |record: &mut ConversationLog, text: &str, is_past| {
             let at = DateTime::parse_from_rfc3339("2026-11-22T06:55:22Z").expect("a time");
             let at = Some(crate::wire::message::Timestamp::Zoned(at));
-            let from = Who { name: "bob".into(), id: None, address: None };
+            let from = PeerInfo { name: "bob".into(), id: None, address: None };
             let text = text.to_owned();
             record.push(&Event::Message { at, from, text, is_past, is_private: false });
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::limits::MEMBERS_MAX;
-use crate::protocol::{MemberId, Who};
+use crate::protocol::{MemberId, PeerInfo};
 
 /// A style of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +99,12 @@ impl Palette {
 
     /// The style of a peer's name. The colour depends on the name alone, so it is the same in every run; a
     /// member keeps its colour when its name changes.
-    pub fn name(&mut self, who: &Who) -> Style {
+    pub fn name(&mut self, peer: &PeerInfo) -> Style {
         if self.styling != Styling::Colors {
             return Style::Name(COLORS[0]);
         }
-        let own = who.name.bare();
-        let Some(id) = who.id else { return Style::Name(color(own)) };
+        let own = peer.name.bare();
+        let Some(id) = peer.id else { return Style::Name(color(own)) };
         if self.colors.len() >= 2 * MEMBERS_MAX {
             self.colors.clear();
         }
@@ -216,16 +216,19 @@ mod tests {
     #[test]
     fn a_member_keeps_its_color() {
         let mut paint = Palette::new(Styling::Colors);
-        let who = |name: &str, id| Who { name: name.into(), id, address: None };
+        let peer = |name: &str, id| PeerInfo { name: name.into(), id, address: None };
         let id = Some(Word(1));
-        let bob = paint.name(&who("bob", id));
-        assert_eq!(paint.name(&who("robert", id)), bob);
+        let bob = paint.name(&peer("bob", id));
+        assert_eq!(paint.name(&peer("robert", id)), bob);
         assert_eq!(
-            paint.name(&Who { name: Label::from("bob").with_mark("#3f2a"), ..who("bob", Some(Word(2))) }),
+            paint.name(&PeerInfo {
+                name: Label::from("bob").with_mark("#3f2a"),
+                ..peer("bob", Some(Word(2)))
+            }),
             bob
         );
-        assert_eq!(paint.name(&who("bob", None)), bob);
-        let colors = ["a", "b", "c", "d", "e", "f"].map(|name| paint.name(&who(name, None)));
+        assert_eq!(paint.name(&peer("bob", None)), bob);
+        let colors = ["a", "b", "c", "d", "e", "f"].map(|name| paint.name(&peer(name, None)));
         assert!(colors.iter().any(|color| *color != colors[0]));
     }
 }

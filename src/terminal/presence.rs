@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::layout::columns_at_most;
 use crate::limits::{MEMBER_EXPIRY, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
-use crate::protocol::{Event, Label, Who};
+use crate::protocol::{Event, Label, PeerInfo};
 use crate::sanitize::sanitized;
 
 /// The kind of an event that is collected.
@@ -104,9 +104,9 @@ impl Presence {
             return false;
         }
         self.handle_time(now);
-        if let Some(who) = subject(event) {
-            self.flush_of(&who);
-            self.mark_like(&who);
+        if let Some(peer) = subject(event) {
+            self.flush_of(&peer);
+            self.mark_like(&peer);
         }
         let kind = kind(event);
         if self.stage == Stage::AwaitingGroup {
@@ -174,23 +174,23 @@ impl Presence {
         windows.filter_map(|window| window.until).chain(arriving).min()
     }
 
-    /// Releases the collected events of `who`, since something else about `who` is about to be shown.
-    pub fn flush_of(&mut self, who: &Who) {
+    /// Releases the collected events of `peer`, since something else about `peer` is about to be shown.
+    pub fn flush_of(&mut self, peer: &PeerInfo) {
         for kind in KINDS {
             let mut subjects = self.windows[kind as usize].events.iter().filter_map(subject);
-            if subjects.any(|kept| is_same(&kept, who)) {
+            if subjects.any(|kept| is_same(&kept, peer)) {
                 self.flush(kind);
             }
         }
     }
 
     /// Marks the names of kept events that look like a name which has a tag: since they were kept, both need one.
-    fn mark_like(&mut self, who: &Who) {
-        let Some(digits) = who.name.mark().strip_prefix('#').map(str::len) else { return };
+    fn mark_like(&mut self, peer: &PeerInfo) {
+        let Some(digits) = peer.name.mark().strip_prefix('#').map(str::len) else { return };
         for event in &mut self.windows[Kind::Joined as usize].events {
-            if let Event::Joined { who: kept } = event
+            if let Event::Joined { peer: kept } = event
                 && let Some(id) =
-                    kept.id.filter(|_| kept.name.mark().is_empty() && kept.name.is_like(&who.name))
+                    kept.id.filter(|_| kept.name.mark().is_empty() && kept.name.is_like(&peer.name))
             {
                 kept.name = kept.name.with_mark(&format!("#{}", &id.to_string()[..digits]));
             }
@@ -209,7 +209,7 @@ impl Presence {
         if role == Role::Change && events.len() == 1 {
             return events.pop().map(Line::Event);
         }
-        let mut names: Vec<String> = events.iter().filter_map(subject).map(|who| who.to_string()).collect();
+        let mut names: Vec<String> = events.iter().filter_map(subject).map(|peer| peer.to_string()).collect();
         if role != Role::Change {
             names.sort_by_cached_key(|name| name.to_lowercase());
         }
@@ -272,28 +272,28 @@ fn kind(event: &Event) -> Option<Kind> {
 }
 
 /// The peer that an event is about; a connection is identified by its address.
-fn subject(event: &Event) -> Option<Who> {
+fn subject(event: &Event) -> Option<PeerInfo> {
     match event {
-        Event::Message { from: who, .. }
-        | Event::Joined { who }
-        | Event::Back { who }
-        | Event::Renamed { who, .. }
-        | Event::Missed { who, .. }
-        | Event::Left { who }
-        | Event::Lost { who, .. }
-        | Event::NamedLost { who, .. }
-        | Event::Appeared { who }
-        | Event::Identified { before: who }
-        | Event::Undelivered { who, .. }
-        | Event::Silent { who }
-        | Event::Forgotten { who }
-        | Event::NameTaken { who, .. }
-        | Event::Impostor { who, .. } => Some(who.clone()),
+        Event::Message { from: peer, .. }
+        | Event::Joined { peer }
+        | Event::Back { peer }
+        | Event::Renamed { peer, .. }
+        | Event::Missed { peer, .. }
+        | Event::Left { peer }
+        | Event::Lost { peer, .. }
+        | Event::NamedLost { peer, .. }
+        | Event::Appeared { peer }
+        | Event::Identified { before: peer }
+        | Event::Undelivered { peer, .. }
+        | Event::Silent { peer }
+        | Event::Forgotten { peer }
+        | Event::NameTaken { peer, .. }
+        | Event::Impostor { peer, .. } => Some(peer.clone()),
         Event::Accepted { address } | Event::Visited { address, .. } => {
-            Some(Who { name: Label::of_place(address.to_string()), id: None, address: Some(*address) })
+            Some(PeerInfo { name: Label::of_place(address.to_string()), id: None, address: Some(*address) })
         }
-        Event::Connected { peer, address, .. } => {
-            Some(Who { name: Label::of_place(&**peer), id: None, address: Some(*address) })
+        Event::Connected { name, address, .. } => {
+            Some(PeerInfo { name: Label::of_place(&**name), id: None, address: Some(*address) })
         }
         Event::Present
         | Event::MoreVisitors { .. }
@@ -308,7 +308,7 @@ fn subject(event: &Event) -> Option<Who> {
 
 /// Whether the order of two events matters to the reader: they are about the same peer, or about two with one
 /// name, such as two runs of one user.
-fn is_same(one: &Who, other: &Who) -> bool {
+fn is_same(one: &PeerInfo, other: &PeerInfo) -> bool {
     let is_one_place = one.id.is_none() && other.id.is_none() && one.address == other.address;
     one.name == other.name || one.id.is_some() && one.id == other.id || one.address.is_some() && is_one_place
 }
@@ -366,43 +366,43 @@ mod tests {
     use crate::protocol::LostReason;
     use crate::wire::hello::Word;
 
-    fn who(name: &str) -> Who {
+    fn peer(name: &str) -> PeerInfo {
         let id = name.bytes().fold(7, |id, byte| id << 8 | u128::from(byte));
-        Who { name: name.into(), id: Some(Word(id)), address: None }
+        PeerInfo { name: name.into(), id: Some(Word(id)), address: None }
     }
 
-    fn plain(name: &str) -> Who {
-        Who { name: name.into(), id: None, address: None }
+    fn plain(name: &str) -> PeerInfo {
+        PeerInfo { name: name.into(), id: None, address: None }
     }
 
     fn address(port: &str) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, port.parse().expect("a port")).into()
     }
 
-    fn message(from: Who) -> Event {
+    fn message(from: PeerInfo) -> Event {
         let (text, at) = ("hi".to_owned(), None);
         Event::Message { at, from, text, is_past: false, is_private: false }
     }
 
     fn event(what: &str, name: &str) -> Event {
-        let who = if name.starts_with('~') { plain(name) } else { who(name) };
+        let peer = if name.starts_with('~') { plain(name) } else { peer(name) };
         match what {
-            "joined" => Event::Joined { who },
-            "back" => Event::Back { who },
-            "left" => Event::Left { who },
-            "lost" => Event::Lost { who, why: LostReason::Overrun },
-            "renamed" => Event::Renamed { who, before: "x".into() },
-            "forgotten" => Event::Forgotten { who },
-            "connected" => Event::Connected { peer: name.into(), address: address(name), missed: 0 },
-            "late" => Event::Connected { peer: name.into(), address: address(name), missed: 1 },
+            "joined" => Event::Joined { peer },
+            "back" => Event::Back { peer },
+            "left" => Event::Left { peer },
+            "lost" => Event::Lost { peer, why: LostReason::Overrun },
+            "renamed" => Event::Renamed { peer, before: "x".into() },
+            "forgotten" => Event::Forgotten { peer },
+            "connected" => Event::Connected { name: name.into(), address: address(name), missed: 0 },
+            "late" => Event::Connected { name: name.into(), address: address(name), missed: 1 },
             "accepted" => Event::Accepted { address: address(name) },
-            "plain-said" => message(Who { name: "nc".into(), id: None, address: Some(address(name)) }),
-            _ => message(who),
+            "plain-said" => message(PeerInfo { name: "nc".into(), id: None, address: Some(address(name)) }),
+            _ => message(peer),
         }
     }
 
     fn shown(event: &Event) -> String {
-        let name = subject(event).map_or(String::new(), |who| who.to_string());
+        let name = subject(event).map_or(String::new(), |peer| peer.to_string());
         match kind(event) {
             Some(kind) => format!("{name} {kind:?}"),
             None if matches!(event, Event::Renamed { .. }) => format!("{name} Renamed"),
@@ -542,10 +542,10 @@ mod tests {
 
     #[test]
     fn runs_that_are_called_alike_come_and_go_in_order() {
-        let run = |id: u128| Who { name: "bot".into(), id: Some(Word(id)), address: None };
+        let run = |id: u128| PeerInfo { name: "bot".into(), id: Some(Word(id)), address: None };
         let (mut presence, now, mut lines) = (Presence::default(), Instant::now(), Vec::new());
         for id in 0..3 {
-            for event in [Event::Joined { who: run(id) }, Event::Left { who: run(id) }] {
+            for event in [Event::Joined { peer: run(id) }, Event::Left { peer: run(id) }] {
                 let is_kept = presence.push(&event, now);
                 collect(&mut presence, 0, &mut lines);
                 lines.extend((!is_kept).then(|| format!("0 {}", shown(&event))));
@@ -607,13 +607,13 @@ mod tests {
     #[test]
     fn names_that_look_alike_are_told_apart_in_one_line() {
         let (mut presence, now) = (Presence::default(), Instant::now());
-        let marked = who("Carl").name.with_mark("#5332");
+        let marked = peer("Carl").name.with_mark("#5332");
         presence.push(&event("joined", "dora"), now);
         presence.push(&event("joined", "carl"), now);
-        presence.push(&Event::Joined { who: Who { name: marked, ..who("Carl") } }, now);
+        presence.push(&Event::Joined { peer: PeerInfo { name: marked, ..peer("Carl") } }, now);
         presence.end();
         let Some(Line::Change(line)) = presence.poll(80) else { panic!("a line") };
-        let tag = who("carl").id.expect("a member").to_string()[..4].to_owned();
+        let tag = peer("carl").id.expect("a member").to_string()[..4].to_owned();
         assert_eq!(line, format!("carl#{tag} and Carl#5332 have joined"));
     }
 

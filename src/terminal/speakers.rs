@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::limits::SPEAKERS_MAX;
-use crate::protocol::{Event, MemberId, Who};
+use crate::protocol::{Event, MemberId, PeerInfo};
 
 /// The recent senders of messages, at most [`SPEAKERS_MAX`].
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Speakers {
     /// The number of messages so far.
     count: u64,
     /// The sender of the last private message.
-    private: Option<Who>,
+    private: Option<PeerInfo>,
 }
 
 /// The key of a sender, which does not change with its name: its id, or else its address.
@@ -32,11 +32,11 @@ pub enum Speaker {
 impl Speaker {
     /// The key of a peer.
     #[must_use]
-    pub fn of(who: &Who) -> Self {
-        match (who.id, who.address) {
+    pub fn of(peer: &PeerInfo) -> Self {
+        match (peer.id, peer.address) {
             (Some(id), _) => Self::Member(id),
             (None, Some(address)) => Self::Plain(address),
-            (None, None) => Self::Named(who.name.bare().into()),
+            (None, None) => Self::Named(peer.name.bare().into()),
         }
     }
 }
@@ -59,21 +59,21 @@ impl Speakers {
         }
     }
 
-    /// The number of `who`'s last message, which is greater the later it was; 0 if there is none.
+    /// The number of `peer`'s last message, which is greater the later it was; 0 if there is none.
     #[must_use]
-    pub fn last_spoken(&self, who: &Who) -> u64 {
-        self.last.get(&Speaker::of(who)).copied().unwrap_or(0)
+    pub fn last_spoken(&self, peer: &PeerInfo) -> u64 {
+        self.last.get(&Speaker::of(peer)).copied().unwrap_or(0)
     }
 
     /// The sender of the last private message, under its name at that time.
     #[must_use]
-    pub fn last_private(&self) -> Option<&Who> {
+    pub fn last_private(&self) -> Option<&PeerInfo> {
         self.private.as_ref()
     }
 
     /// Whether two are the same peer, whatever their names.
     #[must_use]
-    pub fn is_same(one: &Who, other: &Who) -> bool {
+    pub fn is_same(one: &PeerInfo, other: &PeerInfo) -> bool {
         Speaker::of(one) == Speaker::of(other)
     }
 }
@@ -82,11 +82,11 @@ impl Speakers {
 mod tests {
     use super::*;
 
-    fn who(port: u16) -> Who {
-        Who { name: "bob".into(), id: None, address: Some(([127, 0, 0, 1], port).into()) }
+    fn peer(port: u16) -> PeerInfo {
+        PeerInfo { name: "bob".into(), id: None, address: Some(([127, 0, 0, 1], port).into()) }
     }
 
-    fn said(from: Who, is_private: bool) -> Event {
+    fn said(from: PeerInfo, is_private: bool) -> Event {
         Event::Message { at: None, from, text: "hi".into(), is_past: false, is_private }
     }
 
@@ -94,24 +94,24 @@ mod tests {
     fn who_said_something_later_is_known() {
         let mut speakers = Speakers::default();
         for port in [1, 2, 1] {
-            speakers.handle_event(&said(who(port), false));
+            speakers.handle_event(&said(peer(port), false));
         }
-        assert!(speakers.last_spoken(&who(1)) > speakers.last_spoken(&who(2)));
-        assert_eq!(speakers.last_spoken(&who(3)), 0);
+        assert!(speakers.last_spoken(&peer(1)) > speakers.last_spoken(&peer(2)));
+        assert_eq!(speakers.last_spoken(&peer(3)), 0);
         assert_eq!(speakers.last_private(), None);
-        speakers.handle_event(&said(who(2), true));
-        speakers.handle_event(&said(who(3), false));
-        assert_eq!(speakers.last_private(), Some(&who(2)));
+        speakers.handle_event(&said(peer(2), true));
+        speakers.handle_event(&said(peer(3), false));
+        assert_eq!(speakers.last_private(), Some(&peer(2)));
     }
 
     #[test]
     fn of_many_the_last_are_kept() {
         let mut speakers = Speakers::default();
         for port in 0..=SPEAKERS_MAX as u16 {
-            speakers.handle_event(&said(who(port), false));
+            speakers.handle_event(&said(peer(port), false));
         }
         assert!(speakers.last.len() <= SPEAKERS_MAX);
-        assert_eq!(speakers.last_spoken(&who(0)), 0);
-        assert_ne!(speakers.last_spoken(&who(SPEAKERS_MAX as u16)), 0);
+        assert_eq!(speakers.last_spoken(&peer(0)), 0);
+        assert_ne!(speakers.last_spoken(&peer(SPEAKERS_MAX as u16)), 0);
     }
 }

@@ -197,42 +197,42 @@ impl Ledger {
                     None => entry.show_plain(number, &name, &truth, now),
                 }
             }
-            Event::Missed { who, count } => {
-                let entry = self.entry_mut(&base(&who.name));
+            Event::Missed { peer, count } => {
+                let entry = self.entry_mut(&base(&peer.name));
                 entry.gap += count;
                 entry.missed += count;
             }
-            Event::Joined { who } => {
-                let name = base(&who.name);
+            Event::Joined { peer } => {
+                let name = base(&peer.name);
                 self.owe(&name, truth(&name).expect("the name of a run").said);
                 let entry = self.entry_mut(&name);
-                assert_eq!(entry.standing, None, "{who} has joined before");
+                assert_eq!(entry.standing, None, "{peer} has joined before");
                 entry.standing = Some(Standing::Here);
                 // What was missing when it was forgotten was shown to its own user then.
                 (entry.missed, entry.undelivered) = (0, 0);
             }
-            Event::Back { who } => self.change(&base(&who.name), &[Standing::Lost], Standing::Here),
-            Event::Lost { who, why: LostReason::FrameTooLong } => panic!("{who} sent something misshapen"),
+            Event::Back { peer } => self.change(&base(&peer.name), &[Standing::Lost], Standing::Here),
+            Event::Lost { peer, why: LostReason::FrameTooLong } => panic!("{peer} sent something misshapen"),
             // Plain peers have no standing, nor has a connection that never became a member's.
-            Event::Lost { who, .. } if who.id.is_none() => (),
-            Event::Lost { who, .. } => self.change(&base(&who.name), &[Standing::Here], Standing::Lost),
-            Event::Left { who } => {
-                let name = base(&who.name);
+            Event::Lost { peer, .. } if peer.id.is_none() => (),
+            Event::Lost { peer, .. } => self.change(&base(&peer.name), &[Standing::Here], Standing::Lost),
+            Event::Left { peer } => {
+                let name = base(&peer.name);
                 let has_left = truth(&name).is_some_and(|truth| truth.has_left);
-                assert!(has_left || who.name.looks().is_none(), "{who} has not left");
-                // Who was never met has no standing.
-                if who.id.is_some() && self.entry(&name).standing.is_some() {
+                assert!(has_left || peer.name.looks().is_none(), "{peer} has not left");
+                // PeerInfo was never met has no standing.
+                if peer.id.is_some() && self.entry(&name).standing.is_some() {
                     self.change(&name, &[Standing::Here, Standing::Lost], Standing::Left);
                 }
             }
-            Event::Undelivered { who, count } => self.entry_mut(&base(&who.name)).undelivered = count,
+            Event::Undelivered { peer, count } => self.entry_mut(&base(&peer.name)).undelivered = count,
             Event::Present => {
                 assert!(!std::mem::replace(&mut self.has_seen_present, true), "the present begins once");
             }
-            Event::Impostor { who, .. } => panic!("{who} is taken for an impostor"),
-            Event::Forgotten { who } => {
-                let entry = self.entry_mut(&base(&who.name));
-                assert_eq!(entry.standing.take(), Some(Standing::Lost), "{who} was not lost");
+            Event::Impostor { peer, .. } => panic!("{peer} is taken for an impostor"),
+            Event::Forgotten { peer } => {
+                let entry = self.entry_mut(&base(&peer.name));
+                assert_eq!(entry.standing.take(), Some(Standing::Lost), "{peer} was not lost");
                 (entry.was_forgotten, entry.owed_from) = (true, None);
             }
             _ => (),
@@ -241,34 +241,34 @@ impl Ledger {
 
     /// Takes over what a member is called, and checks that nobody takes another's name.
     fn take_label(&mut self, event: &Event) {
-        let who = match event {
-            Event::Joined { who } | Event::Back { who } => who,
-            Event::Renamed { who, before } => {
-                let entry = self.entry_mut(&base(&who.name));
-                assert_eq!(entry.label, before.bare(), "{who} was called otherwise");
-                assert_ne!(who.name.bare(), before.bare(), "{who} has no other name");
-                who
+        let peer = match event {
+            Event::Joined { peer } | Event::Back { peer } => peer,
+            Event::Renamed { peer, before } => {
+                let entry = self.entry_mut(&base(&peer.name));
+                assert_eq!(entry.label, before.bare(), "{peer} was called otherwise");
+                assert_ne!(peer.name.bare(), before.bare(), "{peer} has no other name");
+                peer
             }
             // The past is shown before what has happened since.
             Event::Message { from, is_past: false, .. } if from.id.is_some() => from,
             _ => return,
         };
         let is_renamed = matches!(event, Event::Renamed { .. } | Event::Joined { .. });
-        let entry = self.entry_mut(&base(&who.name));
+        let entry = self.entry_mut(&base(&peer.name));
         if is_renamed {
-            entry.label = who.name.bare().to_owned();
+            entry.label = peer.name.bare().to_owned();
         }
-        assert_eq!(entry.label, who.name.bare(), "nobody said that it has another name");
+        assert_eq!(entry.label, peer.name.bare(), "nobody said that it has another name");
     }
 
     fn entry_mut(&mut self, name: &str) -> &mut Entry {
         self.entries.entry(name.to_owned()).or_default()
     }
 
-    fn change(&mut self, who: &str, from: &[Standing], to: Standing) {
-        let entry = self.entry_mut(who);
+    fn change(&mut self, peer: &str, from: &[Standing], to: Standing) {
+        let entry = self.entry_mut(peer);
         let is_right = entry.standing.is_some_and(|standing| from.contains(&standing));
-        assert!(is_right, "{who} cannot be {to:?}: {entry:?}");
+        assert!(is_right, "{peer} cannot be {to:?}: {entry:?}");
         entry.standing = Some(to);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use groupchat::limits::{HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINGER_TIMEOUT, MEMBER_EXPIRY, RETRY_MAX};
-use groupchat::protocol::roster::Participant;
+use groupchat::protocol::roster::RosterEntry;
 use groupchat::protocol::{Event, Group, Label, Peer, Setup};
 use groupchat::wire::frame::Framing;
 
@@ -390,13 +390,13 @@ impl World {
     fn say_privately(&mut self, run: usize) {
         let to = self.random.usize(..self.runs.len());
         let (name, speaker) = (self.runs[to].label.clone(), &mut self.runs[run]);
-        let Ok((who, "")) = speaker.group.find(&name) else { return };
-        if speaker.state != State::Running || base(&who.name) != base(&Label::from(&*name)) {
+        let Ok((peer, "")) = speaker.group.find(&name) else { return };
+        if speaker.state != State::Running || base(&peer.name) != base(&Label::from(&*name)) {
             return;
         }
         let count = speaker.said_privately.entry(to).or_default();
         let text = format!("private {count} {}", filler(&mut self.random, false));
-        if speaker.group.send_private(&who, &text, DateTime::UNIX_EPOCH.fixed_offset()).is_ok() {
+        if speaker.group.send_private(&peer, &text, DateTime::UNIX_EPOCH.fixed_offset()).is_ok() {
             *count += 1;
         }
     }
@@ -419,17 +419,17 @@ impl World {
     fn check_names(&self, run: usize) {
         let Run { group, name, .. } = &self.runs[run];
         let mut roster = group.roster();
-        roster.retain(Participant::is_met);
+        roster.retain(RosterEntry::is_met);
         let own = group.own_label();
         for (index, one) in roster.iter().enumerate() {
             let others = roster.iter().enumerate().filter(|(other, _)| *other != index);
-            let others = others.map(|(_, other)| &other.who.name);
-            let is_alike = others.chain([&own]).any(|other| other.is_like(&one.who.name));
-            assert_eq!(!one.who.name.mark().is_empty(), is_alike, "{} at {name}", one.who);
-            let found = group.find_named(&one.who.written()).map(|who| (who.id, who.name));
-            assert_eq!(found, Ok((one.who.id, one.who.name.clone())), "at {name}");
+            let others = others.map(|(_, other)| &other.peer.name);
+            let is_alike = others.chain([&own]).any(|other| other.is_like(&one.peer.name));
+            assert_eq!(!one.peer.name.mark().is_empty(), is_alike, "{} at {name}", one.peer);
+            let found = group.find_named(&one.peer.written()).map(|peer| (peer.id, peer.name));
+            assert_eq!(found, Ok((one.peer.id, one.peer.name.clone())), "at {name}");
         }
-        let is_taken = roster.iter().any(|one| one.who.name.is_like(&own));
+        let is_taken = roster.iter().any(|one| one.peer.name.is_like(&own));
         assert_eq!(!own.mark().is_empty(), is_taken, "{own} at itself");
     }
 
@@ -526,7 +526,7 @@ impl World {
             if self.is_calm {
                 new.pipes.iter_mut().for_each(|pipe| pipe.room = ROOM_MAX);
             }
-            // Who is not reached never hears of it.
+            // PeerInfo is not reached never hears of it.
             new.is_closed[1] = is_parted || listener.is_none() || listener == Some(run);
             if self.has_slow_handshakes && !self.is_calm {
                 for pipe in &mut new.pipes {
@@ -651,13 +651,13 @@ impl World {
             if self.is_traced {
                 println!("{} is told: {event:.200?}", self.runs[run].name);
             }
-            if let Event::Forgotten { who } = &event {
+            if let Event::Forgotten { peer } = &event {
                 self.has_forgotten = true;
-                let other = self.run_named(&base(&who.name)).expect("the name of a run");
+                let other = self.run_named(&base(&peer.name)).expect("the name of a run");
                 let is_vouched = self.vouched.contains(&(run, other));
                 assert!(
                     !is_vouched,
-                    "membership: {who} is forgotten at {}, and is vouched for",
+                    "membership: {peer} is forgotten at {}, and is vouched for",
                     self.runs[run].name
                 );
             }
@@ -856,7 +856,7 @@ impl World {
     fn check_rosters(&self) {
         for &(one, other) in &self.vouched {
             let (run, id) = (&self.runs[one], self.runs[other].group.id());
-            let is_there = run.group.roster().iter().any(|participant| participant.who.id == Some(id));
+            let is_there = run.group.roster().iter().any(|entry| entry.peer.id == Some(id));
             let name = &self.runs[other].name;
             assert!(is_there, "membership: {name} is not in the roster of {}, and is vouched for", run.name);
         }
@@ -884,7 +884,7 @@ impl World {
         }
     }
 
-    /// Who started last says more than the log holds before it is connected. The brake makes it wait, and
+    /// PeerInfo started last says more than the log holds before it is connected. The brake makes it wait, and
     /// everything is heard by the group that it joins.
     fn type_ahead(&mut self) {
         let (speaker, members) = (self.runs.len() - 1, self.members());
@@ -980,7 +980,7 @@ impl World {
         assert!(count == 1 || !must_be_linked, "{} and {} have none", hearer.name, speaker.name);
         if count == 0 {
             let id = speaker.group.id();
-            let is_there = || hearer.group.roster().iter().any(|participant| participant.who.id == Some(id));
+            let is_there = || hearer.group.roster().iter().any(|entry| entry.peer.id == Some(id));
             let is_right = !VOUCHING || !is_vouched || is_there();
             assert!(is_right, "membership: {} is not in the roster of {}", speaker.name, hearer.name);
             return;
@@ -1012,7 +1012,7 @@ impl World {
         );
     }
 
-    /// Everybody leaves, one after the other. Who is listened to is heard to leave, and who is not
+    /// Everybody leaves, one after the other. PeerInfo is listened to is heard to leave, and who is not
     /// says who did not get what.
     pub fn part(&mut self) {
         for run in self.running() {

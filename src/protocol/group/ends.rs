@@ -103,12 +103,12 @@ impl<S> Group<S> {
         if let Some(token) = member.token {
             return self.handle_left(key, token);
         }
-        let who = member.who();
+        let peer = member.info();
         if self.is_leaving {
             // A member closes the link after our goodbye. An error may mean that it did not arrive.
             if !matches!(why, LostReason::Closed { .. }) {
                 self.members.set_presence(key, Presence::Lost { since: now });
-                self.show(Event::Lost { who, why });
+                self.show(Event::Lost { peer, why });
             }
             // The goodbye has a number, too.
             return self.show_undelivered(key, self.log.next_number() - 1);
@@ -120,19 +120,19 @@ impl<S> Group<S> {
         self.timers.set(now + MEMBER_EXPIRY, Timer::Expiry(key));
         // Members that received a goodbye have its token.
         self.inquire_at(now + INQUIRE_DELAY);
-        self.show(Event::Lost { who, why });
+        self.show(Event::Lost { peer, why });
     }
 
     /// A run has left, as its token proves.
     pub(super) fn handle_left(&mut self, key: MemberKey, token: Word) {
         let member = &self.members[key];
-        let who = member.who();
+        let peer = member.info();
         let (is_unmet, count) = (member.is_unmet(), member.private.unacked());
         if !is_unmet {
-            self.show(Event::Left { who: who.clone() });
+            self.show(Event::Left { peer: peer.clone() });
         }
         if count > 0 {
-            self.show(Event::Undelivered { who, count });
+            self.show(Event::Undelivered { peer, count });
         }
         // It waits for our acknowledgement.
         for link in self.members[key].links.clone() {
@@ -145,8 +145,8 @@ impl<S> Group<S> {
     fn show_undelivered(&mut self, key: MemberKey, end: u64) {
         let count = self.members[key].undelivered(end);
         if count > 0 {
-            let who = self.members[key].who();
-            self.events.push_back(Event::Undelivered { who, count });
+            let peer = self.members[key].info();
+            self.events.push_back(Event::Undelivered { peer, count });
         }
     }
 
@@ -165,7 +165,7 @@ impl<S> Group<S> {
             self.timers.set(now + HANDSHAKE_TIMEOUT, Timer::Expiry(key));
         } else {
             if !member.is_unmet() {
-                self.events.push_back(Event::Forgotten { who: member.who() });
+                self.events.push_back(Event::Forgotten { peer: member.info() });
             }
             self.forget(key, now);
         }
@@ -209,7 +209,7 @@ impl<S> Group<S> {
         let has_left = token.is_some();
         if !self.members[key].is_unmet() {
             let fate = if has_left { Fate::Left } else { Fate::Gone };
-            self.former_names.add(self.members[key].who(), fate);
+            self.former_names.add(self.members[key].info(), fate);
         }
         self.note_private_lost(key);
         let Some(member) = self.members.remove(key, token) else { return };
@@ -315,13 +315,13 @@ impl<S> Group<S> {
         let is_at = |member: &Member| !member.is_unmet() && has_it(&self.dialer[member.target]);
         let key = met.or_else(|| Some(self.members.iter().find(|(_, member)| is_at(member))?.0));
         if let Some(member) = key.and_then(|key| self.members.get(key)) {
-            return Disconnecting::Member(member.who());
+            return Disconnecting::Member(member.info());
         }
         let Some(named) = named else {
             let is_there = |client: &Client<S>| client.is_open() && addresses.contains(&client.address);
             let accepted = self.clients.iter().find(|(_, client)| is_there(client));
             return accepted
-                .map_or(Disconnecting::Unknown, |(id, _)| Disconnecting::Accepted(self.plain_who(id)));
+                .map_or(Disconnecting::Unknown, |(id, _)| Disconnecting::Accepted(self.plain_info(id)));
         };
         let is_its = |client: &Client<S>| {
             client.dialled.is_some_and(|dialled| dialled.target == named)
@@ -330,7 +330,7 @@ impl<S> Group<S> {
         let id = self.clients.iter().find(|(_, client)| is_its(client)).map(|(id, _)| id);
         let unproven = id.and_then(|id| self.clients[id].phase.unproven());
         if let Some(key) = unproven.and_then(|unproven| unproven.handshake.member()) {
-            return Disconnecting::Member(self.members[key].who());
+            return Disconnecting::Member(self.members[key].info());
         }
         self.dialer[named].withdraw();
         let name = Rc::clone(self.dialer[named].name());
@@ -342,12 +342,12 @@ impl<S> Group<S> {
         if self.clients[id].phase.unproven().is_some() {
             self.take_for_plain(id);
         }
-        let who = self.plain_who(id);
+        let peer = self.plain_info(id);
         let body = message::exit_body(own, at, self.writer.name());
         self.clients[id].take_rest(&self.log, self.framing);
         self.clients.push(id, Code::Exit, body.as_bytes(), &self.log, self.framing);
         self.close(id);
-        Disconnecting::Closed(who)
+        Disconnecting::Closed(peer)
     }
 
     /// Shows the peers that the user named and that never sent anything.
@@ -361,8 +361,8 @@ impl<S> Group<S> {
             return;
         }
         let unanswered = self.clients.iter().filter(|(_, client)| is_unanswered(client));
-        let shown: Vec<_> = unanswered.map(|(id, _)| self.plain_who(id)).collect();
-        self.events.extend(shown.into_iter().map(|who| Event::Silent { who }));
+        let shown: Vec<_> = unanswered.map(|(id, _)| self.plain_info(id)).collect();
+        self.events.extend(shown.into_iter().map(|peer| Event::Silent { peer }));
     }
 
     // Plain peers.
@@ -383,7 +383,12 @@ impl<S> Group<S> {
             None if is_blank(text_of(&body)) => return,
             None => {
                 let name = Label::of_place(address.to_string());
-                message_event(None, Who { name, id: None, address: Some(address) }, text_of(&body), false)
+                message_event(
+                    None,
+                    PeerInfo { name, id: None, address: Some(address) },
+                    text_of(&body),
+                    false,
+                )
             }
             Some(message) => {
                 let known = self.clients[id].phase.plain().and_then(|peer| peer.name.clone());
@@ -392,7 +397,7 @@ impl<S> Group<S> {
                     (Some(name), Some(known)) if known.bare() == name => known,
                     (Some(name), _) => self.name_plain(id, name),
                 };
-                let from = Who { name, id: None, address: Some(address) };
+                let from = PeerInfo { name, id: None, address: Some(address) };
                 message_event(Some(message.at), from, message.text, false)
             }
         };
@@ -410,7 +415,7 @@ impl<S> Group<S> {
             self.name_plain(id, name);
         }
         self.show_person(id);
-        self.end_person_with(id, Some(Fate::Left), |who| Event::Left { who });
+        self.end_person_with(id, Some(Fate::Left), |peer| Event::Left { peer });
         let target = self.clients[id].dialled.and_then(|dialled| self.dialer.get_mut(dialled.target));
         target.into_iter().for_each(Target::give_up);
         self.set_phase(id, Phase::Closed);
@@ -435,7 +440,7 @@ impl<S> Group<S> {
         self.show_connection(id, now);
         let target = self.clients[id].dialled.and_then(|dialled| self.dialer.get(dialled.target));
         if let Some(target) = target.filter(|_| !self.is_framing_given) {
-            self.events.push_back(Event::Assumed { peer: Rc::clone(target.name()) });
+            self.events.push_back(Event::Assumed { name: Rc::clone(target.name()) });
         }
     }
 
@@ -458,8 +463,8 @@ impl<S> Group<S> {
             }
             Shown::Nothing | Shown::Counted | Shown::Connection => (),
         }
-        let who = self.plain_who(id);
-        self.events.push_back(Event::Appeared { who });
+        let peer = self.plain_info(id);
+        self.events.push_back(Event::Appeared { peer });
     }
 
     /// A plain peer turned out to be a member, under whose name it is shown from now on.
@@ -468,13 +473,13 @@ impl<S> Group<S> {
     }
 
     /// Ends the presence of a plain peer. Without a `fate`, it stays present as a member.
-    fn end_person_with(&mut self, id: ClientId, fate: Option<Fate>, event: impl FnOnce(Who) -> Event) {
+    fn end_person_with(&mut self, id: ClientId, fate: Option<Fate>, event: impl FnOnce(PeerInfo) -> Event) {
         if self.clients[id].phase.plain().is_some_and(|peer| peer.shown == Shown::Person) {
-            let who = self.plain_who(id);
+            let peer = self.plain_info(id);
             if let Some(fate) = fate {
-                self.former_names.add(who.clone(), fate);
+                self.former_names.add(peer.clone(), fate);
             }
-            self.events.push_back(event(who));
+            self.events.push_back(event(peer));
             self.set_shown(id, Shown::Connection);
         }
     }
@@ -491,11 +496,11 @@ impl<S> Group<S> {
         };
         let is_visible = match shown {
             Shown::Person => {
-                return self.end_person_with(id, Some(Fate::Gone), |who| Event::Lost { who, why });
+                return self.end_person_with(id, Some(Fate::Gone), |peer| Event::Lost { peer, why });
             }
             _ if dialled.is_some() => {
-                let who = self.plain_who(id);
-                return self.events.push_back(Event::NamedLost { who, why });
+                let peer = self.plain_info(id);
+                return self.events.push_back(Event::NamedLost { peer, why });
             }
             Shown::Nothing => self.visitors.add(address.ip(), now),
             Shown::Connection => self.visitors.may_show(address.ip(), now),

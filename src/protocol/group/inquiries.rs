@@ -4,12 +4,12 @@
 use super::*;
 use crate::limits::{NAMED_MAX, PRIVATE_LOST_MAX};
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
-use crate::protocol::roster::{Connecting, Dialler, NotFound, NotPrivate, Participant, Standing, Unreached};
+use crate::protocol::roster::{Connecting, Dialler, NotFound, NotPrivate, RosterEntry, Standing, Unreached};
 
 impl<S> Group<S> {
     /// The roster, sorted by name: members, plain peers, and peers that the user named and that were not reached.
     #[must_use]
-    pub fn roster(&self) -> Vec<Participant> {
+    pub fn roster(&self) -> Vec<RosterEntry> {
         let is_known =
             |member: &Member| !member.is_unmet() || self.dialer[member.target].addresses().next().is_some();
         let members = self.members.iter().filter(|(_, member)| is_known(member));
@@ -17,11 +17,11 @@ impl<S> Group<S> {
         let plain = self.plain_clients().map(|(id, client)| self.of_plain(id, client));
         let named = self.dialer.named().filter_map(|(_, target)| of_named(target));
         let mut roster: Vec<_> = members.chain(plain).chain(named).collect();
-        roster.sort_by(|one, other| one.who.name.cmp(&other.who.name));
+        roster.sort_by(|one, other| one.peer.name.cmp(&other.peer.name));
         roster
     }
 
-    fn of_member(&self, key: MemberKey, member: &Member) -> Participant {
+    fn of_member(&self, key: MemberKey, member: &Member) -> RosterEntry {
         let link = self.best_link(key).map(|id| &self.clients[id]);
         let (standing, since) = match member.presence {
             Presence::Here => (Standing::Here, link.map(|link| link.since)),
@@ -29,10 +29,10 @@ impl<S> Group<S> {
             Presence::Unmet => (Standing::Unmet, None),
         };
         let target = &self.dialer[member.target];
-        let who = Who { address: target.addresses().next(), ..member.who() };
+        let peer = PeerInfo { address: target.addresses().next(), ..member.info() };
         let retry = if member.is_here() { None } else { target.retry() };
-        Participant {
-            who,
+        RosterEntry {
+            peer,
             standing,
             dialled: link.map(dialler),
             since,
@@ -50,9 +50,9 @@ impl<S> Group<S> {
         self.clients.iter().filter(|(_, client)| matches!(client.phase, Phase::Plain(_)))
     }
 
-    fn of_plain(&self, id: ClientId, client: &Client<S>) -> Participant {
-        Participant {
-            who: self.plain_who(id),
+    fn of_plain(&self, id: ClientId, client: &Client<S>) -> RosterEntry {
+        RosterEntry {
+            peer: self.plain_info(id),
             standing: Standing::Plain,
             dialled: Some(dialler(client)),
             since: Some(client.since),
@@ -66,7 +66,7 @@ impl<S> Group<S> {
     /// # Errors
     ///
     /// Why no peer is meant.
-    pub fn find<'a>(&self, words: &'a str) -> Result<(Who, &'a str), NotFound> {
+    pub fn find<'a>(&self, words: &'a str) -> Result<(PeerInfo, &'a str), NotFound> {
         self.find_within(words, Extent::Start)
     }
 
@@ -75,25 +75,26 @@ impl<S> Group<S> {
     /// # Errors
     ///
     /// Why no peer is meant.
-    pub fn find_named(&self, name: &str) -> Result<Who, NotFound> {
-        self.find_within(name, Extent::Whole).map(|(who, _)| who)
+    pub fn find_named(&self, name: &str) -> Result<PeerInfo, NotFound> {
+        self.find_within(name, Extent::Whole).map(|(peer, _)| peer)
     }
 
-    fn find_within<'a>(&self, words: &'a str, extent: Extent) -> Result<(Who, &'a str), NotFound> {
+    fn find_within<'a>(&self, words: &'a str, extent: Extent) -> Result<(PeerInfo, &'a str), NotFound> {
         let members = self.members.iter().filter(|(_, member)| !member.is_unmet());
         let members = members.map(|(_, member)| Candidate {
-            who: member.who(),
+            peer: member.info(),
             attendance: if member.is_here() { Attendance::Here } else { Attendance::Lost },
         });
         let plain = self.plain_clients();
-        let plain = plain.map(|(id, _)| Candidate { who: self.plain_who(id), attendance: Attendance::Here });
+        let plain =
+            plain.map(|(id, _)| Candidate { peer: self.plain_info(id), attendance: Attendance::Here });
         let former = self.former_names.iter();
-        let former =
-            former.map(|(who, fate)| Candidate { who: who.clone(), attendance: Attendance::Former(*fate) });
+        let former = former
+            .map(|(peer, fate)| Candidate { peer: peer.clone(), attendance: Attendance::Former(*fate) });
         let all: Vec<_> = members.chain(plain).chain(former).collect();
         recipient::find(words, &all, extent).map_err(|why| {
-            let own = Who { name: self.writer.name().into(), id: Some(self.id), address: None };
-            let own = Candidate { who: own, attendance: Attendance::Here };
+            let own = PeerInfo { name: self.writer.name().into(), id: Some(self.id), address: None };
+            let own = Candidate { peer: own, attendance: Attendance::Here };
             let is_own = matches!(why, NotFound::Nobody | NotFound::Former { .. })
                 && recipient::find(words, &[own], extent).is_ok();
             if is_own { NotFound::Oneself } else { why }
@@ -103,7 +104,7 @@ impl<S> Group<S> {
     /// The peers that are not known to have received all messages: members that were met, peers that the user named,
     /// and others that are connected.
     #[must_use]
-    pub fn recipients_behind(&self) -> Vec<Who> {
+    pub fn recipients_behind(&self) -> Vec<PeerInfo> {
         self.behind(|_| true)
     }
 
@@ -115,9 +116,10 @@ impl<S> Group<S> {
 
     /// The peers that are not known to have received all messages; of connections without a member, those for which
     /// `counts` holds.
-    fn behind(&self, counts: impl Fn(&Client<S>) -> bool) -> Vec<Who> {
+    fn behind(&self, counts: impl Fn(&Client<S>) -> bool) -> Vec<PeerInfo> {
         let lacks = |member: &Member| !member.is_unmet() && self.behind_by(member) > 0;
-        let members = self.members.iter().filter(|(_, member)| lacks(member)).map(|(_, member)| member.who());
+        let members =
+            self.members.iter().filter(|(_, member)| lacks(member)).map(|(_, member)| member.info());
         let is_unknown = |client: &Client<S>| match &client.phase {
             Phase::Plain(_) => true,
             // It may still be a plain peer, or is one that the user named.
@@ -130,8 +132,8 @@ impl<S> Group<S> {
         };
         let clients = self.clients.iter().filter(|(_, client)| is_unknown(client));
         let clients = clients.filter(|(_, client)| client.is_behind(&self.log) && counts(client));
-        let clients = clients.map(|(id, _)| self.plain_who(id));
-        let named = self.dialer.named().filter_map(|(_, target)| of_named(target)).map(|one| one.who);
+        let clients = clients.map(|(id, _)| self.plain_info(id));
+        let named = self.dialer.named().filter_map(|(_, target)| of_named(target)).map(|one| one.peer);
         members.chain(clients).chain(named).collect()
     }
 
@@ -170,14 +172,14 @@ impl<S> Group<S> {
         let met = self.members.iter().find(|(_, it)| !it.is_unmet() && is_there(&self.dialer[it.target]));
         if let Some((_, member)) = met {
             if member.is_here() {
-                return Connecting::Connected(member.who());
+                return Connecting::Connected(member.info());
             }
             self.dialer[member.target].hurry(now);
             return Connecting::Dialling;
         }
         let is_it = |client: &Client<S>| client.dialled.is_some() && peer.addresses.contains(&client.address);
         if let Some((id, _)) = self.plain_clients().find(|(_, client)| is_it(client)) {
-            return Connecting::Connected(self.plain_who(id));
+            return Connecting::Connected(self.plain_info(id));
         }
         let known = self.dialer.named().find(|(_, target)| is_there(target)).map(|(id, _)| id);
         match known {
@@ -195,21 +197,21 @@ impl<S> Group<S> {
         Connecting::Begun
     }
 
-    /// Sends `text` to `who` alone, now or once it is connected again.
+    /// Sends `text` to `peer` alone, now or once it is connected again.
     ///
     /// # Errors
     ///
     /// Why it cannot be sent; then no part of it was.
     pub fn send_private(
         &mut self,
-        who: &Who,
+        peer: &PeerInfo,
         text: &str,
         at: DateTime<FixedOffset>,
     ) -> Result<(), NotPrivate> {
-        let id = who.id.ok_or_else(|| NotPrivate::Plain(who.clone()))?;
-        let key = self.members.find(id).ok_or_else(|| NotPrivate::Gone(who.clone()))?;
+        let id = peer.id.ok_or_else(|| NotPrivate::Plain(peer.clone()))?;
+        let key = self.members.find(id).ok_or_else(|| NotPrivate::Gone(peer.clone()))?;
         let first = self.members[key].private.push(text, at, &self.writer);
-        let first = first.ok_or_else(|| NotPrivate::Full(who.clone()))?;
+        let first = first.ok_or_else(|| NotPrivate::Full(peer.clone()))?;
         if let Some(link) = self.best_link(key) {
             self.push_private(link, key, first);
         }
@@ -224,15 +226,15 @@ impl<S> Group<S> {
 
     /// The members that are not known to have received all private messages.
     #[must_use]
-    pub fn private_undelivered(&self) -> Vec<Who> {
+    pub fn private_undelivered(&self) -> Vec<PeerInfo> {
         let kept = self.members.iter().filter(|(_, member)| member.private.unacked() > 0);
-        self.private_lost.iter().cloned().chain(kept.map(|(_, member)| member.who())).collect()
+        self.private_lost.iter().cloned().chain(kept.map(|(_, member)| member.info())).collect()
     }
 
     /// Records a member that is about to be removed with private messages that it did not acknowledge.
     pub(super) fn note_private_lost(&mut self, key: MemberKey) {
         if self.members[key].private.unacked() > 0 {
-            self.private_lost.push_back(self.members[key].who());
+            self.private_lost.push_back(self.members[key].info());
             if self.private_lost.len() > PRIVATE_LOST_MAX {
                 self.private_lost.pop_front();
             }
@@ -245,9 +247,9 @@ fn dialler<S>(client: &Client<S>) -> Dialler {
 }
 
 /// A peer that the user named, unless it was reached.
-fn of_named(target: &Target) -> Option<Participant> {
+fn of_named(target: &Target) -> Option<RosterEntry> {
     let retry = Some(target.retry()?);
     let (name, address) = (Label::of_place(&**target.name()), target.addresses().next());
-    let who = Who { name, id: None, address };
-    Some(Participant { who, standing: Standing::Named, dialled: None, since: None, behind: 0, retry })
+    let peer = PeerInfo { name, id: None, address };
+    Some(RosterEntry { peer, standing: Standing::Named, dialled: None, since: None, behind: 0, retry })
 }

@@ -88,10 +88,10 @@ impl<S> Group<S> {
                 self.handle_member_frame(id, key, frame, now);
             }
             Step::Rejected => {
-                let (address, who) = (self.clients[id].address, self.members[key].who());
+                let (address, peer) = (self.clients[id].address, self.members[key].info());
                 // It may try again at once and without end, so the events are limited.
                 if self.visitors.add(address.ip(), now) {
-                    self.events.push_back(Event::Impostor { address, who });
+                    self.events.push_back(Event::Impostor { address, peer });
                 }
                 self.lose(id, LostReason::Failed("not who it says".into()), now);
             }
@@ -116,7 +116,7 @@ impl<S> Group<S> {
             match target.wanted_by() {
                 WantedBy::User => {
                     target.handle_oneself();
-                    self.events.push_back(Event::Oneself { peer: Rc::clone(target.name()) });
+                    self.events.push_back(Event::Oneself { name: Rc::clone(target.name()) });
                 }
                 WantedBy::Member(key) => self.handle_wrong_address(key, address, now),
             }
@@ -227,10 +227,10 @@ impl<S> Group<S> {
         if is_new {
             self.name_member(key);
         }
-        let who = self.members[key].who();
+        let peer = self.members[key].info();
         match before {
-            Presence::Unmet => self.events.push_back(Event::Joined { who }),
-            Presence::Lost { .. } => self.show(Event::Back { who }),
+            Presence::Unmet => self.events.push_back(Event::Joined { peer }),
+            Presence::Lost { .. } => self.show(Event::Back { peer }),
             Presence::Here => (),
         }
         self.show_name_taken(key);
@@ -397,8 +397,8 @@ impl<S> Group<S> {
             link.next_number = Some(start.from);
             let count = self.members[key].recv.start(start);
             if count > 0 {
-                let who = self.members[key].who();
-                self.show(Event::Missed { who, count });
+                let peer = self.members[key].info();
+                self.show(Event::Missed { peer, count });
             }
         }
         frame.private_from.into_iter().for_each(|number| self.members[key].private.handle_start(number));
@@ -471,7 +471,7 @@ impl<S> Group<S> {
         let member = &mut self.members[link.key];
         member.mark(next_key);
         let Received::New { is_history } = member.recv.receive(number) else { return };
-        let from = member.who();
+        let from = member.info();
         if let Some(at) = member.ack_due(now) {
             self.timers.set(at, Timer::Ack(link.key));
         }
@@ -501,7 +501,7 @@ impl<S> Group<S> {
         let member = &mut self.members[key];
         let Some(message) = member.private.receive(&body) else { return };
         let (at, text) = (Some(message.at), message.text.to_owned());
-        let event = Event::Message { at, from: member.who(), text, is_past: false, is_private: true };
+        let event = Event::Message { at, from: member.info(), text, is_past: false, is_private: true };
         if let Some(at) = member.ack_due(now) {
             self.timers.set(at, Timer::Ack(key));
         }

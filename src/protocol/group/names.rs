@@ -60,9 +60,9 @@ impl<S> Group<S> {
             return;
         }
         self.name_member(key);
-        let who = self.members[key].who();
-        self.former_names.add(Who { name: before.clone(), ..who.clone() }, Fate::Renamed);
-        self.show(Event::Renamed { who, before });
+        let peer = self.members[key].info();
+        self.former_names.add(PeerInfo { name: before.clone(), ..peer.clone() }, Fate::Renamed);
+        self.show(Event::Renamed { peer, before });
         self.show_name_taken(key);
     }
 
@@ -75,7 +75,7 @@ impl<S> Group<S> {
         };
         let before = peer.name.replace(label.clone());
         if let Some(name) = before.filter(|before| before.bare() != label.bare()) {
-            self.former_names.add(Who { name, id: None, address: None }, Fate::Renamed);
+            self.former_names.add(PeerInfo { name, id: None, address: None }, Fate::Renamed);
         }
         let changed = self.names.insert(Holder::Plain(id), &label, Some(address));
         self.apply(changed);
@@ -106,18 +106,18 @@ impl<S> Group<S> {
     }
 
     /// A plain peer for events: by its name, or by its address if it has none.
-    pub(super) fn plain_who(&self, id: ClientId) -> Who {
+    pub(super) fn plain_info(&self, id: ClientId) -> PeerInfo {
         let client = &self.clients[id];
         let name = client.phase.plain().and_then(|peer| peer.name.clone());
         let name = name.unwrap_or_else(|| Label::of_place(client.address.to_string()));
-        Who { name, id: None, address: Some(client.address) }
+        PeerInfo { name, id: None, address: Some(client.address) }
     }
 
     /// Shows the user once that a member has the same name.
     pub(super) fn show_name_taken(&mut self, key: MemberKey) {
-        let (own, who) = (self.own_label(), self.members[key].who());
-        if own.is_like(&who.name) && !mem::replace(&mut self.is_name_taken_shown, true) {
-            self.events.push_back(Event::NameTaken { who, own });
+        let (own, peer) = (self.own_label(), self.members[key].info());
+        if own.is_like(&peer.name) && !mem::replace(&mut self.is_name_taken_shown, true) {
+            self.events.push_back(Event::NameTaken { peer, own });
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::protocol::roster::{Dialler, Participant, Retry, Standing};
+use crate::protocol::roster::{Dialler, Retry, RosterEntry, Standing};
 use crate::sanitize::sanitized;
 use crate::terminal::json;
 use crate::terminal::layout::{Size, columns_at_most};
 
 /// A peer as `/who` shows it.
 #[derive(Debug)]
-pub(super) struct PeerInfo {
-    pub(super) participant: Participant,
+pub(super) struct ShownEntry {
+    pub(super) entry: RosterEntry,
     pub(super) is_ignored: bool,
 }
 
@@ -21,9 +21,9 @@ const NAME_COLUMNS: usize = 16;
 const CELL_MARGIN_COLUMNS: usize = 2;
 
 /// All peers: one line each, or tables where the lines exceed the rows of the terminal.
-pub(super) fn overview(people: &[PeerInfo], size: Option<Size>, now: Instant) -> Vec<String> {
-    let (met, unmet): (Vec<&PeerInfo>, Vec<&PeerInfo>) =
-        people.iter().partition(|one| one.participant.standing != Standing::Unmet);
+pub(super) fn overview(people: &[ShownEntry], size: Option<Size>, now: Instant) -> Vec<String> {
+    let (met, unmet): (Vec<&ShownEntry>, Vec<&ShownEntry>) =
+        people.iter().partition(|one| one.entry.standing != Standing::Unmet);
     let mut lines = list(&met, now);
     if let Some(size) = size {
         let rows: usize = lines.iter().map(|line| columns_at_most(line).div_ceil(size.columns)).sum();
@@ -42,15 +42,15 @@ pub(super) fn overview(people: &[PeerInfo], size: Option<Size>, now: Instant) ->
 }
 
 /// One line for each peer.
-fn list(people: &[&PeerInfo], now: Instant) -> Vec<String> {
-    let name_columns = |one: &&PeerInfo| columns_at_most(&shown_name(one));
+fn list(people: &[&ShownEntry], now: Instant) -> Vec<String> {
+    let name_columns = |one: &&ShownEntry| columns_at_most(&shown_name(one));
     let width = people.iter().map(name_columns).max().unwrap_or(0).min(NAME_COLUMNS);
-    let line = |one: &&PeerInfo| {
+    let line = |one: &&ShownEntry| {
         let padding = " ".repeat(width.saturating_sub(name_columns(one)));
-        let participant = &one.participant;
-        let mut line = format!("{}{padding}  {}", shown_name(one), state(participant, false, now));
-        match participant.who.address.map(|address| address.to_string()) {
-            Some(address) if participant.standing != Standing::Named => line += &format!(", at {address}"),
+        let entry = &one.entry;
+        let mut line = format!("{}{padding}  {}", shown_name(one), state(entry, false, now));
+        match entry.peer.address.map(|address| address.to_string()) {
+            Some(address) if entry.standing != Standing::Named => line += &format!(", at {address}"),
             _ => (),
         }
         line + if one.is_ignored { ", ignored" } else { "" }
@@ -59,12 +59,12 @@ fn list(people: &[&PeerInfo], now: Instant) -> Vec<String> {
 }
 
 /// The name of a peer as the terminal shows it, which decides how wide it is.
-fn shown_name(one: &PeerInfo) -> String {
-    sanitized(&one.participant.who.to_string())
+fn shown_name(one: &ShownEntry) -> String {
+    sanitized(&one.entry.peer.to_string())
 }
 
 /// The names of the peers in columns, grouped by state.
-fn tables(people: &[&PeerInfo], columns: usize) -> Vec<String> {
+fn tables(people: &[&ShownEntry], columns: usize) -> Vec<String> {
     let kinds = [
         ("here", Standing::Here),
         ("plain peers", Standing::Plain),
@@ -74,7 +74,7 @@ fn tables(people: &[&PeerInfo], columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for (title, standing) in kinds {
         let cells: Vec<String> =
-            people.iter().filter(|one| one.participant.standing == standing).map(|one| cell(one)).collect();
+            people.iter().filter(|one| one.entry.standing == standing).map(|one| cell(one)).collect();
         let title = format!("{title} ({}):", cells.len());
         let line = format!("{title} {}", cells.join(", "));
         if cells.is_empty() {
@@ -94,9 +94,9 @@ fn tables(people: &[&PeerInfo], columns: usize) -> Vec<String> {
     lines
 }
 
-fn cell(one: &PeerInfo) -> String {
+fn cell(one: &ShownEntry) -> String {
     let name = shown_name(one);
-    match (one.participant.behind, one.is_ignored) {
+    match (one.entry.behind, one.is_ignored) {
         (0, false) => name,
         (0, true) => format!("{name} (ignored)"),
         (behind, false) => format!("{name} ({behind} behind)"),
@@ -128,24 +128,24 @@ fn table(cells: &[String], columns: usize) -> Vec<String> {
 }
 
 /// The lines of `/who NAME`.
-pub(super) fn details(one: &PeerInfo, now: Instant) -> Vec<String> {
-    let PeerInfo { participant, is_ignored } = one;
-    let Participant { who, dialled, .. } = participant;
+pub(super) fn details(one: &ShownEntry, now: Instant) -> Vec<String> {
+    let ShownEntry { entry, is_ignored } = one;
+    let RosterEntry { peer, dialled, .. } = entry;
     let ignored = if *is_ignored { ", ignored" } else { "" };
-    let mut lines = vec![format!("{who}: {}{ignored}", state(participant, true, now))];
-    let address = who.address.map_or("no known address".to_owned(), |address| format!("at {address}"));
+    let mut lines = vec![format!("{peer}: {}{ignored}", state(entry, true, now))];
+    let address = peer.address.map_or("no known address".to_owned(), |address| format!("at {address}"));
     let dialler = match dialled {
         Some(Dialler::We) => ", dialled by you",
         Some(Dialler::It) => ", dialled you",
         None => "",
     };
     lines.push(format!("  {address}{dialler}"));
-    lines.extend(who.id.map(|id| format!("  id {id}")));
+    lines.extend(peer.id.map(|id| format!("  id {id}")));
     lines
 }
 
 /// The state of the connection to a peer.
-fn state(one: &Participant, is_long: bool, now: Instant) -> String {
+fn state(one: &RosterEntry, is_long: bool, now: Instant) -> String {
     let time = one.since.map(|since| duration(now.saturating_duration_since(since)));
     let time = time.map_or(String::new(), |time| format!(" {time}"));
     let mut words = match one.standing {
@@ -171,7 +171,7 @@ fn state(one: &Participant, is_long: bool, now: Instant) -> String {
 }
 
 /// The record of a peer in JSON.
-pub(super) fn json_record(one: &Participant, now: Instant) -> json::MemberRecord {
+pub(super) fn json_record(one: &RosterEntry, now: Instant) -> json::MemberRecord {
     let standing = match one.standing {
         Standing::Here => "here",
         Standing::Plain => "plain",
@@ -213,20 +213,20 @@ fn duration(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Label, Who};
+    use crate::protocol::{Label, PeerInfo};
     use crate::wire::hello::Word;
 
-    fn person(name: &str, standing: Standing, now: Instant) -> PeerInfo {
+    fn person(name: &str, standing: Standing, now: Instant) -> ShownEntry {
         let has_id = !matches!(standing, Standing::Plain | Standing::Named);
         let id = has_id.then(|| Word(name.bytes().fold(1, |id, byte| id << 8 | u128::from(byte))));
         let name = if standing == Standing::Named { Label::of_place(name) } else { name.into() };
-        let who = Who { name, id, address: "192.168.1.9:5000".parse().ok() };
+        let peer = PeerInfo { name, id, address: "192.168.1.9:5000".parse().ok() };
         let dialled = matches!(standing, Standing::Here | Standing::Plain).then_some(Dialler::It);
         let is_met = !matches!(standing, Standing::Unmet | Standing::Named);
         let since = is_met.then(|| now - Duration::from_secs(125));
         let retry = dialled.is_none().then(|| Retry::At(now + Duration::from_millis(3001)));
-        PeerInfo {
-            participant: Participant { who, standing, dialled, since, behind: 0, retry },
+        ShownEntry {
+            entry: RosterEntry { peer, standing, dialled, since, behind: 0, retry },
             is_ignored: false,
         }
     }
@@ -244,10 +244,10 @@ mod tests {
             person("host:5000", Standing::Named, now),
             person("grace", Standing::Unmet, now),
         ];
-        people[1].participant.behind = 3;
-        people[2].participant.behind = 1;
+        people[1].entry.behind = 3;
+        people[2].entry.behind = 1;
         people[2].is_ignored = true;
-        people[4].participant.retry = Some(Retry::Now);
+        people[4].entry.retry = Some(Retry::Now);
         let expected = [
             "bob        connected 2 min, at 192.168.1.9:5000",
             "carol      connected 2 min, 3 messages behind, at 192.168.1.9:5000",
@@ -280,10 +280,10 @@ mod tests {
     #[test]
     fn a_crowd_is_shown_in_columns() {
         let now = Instant::now() + Duration::from_secs(1_000);
-        let mut people: Vec<PeerInfo> =
+        let mut people: Vec<ShownEntry> =
             (1..=26).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
         assert_eq!(overview(&people, Some(Size::new(80, 29)), now).len(), 26);
-        people[25].participant.standing = Standing::Lost;
+        people[25].entry.standing = Standing::Lost;
         assert_eq!(
             overview(&people, Some(Size::new(40, 10)), now),
             [
@@ -298,17 +298,17 @@ mod tests {
         );
         // No row is longer than the screen is wide, unless a name alone is.
         for columns in [1, 7, 8, 20, 40, 80, 200] {
-            people[3].participant.who.name = "\u{65e5}\u{672c}".into();
+            people[3].entry.peer.name = "\u{65e5}\u{672c}".into();
             for line in overview(&people, Some(Size::new(columns, 10)), now) {
                 assert!(columns_at_most(&line) <= columns.max(16), "{columns}: {line}");
             }
         }
-        people[3].participant.who.name = "x".repeat(64).into();
+        people[3].entry.peer.name = "x".repeat(64).into();
         let lines = overview(&people, Some(Size::new(40, 10)), now);
         // The other 24 still stand in five columns.
         assert_eq!(lines.len(), 1 + 5 + 1 + 1, "{lines:#?}");
-        people[3].participant.who.name = "peer4".into();
-        people[3].participant.behind = 1_000;
+        people[3].entry.peer.name = "peer4".into();
+        people[3].entry.behind = 1_000;
         let lines = overview(&people, Some(Size::new(80, 10)), now);
         assert_eq!(lines[1], "  peer1                peer5  peer9   peer13  peer17  peer21  peer25");
         assert_eq!(lines[4], "  peer4 (1000 behind)  peer8  peer12  peer16  peer20  peer24");
@@ -332,7 +332,7 @@ mod tests {
             "a\u{e0041}b",
             "e\u{301}\u{65e5}",
         ];
-        let people: Vec<PeerInfo> = names.iter().map(|name| person(name, Standing::Here, now)).collect();
+        let people: Vec<ShownEntry> = names.iter().map(|name| person(name, Standing::Here, now)).collect();
         let column_of = |line: &str, word: &str| {
             let line = sanitized(line);
             line.find(word).map(|at| columns_at_most(&line[..at]))
@@ -342,7 +342,7 @@ mod tests {
         assert!(lines.iter().all(|line| column_of(line, "connected") == first), "{lines:#?}");
         // In columns, each name beside one that is plain.
         for name in names {
-            let mut people: Vec<PeerInfo> =
+            let mut people: Vec<ShownEntry> =
                 (1..=8).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
             people[0] = person(name, Standing::Here, now);
             let lines = overview(&people, Some(Size::new(24, 4)), now);
@@ -356,13 +356,13 @@ mod tests {
     #[test]
     fn hundreds_take_no_time_and_few_rows() {
         let now = Instant::now() + Duration::from_secs(1_000);
-        let people: Vec<PeerInfo> =
+        let people: Vec<ShownEntry> =
             (1..=300).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
         let lines = overview(&people, Some(Size::new(80, 24)), now);
         assert_eq!(lines.len(), 1 + 300_usize.div_ceil(9), "{lines:#?}");
         assert!(lines.iter().all(|line| columns_at_most(line) <= 80), "{lines:#?}");
         assert!(people.iter().all(|one| {
-            let name = &*one.participant.who.name;
+            let name = &*one.entry.peer.name;
             lines.iter().flat_map(|line| line.split_whitespace()).filter(|word| *word == name).count() == 1
         }));
     }
