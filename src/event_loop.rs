@@ -538,7 +538,7 @@ impl EventLoop {
     /// The name of a peer that, according to `event`, has not received all messages, or may not have.
     fn recipient_in_doubt(&self, event: &Event) -> Option<String> {
         match event {
-            Event::Undelivered { peer, .. } | Event::Silent { peer } => Some(peer.name.to_string()),
+            Event::Undelivered { peer, .. } | Event::Unanswered { peer } => Some(peer.name.to_string()),
             Event::Lost { peer, .. } | Event::NamedLost { peer, .. } if self.phase == Phase::Leaving => {
                 Some(peer.name.to_string())
             }
@@ -568,7 +568,7 @@ impl EventLoop {
             | Event::Forgotten { .. }
             | Event::NameTaken { .. }
             | Event::Impostor { .. }
-            | Event::Unheard { .. }
+            | Event::Alone { .. }
             | Event::CannotAccept(_) => None,
         }
     }

@@ -81,7 +81,7 @@ pub const HOST_DIALS_BURST: f64 = 30.0;
 pub const HOST_DIALS_PER_SECOND: f64 = 2.5;
 
 /// How many members that nobody here has met the user is told of, when they cannot be reached.
-pub const UNMET_TOLD_MAX: usize = 16;
+pub const UNMET_SHOWN_MAX: usize = 16;
 
 /// The longest time that a peer which the user named may send nothing before it is taken for a plain peer. The time is
 /// three times that of connecting, but at least [`PLAIN_WAIT_MIN`] and at most this.

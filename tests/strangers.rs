@@ -15,7 +15,7 @@ use groupchat::limits::{
 use groupchat::protocol::roster::NotPrivate;
 use groupchat::protocol::{Attempt, ClientId, Event, Group, LostReason, Peer, PeerInfo, Setup};
 use groupchat::wire::frame::Framing;
-use groupchat::wire::hello::{Word, id_of};
+use groupchat::wire::hello::{MemberId, id_of};
 
 fn address(host: u8, port: u16) -> SocketAddr {
     ([10, 0, 0, host], port).into()
@@ -435,7 +435,7 @@ fn one_connection_is_one_member_s() {
     assert_eq!(told, "", "only the first frame can be a hello");
     alice.hear(bob, &message("carol", "hi"));
     assert_eq!(std::mem::take(&mut alice.told).len(), 2, "bob joined, and what he sent");
-    assert!(alice.group.roster().iter().all(|one| one.peer.id == Some(Word(2))));
+    assert!(alice.group.roster().iter().all(|one| one.peer.id == Some(MemberId(2))));
     // And what says that it is herself is not talked to.
     let own = alice.accept(address(9, 1000));
     let answer = alice.hear_frame(own, &format!("id {}", id(4)));
@@ -479,7 +479,7 @@ fn what_comes_before_the_proof_is_nobody_s() {
 
 #[test]
 fn only_the_token_of_a_run_shows_that_it_has_left() {
-    let token = Word(77);
+    let token = MemberId(77);
     let bob_id = id_of(token).0;
     for is_lost_first in [false, true] {
         let mut alice = Alice::new();

@@ -248,28 +248,28 @@ impl EventLoop {
             return Ok(());
         }
         let peer = name.map(|name| self.find_participant(name)).transpose()?;
-        let mut people = self.group.roster();
-        people.retain(|one| {
+        let mut entries = self.group.roster();
+        entries.retain(|one| {
             peer.as_ref().is_none_or(|peer| (one.peer.id, &one.peer.name) == (peer.id, &peer.name))
         });
-        if self.terminal.is_json() && !people.is_empty() {
-            people.iter().for_each(|one| self.terminal.show_member(&one.peer, &json_record(one, now)));
+        if self.terminal.is_json() && !entries.is_empty() {
+            entries.iter().for_each(|one| self.terminal.show_member(&one.peer, &json_record(one, now)));
             return Ok(());
         }
-        let people = people.into_iter().map(|entry| {
+        let entries = entries.into_iter().map(|entry| {
             let is_ignored = self.terminal.ignored().holds(&entry.peer);
             ShownEntry { entry, is_ignored }
         });
-        let people: Vec<ShownEntry> = people.collect();
+        let entries: Vec<ShownEntry> = entries.collect();
         if name.is_some() {
-            people.iter().flat_map(|one| details(one, now)).for_each(|line| self.terminal.reply(&line));
+            entries.iter().flat_map(|one| details(one, now)).for_each(|line| self.terminal.reply(&line));
             return Ok(());
         }
         if self.terminal.is_interactive() {
             let own_line = self.own_line();
             self.terminal.reply(&own_line);
         }
-        overview(&people, self.terminal.size(), now).iter().for_each(|line| self.terminal.reply(line));
+        overview(&entries, self.terminal.size(), now).iter().for_each(|line| self.terminal.reply(line));
         Ok(())
     }
 

@@ -21,9 +21,9 @@ const NAME_COLUMNS: usize = 16;
 const CELL_MARGIN_COLUMNS: usize = 2;
 
 /// All peers: one line each, or tables where the lines exceed the rows of the terminal.
-pub(super) fn overview(people: &[ShownEntry], size: Option<Size>, now: Instant) -> Vec<String> {
+pub(super) fn overview(entries: &[ShownEntry], size: Option<Size>, now: Instant) -> Vec<String> {
     let (met, unmet): (Vec<&ShownEntry>, Vec<&ShownEntry>) =
-        people.iter().partition(|one| one.entry.standing != Standing::Unmet);
+        entries.iter().partition(|one| one.entry.standing != Standing::Unmet);
     let mut lines = list(&met, now);
     if let Some(size) = size {
         let rows: usize = lines.iter().map(|line| columns_at_most(line).div_ceil(size.columns)).sum();
@@ -42,9 +42,9 @@ pub(super) fn overview(people: &[ShownEntry], size: Option<Size>, now: Instant) 
 }
 
 /// One line for each peer.
-fn list(people: &[&ShownEntry], now: Instant) -> Vec<String> {
+fn list(entries: &[&ShownEntry], now: Instant) -> Vec<String> {
     let name_columns = |one: &&ShownEntry| columns_at_most(&shown_name(one));
-    let width = people.iter().map(name_columns).max().unwrap_or(0).min(NAME_COLUMNS);
+    let width = entries.iter().map(name_columns).max().unwrap_or(0).min(NAME_COLUMNS);
     let line = |one: &&ShownEntry| {
         let padding = " ".repeat(width.saturating_sub(name_columns(one)));
         let entry = &one.entry;
@@ -55,7 +55,7 @@ fn list(people: &[&ShownEntry], now: Instant) -> Vec<String> {
         }
         line + if one.is_ignored { ", ignored" } else { "" }
     };
-    people.iter().map(line).collect()
+    entries.iter().map(line).collect()
 }
 
 /// The name of a peer as the terminal shows it, which decides how wide it is.
@@ -64,7 +64,7 @@ fn shown_name(one: &ShownEntry) -> String {
 }
 
 /// The names of the peers in columns, grouped by state.
-fn tables(people: &[&ShownEntry], columns: usize) -> Vec<String> {
+fn tables(entries: &[&ShownEntry], columns: usize) -> Vec<String> {
     let kinds = [
         ("here", Standing::Here),
         ("plain peers", Standing::Plain),
@@ -74,7 +74,7 @@ fn tables(people: &[&ShownEntry], columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for (title, standing) in kinds {
         let cells: Vec<String> =
-            people.iter().filter(|one| one.entry.standing == standing).map(|one| cell(one)).collect();
+            entries.iter().filter(|one| one.entry.standing == standing).map(|one| cell(one)).collect();
         let title = format!("{title} ({}):", cells.len());
         let line = format!("{title} {}", cells.join(", "));
         if cells.is_empty() {
@@ -214,11 +214,11 @@ fn duration(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::protocol::{Label, PeerInfo};
-    use crate::wire::hello::Word;
+    use crate::wire::hello::MemberId;
 
     fn person(name: &str, standing: Standing, now: Instant) -> ShownEntry {
         let has_id = !matches!(standing, Standing::Plain | Standing::Named);
-        let id = has_id.then(|| Word(name.bytes().fold(1, |id, byte| id << 8 | u128::from(byte))));
+        let id = has_id.then(|| MemberId(name.bytes().fold(1, |id, byte| id << 8 | u128::from(byte))));
         let name = if standing == Standing::Named { Label::of_place(name) } else { name.into() };
         let peer = PeerInfo { name, id, address: "192.168.1.9:5000".parse().ok() };
         let dialled = matches!(standing, Standing::Here | Standing::Plain).then_some(Dialler::It);
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn everybody_has_a_line_in_words() {
         let now = Instant::now() + Duration::from_secs(1_000);
-        let mut people = vec![
+        let mut entries = vec![
             person("bob", Standing::Here, now),
             person("carol", Standing::Here, now),
             person("dave", Standing::Here, now),
@@ -244,10 +244,10 @@ mod tests {
             person("host:5000", Standing::Named, now),
             person("grace", Standing::Unmet, now),
         ];
-        people[1].entry.behind = 3;
-        people[2].entry.behind = 1;
-        people[2].is_ignored = true;
-        people[4].entry.retry = Some(Retry::Now);
+        entries[1].entry.behind = 3;
+        entries[2].entry.behind = 1;
+        entries[2].is_ignored = true;
+        entries[4].entry.retry = Some(Retry::Now);
         let expected = [
             "bob        connected 2 min, at 192.168.1.9:5000",
             "carol      connected 2 min, 3 messages behind, at 192.168.1.9:5000",
@@ -258,15 +258,15 @@ mod tests {
             "host:5000  not reached yet, trying again in 4 s",
             "1 more is known to others and not reached yet",
         ];
-        assert_eq!(overview(&people, None, now), expected);
-        assert_eq!(overview(&people, Some(Size::new(80, 24)), now), expected);
+        assert_eq!(overview(&entries, None, now), expected);
+        assert_eq!(overview(&entries, Some(Size::new(80, 24)), now), expected);
         assert_eq!(overview(&[], None, now), ["nobody else is here"]);
-        people.extend(["a", "b"].map(|name| person(name, Standing::Unmet, now)));
+        entries.extend(["a", "b"].map(|name| person(name, Standing::Unmet, now)));
         let last = "3 more are known to others and not reached yet";
-        assert_eq!(overview(&people, None, now).last().map(String::as_str), Some(last));
+        assert_eq!(overview(&entries, None, now).last().map(String::as_str), Some(last));
         // On a screen with too few rows.
         assert_eq!(
-            overview(&people, Some(Size::new(80, 9)), now),
+            overview(&entries, Some(Size::new(80, 9)), now),
             [
                 "here (3): bob, carol (3 behind), dave (1 behind, ignored)",
                 "plain peers (1): nc",
@@ -280,12 +280,12 @@ mod tests {
     #[test]
     fn a_crowd_is_shown_in_columns() {
         let now = Instant::now() + Duration::from_secs(1_000);
-        let mut people: Vec<ShownEntry> =
+        let mut entries: Vec<ShownEntry> =
             (1..=26).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
-        assert_eq!(overview(&people, Some(Size::new(80, 29)), now).len(), 26);
-        people[25].entry.standing = Standing::Lost;
+        assert_eq!(overview(&entries, Some(Size::new(80, 29)), now).len(), 26);
+        entries[25].entry.standing = Standing::Lost;
         assert_eq!(
-            overview(&people, Some(Size::new(40, 10)), now),
+            overview(&entries, Some(Size::new(40, 10)), now),
             [
                 "here (25):",
                 "  peer1  peer6   peer11  peer16  peer21",
@@ -298,18 +298,18 @@ mod tests {
         );
         // No row is longer than the screen is wide, unless a name alone is.
         for columns in [1, 7, 8, 20, 40, 80, 200] {
-            people[3].entry.peer.name = "\u{65e5}\u{672c}".into();
-            for line in overview(&people, Some(Size::new(columns, 10)), now) {
+            entries[3].entry.peer.name = "\u{65e5}\u{672c}".into();
+            for line in overview(&entries, Some(Size::new(columns, 10)), now) {
                 assert!(columns_at_most(&line) <= columns.max(16), "{columns}: {line}");
             }
         }
-        people[3].entry.peer.name = "x".repeat(64).into();
-        let lines = overview(&people, Some(Size::new(40, 10)), now);
+        entries[3].entry.peer.name = "x".repeat(64).into();
+        let lines = overview(&entries, Some(Size::new(40, 10)), now);
         // The other 24 still stand in five columns.
         assert_eq!(lines.len(), 1 + 5 + 1 + 1, "{lines:#?}");
-        people[3].entry.peer.name = "peer4".into();
-        people[3].entry.behind = 1_000;
-        let lines = overview(&people, Some(Size::new(80, 10)), now);
+        entries[3].entry.peer.name = "peer4".into();
+        entries[3].entry.behind = 1_000;
+        let lines = overview(&entries, Some(Size::new(80, 10)), now);
         assert_eq!(lines[1], "  peer1                peer5  peer9   peer13  peer17  peer21  peer25");
         assert_eq!(lines[4], "  peer4 (1000 behind)  peer8  peer12  peer16  peer20  peer24");
     }
@@ -332,20 +332,20 @@ mod tests {
             "a\u{e0041}b",
             "e\u{301}\u{65e5}",
         ];
-        let people: Vec<ShownEntry> = names.iter().map(|name| person(name, Standing::Here, now)).collect();
+        let entries: Vec<ShownEntry> = names.iter().map(|name| person(name, Standing::Here, now)).collect();
         let column_of = |line: &str, word: &str| {
             let line = sanitized(line);
             line.find(word).map(|at| columns_at_most(&line[..at]))
         };
-        let lines = overview(&people, None, now);
+        let lines = overview(&entries, None, now);
         let first = column_of(&lines[0], "connected");
         assert!(lines.iter().all(|line| column_of(line, "connected") == first), "{lines:#?}");
         // In columns, each name beside one that is plain.
         for name in names {
-            let mut people: Vec<ShownEntry> =
+            let mut entries: Vec<ShownEntry> =
                 (1..=8).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
-            people[0] = person(name, Standing::Here, now);
-            let lines = overview(&people, Some(Size::new(24, 4)), now);
+            entries[0] = person(name, Standing::Here, now);
+            let lines = overview(&entries, Some(Size::new(24, 4)), now);
             let last_columns = [&lines[1], &lines[2]]
                 .map(|line| column_of(line, line.rsplit(' ').next().unwrap_or_default()));
             assert_eq!(last_columns[0], last_columns[1], "{lines:#?}");
@@ -356,12 +356,12 @@ mod tests {
     #[test]
     fn hundreds_take_no_time_and_few_rows() {
         let now = Instant::now() + Duration::from_secs(1_000);
-        let people: Vec<ShownEntry> =
+        let entries: Vec<ShownEntry> =
             (1..=300).map(|number| person(&format!("peer{number}"), Standing::Here, now)).collect();
-        let lines = overview(&people, Some(Size::new(80, 24)), now);
+        let lines = overview(&entries, Some(Size::new(80, 24)), now);
         assert_eq!(lines.len(), 1 + 300_usize.div_ceil(9), "{lines:#?}");
         assert!(lines.iter().all(|line| columns_at_most(line) <= 80), "{lines:#?}");
-        assert!(people.iter().all(|one| {
+        assert!(entries.iter().all(|one| {
             let name = &*one.entry.peer.name;
             lines.iter().flat_map(|line| line.split_whitespace()).filter(|word| *word == name).count() == 1
         }));
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn one_is_shown_with_all_that_is_known() {
         let now = Instant::now() + Duration::from_secs(1_000);
-        let id = Word(0x01_62_6f_62);
+        let id = MemberId(0x01_62_6f_62);
         let check = |standing, expected: &[&str]| {
             let mut lines = details(&person("bob", standing, now), now);
             lines.iter_mut().for_each(|line| *line = line.replace(&id.to_string(), "ID"));

@@ -181,7 +181,7 @@ pub struct Client<S> {
     /// Since when it is connected.
     pub(super) since: Instant,
     /// When bytes were received last.
-    pub(super) heard_at: Instant,
+    pub(super) received_at: Instant,
     pub(super) decoder: Decoder,
     /// When the frame began that is not finished.
     pub(super) frame_begun_at: Option<Instant>,
@@ -190,10 +190,10 @@ pub struct Client<S> {
     /// The length of that frame as far as it counts among those of non-members, in bytes.
     pub(super) unfinished_bytes: usize,
     /// The framing of the last frame that was received.
-    pub(super) spoken: Option<Framing>,
+    pub(super) received_framing: Option<Framing>,
     /// The framing of the first frame that we wrote on it, a hello apart. The decoder of another run of this program
     /// keeps to it.
-    written: Option<Framing>,
+    sent_framing: Option<Framing>,
     /// Our first frame on it was a hello.
     has_greeted: bool,
     /// It sent a peer frame, so it is another run of this program.
@@ -250,13 +250,13 @@ impl<S> Client<S> {
             dialled,
             phase,
             since: now,
-            heard_at: now,
+            received_at: now,
             decoder: Decoder::default(),
             frame_begun_at: None,
             is_frame_timed: false,
             unfinished_bytes: 0,
-            spoken: None,
-            written: None,
+            received_framing: None,
+            sent_framing: None,
             has_greeted: false,
             is_ours: false,
             is_muted: false,
@@ -319,7 +319,7 @@ impl<S> Client<S> {
         }
         self.cut_in(log);
         self.outbox.compact();
-        let is_hello = code == Code::Peer && self.written.is_none() && !self.has_greeted;
+        let is_hello = code == Code::Peer && self.sent_framing.is_none() && !self.has_greeted;
         self.has_greeted |= is_hello;
         let framing =
             if is_hello { self.framing(default_framing) } else { self.write_framing(default_framing) };
@@ -329,13 +329,13 @@ impl<S> Client<S> {
     /// The framing of the next frame to be written: for another run of this program that of the first one, for a plain
     /// peer that of the last frame received.
     fn framing(&self, default_framing: Framing) -> Framing {
-        self.written.filter(|_| self.is_ours).or(self.spoken).unwrap_or(default_framing)
+        self.sent_framing.filter(|_| self.is_ours).or(self.received_framing).unwrap_or(default_framing)
     }
 
     /// The same, for a frame that is no hello: it decides the framing in which another run of this program receives.
     fn write_framing(&mut self, default_framing: Framing) -> Framing {
         let framing = self.framing(default_framing);
-        self.written.get_or_insert(framing);
+        self.sent_framing.get_or_insert(framing);
         framing
     }
 

@@ -55,12 +55,12 @@ struct Place {
     /// The last attempt there failed.
     has_failed: bool,
     /// From which host we were told of it, if we were.
-    told_from: Option<Host>,
+    reported_from: Option<Host>,
 }
 
 impl Place {
-    fn new(address: SocketAddr, told_from: Option<Host>) -> Self {
-        Self { address, is_found: false, has_failed: false, told_from }
+    fn new(address: SocketAddr, reported_from: Option<Host>) -> Self {
+        Self { address, is_found: false, has_failed: false, reported_from }
     }
 }
 
@@ -180,12 +180,12 @@ impl Target {
 
     /// Adds a possible address, which a member on a host reported, or the user. If there are too many, one that failed
     /// is removed for it. One host has no more than half of the room, so that another always has some.
-    pub fn learn(&mut self, mut address: SocketAddr, told_from: Option<Host>) {
+    pub fn learn(&mut self, mut address: SocketAddr, reported_from: Option<Host>) {
         address.set_ip(address.ip().to_canonical());
         if self.has(address) {
             return;
         }
-        let is_same_host = |place: &Place| told_from.is_some() && place.told_from == told_from;
+        let is_same_host = |place: &Place| reported_from.is_some() && place.reported_from == reported_from;
         let has_its_share =
             self.places.iter().filter(|place| is_same_host(place)).count() >= MEMBER_ADDRESSES_MAX / 2;
         if has_its_share || self.places.len() >= MEMBER_ADDRESSES_MAX {
@@ -195,7 +195,7 @@ impl Target {
             let Some(index) = self.places.iter().rposition(is_free) else { return };
             self.places.remove(index);
         }
-        self.places.push(Place::new(address, told_from));
+        self.places.push(Place::new(address, reported_from));
     }
 
     /// Removes an address, where another peer is.

@@ -157,7 +157,7 @@ pub enum Event {
         count: usize,
     },
     /// A peer that the user named was sent messages and never sent anything, until we left.
-    Silent {
+    Unanswered {
         /// The member or plain peer.
         peer: PeerInfo,
     },
@@ -181,7 +181,7 @@ pub enum Event {
         peer: PeerInfo,
     },
     /// The user sent a message, and no peer is connected.
-    Unheard {
+    Alone {
         /// It is kept for members that are lost.
         is_kept: bool,
     },

@@ -63,10 +63,10 @@ impl FormerNames {
 mod tests {
     use super::*;
     use crate::protocol::label::Label;
-    use crate::wire::hello::Word;
+    use crate::wire::hello::MemberId;
 
     fn peer(name: &str, id: Option<u128>) -> PeerInfo {
-        PeerInfo { name: name.into(), id: id.map(Word), address: None }
+        PeerInfo { name: name.into(), id: id.map(MemberId), address: None }
     }
 
     #[test]

@@ -48,13 +48,13 @@ use super::unfinished::Unfinished;
 use super::visitors::Visitors;
 use crate::limits::{
     FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINE_LOG_BYTES_MAX, LINGER_TIMEOUT, LOG_BYTES,
-    MEET_TIMEOUT, MEMBER_EXPIRY, PLAIN_WAIT_MAX, PLAIN_WAIT_MIN, UNMET_TOLD_MAX, WRITE_STALL_TIMEOUT,
+    MEET_TIMEOUT, MEMBER_EXPIRY, PLAIN_WAIT_MAX, PLAIN_WAIT_MIN, UNMET_SHOWN_MAX, WRITE_STALL_TIMEOUT,
     WRITE_TURN_BYTES, WRITE_TURN_CALLS,
 };
 use crate::unicode::is_blank;
 use crate::wire::decoder::Unreadable;
 use crate::wire::frame::{Code, Frame, Framing};
-use crate::wire::hello::{MemberId, PeerFrame, Word, id_of};
+use crate::wire::hello::{MemberId, PeerFrame, Token, id_of};
 use crate::wire::message::{self, MessageWriter, Timestamp};
 
 /// The configuration of a group: our name, port, framing and first peers.
@@ -80,7 +80,7 @@ pub struct Setup {
 pub struct Group<S> {
     id: MemberId,
     /// The secret that our id is a hash of. It is sent when we leave, and proves that.
-    token: Word,
+    token: Token,
     port: u16,
     /// The framing for peers that have not sent anything, and whether the user chose it.
     framing: Framing,
@@ -148,7 +148,7 @@ impl<S> Group<S> {
     #[must_use]
     pub fn new(setup: Setup, now: Instant, random: fastrand::Rng, secret: Box<dyn Fn(u128) -> u128>) -> Self {
         let Setup { name, port, framing, is_plain, history, peers } = setup;
-        let token = Word(secret(0));
+        let token = Token(secret(0));
         let id = id_of(token);
         let mut dialer = Dialer::new(random);
         for peer in peers {
@@ -268,7 +268,7 @@ impl<S> Group<S> {
                 let is_unmet = |member: &Member| member.is_unmet() && member.was_vouched;
                 let unmet = self.members.absent().filter(|(_, member)| is_unmet(member));
                 self.members.get(key).is_some_and(is_unmet)
-                    && unmet.take(UNMET_TOLD_MAX + 1).count() <= UNMET_TOLD_MAX
+                    && unmet.take(UNMET_SHOWN_MAX + 1).count() <= UNMET_SHOWN_MAX
             }
         };
         if is_shown {
@@ -280,7 +280,7 @@ impl<S> Group<S> {
     pub fn handle_connected(&mut self, id: ClientId, now: Instant) {
         let client = &mut self.clients[id];
         let Some(dialled) = client.dialled else { return };
-        (client.since, client.heard_at) = (now, now);
+        (client.since, client.received_at) = (now, now);
         let address = client.address;
         self.sent.is_alone_shown = false;
         let mut unproven = Unproven {
@@ -324,7 +324,7 @@ impl<S> Group<S> {
         if client.is_closed() {
             return;
         }
-        client.heard_at = now;
+        client.received_at = now;
         let mut decoder = mem::take(&mut client.decoder);
         let result = decoder.receive(bytes, |frame| self.handle_frame(id, &frame, now));
         self.clients[id].decoder = decoder;
@@ -376,9 +376,9 @@ impl<S> Group<S> {
             return;
         }
         client.frame_begun_at = None;
-        let was_spoken = client.spoken.is_some();
+        let had_received = client.received_framing.is_some();
         if client.is_open() {
-            client.spoken = Some(frame.framing);
+            client.received_framing = Some(frame.framing);
             client.is_ours |= frame.code == Code::Peer;
         }
         match client.phase.peer() {
@@ -387,7 +387,7 @@ impl<S> Group<S> {
                 Some(key) => self.handle_handshake_frame(id, key, frame, now),
                 None => self.handle_first_frame(id, frame, now),
             },
-            Phase::Plain(_) => self.handle_plain_frame(id, frame, was_spoken, now),
+            Phase::Plain(_) => self.handle_plain_frame(id, frame, had_received, now),
             Phase::Member(link) => {
                 let link = *link;
                 self.handle_link_frame(id, link, frame, now);
@@ -439,9 +439,9 @@ impl<S> Group<S> {
         }
     }
 
-    fn handle_plain_frame(&mut self, id: ClientId, frame: &Frame<'_>, was_spoken: bool, now: Instant) {
+    fn handle_plain_frame(&mut self, id: ClientId, frame: &Frame<'_>, had_received: bool, now: Instant) {
         let client = &self.clients[id];
-        if !was_spoken && frame.framing == self.framing && client.has_sent(&self.log) {
+        if !had_received && frame.framing == self.framing && client.has_sent(&self.log) {
             // The guess was right.
             self.sent.was_received = true;
         }
@@ -450,7 +450,7 @@ impl<S> Group<S> {
             Code::Exit => self.handle_plain_goodbye(id, &frame.text()),
             Code::Peer if !self.is_plain => {
                 if let Some(hello) = PeerFrame::read(&frame.text()).filter(|hello| hello.id.is_some()) {
-                    self.handle_late_hello(id, &hello, was_spoken, now);
+                    self.handle_late_hello(id, &hello, had_received, now);
                 }
             }
             Code::Peer | Code::Private | Code::Unknown => (),
@@ -565,7 +565,7 @@ impl<S> Group<S> {
         let is_kept = self.members.iter().any(|(_, member)| !member.is_unmet());
         let is_expected = self.dialer.named().any(|(_, target)| !target.is_over());
         if (is_kept || !is_expected) && !mem::replace(&mut self.sent.is_alone_shown, true) {
-            self.events.push_back(Event::Unheard { is_kept });
+            self.events.push_back(Event::Alone { is_kept });
         }
     }
 
@@ -626,7 +626,8 @@ impl<S> Group<S> {
         let probe_at = client.waiting.map(|waiting| waiting.probe_at).filter(|at| Some(*at) != probed_at);
         probe_at.into_iter().for_each(|at| self.timers.set(at, Timer::Write(id)));
         // A member acknowledges. A plain peer may not have understood a framing that is a guess.
-        let is_understood = client.spoken.is_some() || client.dialled.is_none() || self.is_framing_given;
+        let is_understood =
+            client.received_framing.is_some() || client.dialled.is_none() || self.is_framing_given;
         if !self.sent.was_received
             && is_understood
             && before.0 < self.sent.end
@@ -793,7 +794,7 @@ impl<S> Group<S> {
             return None;
         }
         let unanswered = self.clients.iter().map(|(_, client)| client).filter(|client| {
-            client.phase.plain().is_some() && client.dialled.is_some() && client.spoken.is_none()
+            client.phase.plain().is_some() && client.dialled.is_some() && client.received_framing.is_none()
         });
         unanswered.map(|client| client.since + PLAIN_WAIT_MAX).filter(|at| now < *at).max()
     }

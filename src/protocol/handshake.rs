@@ -16,17 +16,17 @@ use std::net::SocketAddr;
 
 use super::members::MemberKey;
 use crate::limits::MEMBER_ADDRESSES_MAX;
-use crate::wire::hello::{PeerFrame, Word};
+use crate::wire::hello::{PeerFrame, Token};
 
 /// The passes between this run and one member.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The pass that we issued to the member.
-    issued: Word,
+    issued: Token,
     /// Whether the member has shown it.
     was_shown: bool,
     /// The pass that the member issued to us, and the address at which it did.
-    received: Option<(Word, SocketAddr)>,
+    received: Option<(Token, SocketAddr)>,
     /// Where the other was met: there it may be shown what we were given elsewhere.
     places: Vec<SocketAddr>,
 }
@@ -34,7 +34,7 @@ pub struct Credentials {
 impl Credentials {
     /// Credentials for an id that is new here, to which the pass `issued` is issued.
     #[must_use]
-    pub fn new(issued: Word) -> Self {
+    pub fn new(issued: Token) -> Self {
         Self { issued, was_shown: false, received: None, places: Vec::new() }
     }
 
@@ -52,7 +52,7 @@ impl Credentials {
         self.places.truncate(MEMBER_ADDRESSES_MAX);
     }
 
-    fn to_issue(&self) -> Option<Word> {
+    fn to_issue(&self) -> Option<Token> {
         (!self.was_shown).then_some(self.issued)
     }
 }
@@ -75,19 +75,19 @@ pub enum Step {
     /// Reply with our hello and this pass.
     Answer {
         /// The pass for the other end; `None` if it has shown it before.
-        pass: Option<Word>,
+        pass: Option<Token>,
     },
     /// Send a proof, and this pass.
     Prove {
         /// The pass that we were issued; `None` if there is none.
-        proof: Option<Word>,
+        proof: Option<Token>,
         /// The pass for the other end; `None` if it has shown it before.
-        pass: Option<Word>,
+        pass: Option<Token>,
     },
     /// The other end has proved its id. Send this proof, unless we dialled.
     Established {
         /// The pass that we were issued; `None` if we dialled.
-        proof: Option<Word>,
+        proof: Option<Token>,
     },
     /// The other end has not proved its id.
     Rejected,
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_pass_is_given_once_and_shown_from_then_on() {
-        let (mut hers, mut his) = (Credentials::new(Word(1)), Credentials::new(Word(2)));
+        let (mut hers, mut his) = (Credentials::new(Token(1)), Credentials::new(Token(2)));
         assert!(is_established(shake(&mut hers, &mut his, false, true)));
         for is_known in [false, true] {
             assert_eq!((hers.to_issue(), his.to_issue()), (None, None));
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_breaks_in_the_middle_locks_nobody_out() {
-        let (mut hers, mut his) = (Credentials::new(Word(1)), Credentials::new(Word(2)));
+        let (mut hers, mut his) = (Credentials::new(Token(1)), Credentials::new(Token(2)));
         // He has seen her pass; she has not heard that.
         assert!(matches!(shake(&mut hers, &mut his, false, false), (_, Step::Established { .. })));
         assert!(is_established(shake(&mut hers, &mut his, false, true)));
@@ -219,22 +219,22 @@ mod tests {
 
     #[test]
     fn an_id_without_its_pass_is_rejected() {
-        let (mut hers, mut his) = (Credentials::new(Word(1)), Credentials::new(Word(2)));
+        let (mut hers, mut his) = (Credentials::new(Token(1)), Credentials::new(Token(2)));
         shake(&mut hers, &mut his, false, true);
-        let mut stranger = Credentials::new(Word(3));
+        let mut stranger = Credentials::new(Token(3));
         assert_eq!(shake(&mut stranger, &mut his, true, true), (Step::Wait, Step::Wait), "shows nothing");
-        stranger.received = Some((Word(9), place(true).address));
+        stranger.received = Some((Token(9), place(true).address));
         assert_eq!(shake(&mut stranger, &mut his, true, true), (Step::Wait, Step::Rejected));
         let mut handshake = Handshake::new(true);
         let step =
-            handshake.identify(KEY, &PeerFrame::default(), &mut Credentials::new(Word(4)), place(false));
+            handshake.identify(KEY, &PeerFrame::default(), &mut Credentials::new(Token(4)), place(false));
         assert_eq!(step, Step::Rejected, "nothing is shown at a place that is not known");
     }
 
     #[test]
     fn a_frame_without_a_proof_changes_nothing() {
         let mut handshake = Handshake::new(false);
-        let mut credentials = Credentials::new(Word(1));
+        let mut credentials = Credentials::new(Token(1));
         handshake.identify(KEY, &PeerFrame::default(), &mut credentials, place(false));
         let step = handshake.advance(&PeerFrame::default(), &mut credentials, place(false).address);
         assert_eq!((step, credentials.are_known()), (Step::Wait, false));

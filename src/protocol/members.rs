@@ -22,7 +22,7 @@ use super::sequence::{RecvState, SendState};
 use crate::limits::{
     ACK_INTERVAL, DIAL_TIMEOUT, JOIN_MARKS_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX, TOMBSTONES_MAX,
 };
-use crate::wire::hello::{BUCKETS, Digest, MemberId, Word};
+use crate::wire::hello::{BUCKETS, Digest, MemberId, Token};
 
 /// The key of a member. It is never used again, and a member that became known later has a greater one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +87,7 @@ pub(super) struct Member {
     marks: VecDeque<(MemberKey, u64)>,
     pub credentials: Credentials,
     /// Its token, once it has sent that: it leaves, and its last messages may still arrive.
-    pub token: Option<Word>,
+    pub token: Option<Token>,
     /// Whether news of it is sent once it is met: it belongs to a group that we joined, and the others do not know it.
     pub is_to_introduce: bool,
     /// The digests, ours and its, that were compared last, and how many members we had met.
@@ -173,7 +173,7 @@ impl Member {
 #[derive(Clone, Debug)]
 struct Tombstone {
     /// The token that proves that it has left.
-    token: Option<Word>,
+    token: Option<Token>,
     send: SendState,
     recv: RecvState,
     private: PrivateQueue,
@@ -229,7 +229,7 @@ impl Members {
     }
 
     /// The token that proves that this run has left.
-    pub fn token_of(&self, id: MemberId) -> Option<Word> {
+    pub fn token_of(&self, id: MemberId) -> Option<Token> {
         self.tombstones.get(&id)?.token
     }
 
@@ -245,7 +245,7 @@ impl Members {
         id: MemberId,
         name: Rc<str>,
         target: TargetId,
-        issued: Word,
+        issued: Token,
         now: Instant,
     ) -> MemberKey {
         assert!(!self.by_id.contains_key(&id) && !self.is_full(), "a member is there once, if there is room");
@@ -294,7 +294,7 @@ impl Members {
     }
 
     /// Removes a member. Its tombstone keeps its numbers and passes, and `token`, which proves that it has left.
-    pub fn remove(&mut self, key: MemberKey, token: Option<Word>) -> Option<Member> {
+    pub fn remove(&mut self, key: MemberKey, token: Option<Token>) -> Option<Member> {
         let member = self.members.remove(&key)?;
         self.by_id.remove(&member.id);
         self.absent.remove(&key);
@@ -369,8 +369,8 @@ impl Members {
 
     /// The known ids whose first digit is `digit`, our own included, in order.
     pub fn ids_in(&self, digit: usize) -> Vec<MemberId> {
-        let first = Word((digit as u128) << 124);
-        let last = Word(first.0 | (u128::MAX >> 4));
+        let first = MemberId((digit as u128) << 124);
+        let last = MemberId(first.0 | (u128::MAX >> 4));
         let mut ids: Vec<_> = self.by_id.range(first..=last).map(|(id, _)| *id).collect();
         if bucket_of(self.own) == digit {
             ids.push(self.own);
@@ -429,12 +429,12 @@ mod tests {
     use crate::wire::hello::Start;
 
     fn table(ids: impl IntoIterator<Item = u128>) -> Members {
-        let mut members = Members::new(Word(1 << 127));
+        let mut members = Members::new(MemberId(1 << 127));
         let mut dialer = Dialer::new(fastrand::Rng::with_seed(1));
         for id in ids {
             let peer = Peer { name: "x".into(), addresses: Vec::new() };
             let target = dialer.add_member(members.next_key(), peer);
-            members.insert(Word(id), "x".into(), target, Word(7), Instant::now());
+            members.insert(MemberId(id), "x".into(), target, Token(7), Instant::now());
         }
         members
     }
@@ -445,52 +445,55 @@ mod tests {
         let mut one = table(ids.iter().copied());
         let mut other = table(ids.iter().rev().copied());
         assert_eq!(one.digest(), other.digest());
-        let key = other.find(Word(0x5a << 120)).expect("it is known");
+        let key = other.find(MemberId(0x5a << 120)).expect("it is known");
         other.remove(key, None);
         assert_ne!(one.digest(), other.digest());
         let differs = |digit: &usize| one.buckets()[*digit] != other.buckets()[*digit];
         let differing: Vec<_> = (0..BUCKETS).filter(differs).collect();
         assert_eq!(differing, [5]);
         assert_eq!(one.ids_in(5).len(), other.ids_in(5).len() + 1);
-        assert!(one.ids_in(8).contains(&Word(1 << 127)), "our own id counts");
+        assert!(one.ids_in(8).contains(&MemberId(1 << 127)), "our own id counts");
     }
 
     #[test]
     fn tombstones_keep_numbers_and_passes_and_have_a_limit() {
         let mut members = table([3]);
-        let key = members.find(Word(3)).expect("it is known");
+        let key = members.find(MemberId(3)).expect("it is known");
         members[key].recv = RecvState::of_all();
         members[key].recv.receive(0);
         let target = members.remove(key, None).expect("it is known").target;
-        let again = members.insert(Word(3), "x".into(), target, Word(8), Instant::now());
+        let again = members.insert(MemberId(3), "x".into(), target, Token(8), Instant::now());
         assert_eq!(members[again].recv.next(), Some(1));
         assert!(again > key);
-        members.remove(again, Some(Word(4)));
-        assert_eq!(members.token_of(Word(3)), Some(Word(4)));
+        members.remove(again, Some(Token(4)));
+        assert_eq!(members.token_of(MemberId(3)), Some(Token(4)));
         for id in 10..10 + TOMBSTONES_MAX as u128 {
-            let key = members.insert(Word(id), "x".into(), target, Word(8), Instant::now());
-            members.remove(key, Some(Word(4)));
+            let key = members.insert(MemberId(id), "x".into(), target, Token(8), Instant::now());
+            members.remove(key, Some(Token(4)));
         }
-        assert_eq!((members.token_of(Word(3)), members.tombstones.len()), (None, TOMBSTONES_MAX));
+        assert_eq!((members.token_of(MemberId(3)), members.tombstones.len()), (None, TOMBSTONES_MAX));
     }
 
     #[test]
     fn members_that_were_never_met_push_out_no_tombstone_of_one_that_was() {
         let mut members = table([3]);
-        let key = members.find(Word(3)).expect("it is known");
-        let target = members.remove(key, Some(Word(4))).expect("it is known").target;
+        let key = members.find(MemberId(3)).expect("it is known");
+        let target = members.remove(key, Some(Token(4))).expect("it is known").target;
         for id in 10..10 + 2 * TOMBSTONES_MAX as u128 {
-            let key = members.insert(Word(id), "x".into(), target, Word(8), Instant::now());
+            let key = members.insert(MemberId(id), "x".into(), target, Token(8), Instant::now());
             members[key].recv.learn_owed(5);
             members.remove(key, None);
         }
-        assert_eq!((members.token_of(Word(3)), members.tombstones.len()), (Some(Word(4)), TOMBSTONES_MAX));
+        assert_eq!(
+            (members.token_of(MemberId(3)), members.tombstones.len()),
+            (Some(Token(4)), TOMBSTONES_MAX)
+        );
     }
 
     #[test]
     fn acknowledgements_are_few() {
         let (mut members, now) = (table([3]), Instant::now());
-        let key = members.find(Word(3)).expect("it is known");
+        let key = members.find(MemberId(3)).expect("it is known");
         let member = &mut members[key];
         assert_eq!((member.ack_due(now), member.ack_due(now)), (Some(now), None));
         member.handle_acked(now);
@@ -500,7 +503,7 @@ mod tests {
     #[test]
     fn a_newcomer_is_owed_what_was_sent_since_it_became_known() {
         let (mut members, keys) = (table([3]), |number| MemberKey(number));
-        let own = members.find(Word(3)).expect("it is known");
+        let own = members.find(MemberId(3)).expect("it is known");
         let member = &mut members[own];
         member.recv.start(Start { from: 4, present: 5 });
         // (the next key, and how many messages come then)

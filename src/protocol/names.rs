@@ -162,12 +162,12 @@ fn common_digits(one: MemberId, other: MemberId) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::hello::Word;
+    use crate::wire::hello::MemberId;
 
     const OWN: u128 = 0x5555 << 112;
 
     fn member(number: u128) -> Holder {
-        Holder::Member(Word(number))
+        Holder::Member(MemberId(number))
     }
 
     fn address(slot: usize) -> SocketAddr {

@@ -247,11 +247,11 @@ impl Mark {
 mod tests {
     use super::*;
     use crate::protocol::label::Label;
-    use crate::wire::hello::Word;
+    use crate::wire::hello::MemberId;
 
     fn member(name: &str, tag: &str, is_here: bool) -> Candidate {
         let id = u128::from_str_radix(tag, 16).expect("digits") << (128 - 4 * tag.len());
-        let peer = PeerInfo { name: Label::from(name), id: Some(Word(id)), address: None };
+        let peer = PeerInfo { name: Label::from(name), id: Some(MemberId(id)), address: None };
         Candidate { peer, attendance: if is_here { Attendance::Here } else { Attendance::Lost } }
     }
 

@@ -388,11 +388,11 @@ fn has_time(event: &Event) -> bool {
         | Event::Unreachable { .. }
         | Event::Oneself { .. }
         | Event::Undelivered { .. }
-        | Event::Silent { .. }
+        | Event::Unanswered { .. }
         | Event::Forgotten { .. }
         | Event::NameTaken { .. }
         | Event::Impostor { .. }
-        | Event::Unheard { .. }
+        | Event::Alone { .. }
         | Event::CannotAccept(_) => false,
     }
 }
@@ -432,11 +432,11 @@ pub fn channel(event: &Event) -> Channel {
         | Event::Unreachable { .. }
         | Event::Oneself { .. }
         | Event::Undelivered { .. }
-        | Event::Silent { .. }
+        | Event::Unanswered { .. }
         | Event::Forgotten { .. }
         | Event::NameTaken { .. }
         | Event::Impostor { .. }
-        | Event::Unheard { .. }
+        | Event::Alone { .. }
         | Event::CannotAccept(_) => Channel::Stderr,
     }
 }
@@ -499,7 +499,7 @@ pub fn sentence(event: &Event) -> String {
         Event::Undelivered { peer, count } => {
             format!("{peer} did not get {count} of your messages, as far as is known")
         }
-        Event::Silent { peer } => {
+        Event::Unanswered { peer } => {
             format!("{peer} has sent nothing: whether it has read your messages is not known")
         }
         Event::Forgotten { peer } => {
@@ -512,10 +512,10 @@ pub fn sentence(event: &Event) -> String {
         Event::Impostor { address, peer } => {
             format!("{address} claimed to be {peer} without proof: connection closed")
         }
-        Event::Unheard { is_kept: true } => {
+        Event::Alone { is_kept: true } => {
             "nobody is connected: the message waits for the members that are lost".to_owned()
         }
-        Event::Unheard { is_kept: false } => {
+        Event::Alone { is_kept: false } => {
             "no peer is connected: only peers that join later can read this".to_owned()
         }
         Event::CannotAccept(why) => {
@@ -662,7 +662,7 @@ mod tests {
             (now, Event::Back { peer: bob() }),
             (now, Event::Left { peer: bob() }),
             (now, Event::Missed { peer: bob(), count: 2 }),
-            (now, Event::Unheard { is_kept: false }),
+            (now, Event::Alone { is_kept: false }),
         ];
         let expected = "[12:34] bob has joined\n[12:34] rob is now bob\n\
                         [12:34] bob is lost: fell more than 1024 KiB behind\n[12:34] bob is back\n\
@@ -748,10 +748,10 @@ mod tests {
             Event::Lost { peer: peer(), why: LostReason::Overrun },
             Event::Accepted { address },
             Event::Undelivered { peer: peer(), count: 2 },
-            Event::Silent { peer: peer() },
+            Event::Unanswered { peer: peer() },
             Event::Forgotten { peer: peer() },
             Event::NameTaken { peer: peer(), own: "al".into() },
-            Event::Unheard { is_kept: true },
+            Event::Alone { is_kept: true },
         ] {
             let name = sentence(&event);
             let imitator = PeerInfo { name: name.as_str().into(), id: None, address: None };

@@ -100,10 +100,10 @@ impl IgnoreList {
             | Event::Unreachable { .. }
             | Event::Oneself { .. }
             | Event::Undelivered { .. }
-            | Event::Silent { .. }
+            | Event::Unanswered { .. }
             | Event::NameTaken { .. }
             | Event::Impostor { .. }
-            | Event::Unheard { .. }
+            | Event::Alone { .. }
             | Event::CannotAccept(_) => false,
         }
     }
@@ -162,10 +162,10 @@ mod tests {
 
     use super::*;
     use crate::protocol::LostReason;
-    use crate::wire::hello::Word;
+    use crate::wire::hello::MemberId;
 
     fn member(name: &str, id: u128) -> PeerInfo {
-        PeerInfo { name: name.into(), id: Some(Word(id)), address: None }
+        PeerInfo { name: name.into(), id: Some(MemberId(id)), address: None }
     }
 
     fn plain(name: &str, host: u8, port: u16) -> PeerInfo {
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_member_that_comes_again_is_known_by_its_host_and_looks() {
         let mut ignored = IgnoreList::default();
-        let at = |name, host, id| PeerInfo { id: Some(Word(id)), ..plain(name, host, 5000) };
+        let at = |name, host, id| PeerInfo { id: Some(MemberId(id)), ..plain(name, host, 5000) };
         let bob = |id| at("bob", 1, id);
         let joins = |ignored: &mut IgnoreList, peer: PeerInfo| ignored.hides(&Event::Joined { peer });
         assert!(!joins(&mut ignored, bob(2)));

@@ -107,11 +107,11 @@ pub fn push(event: &Event, out: &mut Vec<u8>) {
         | Event::Unreachable { .. }
         | Event::Oneself { .. }
         | Event::Undelivered { .. }
-        | Event::Silent { .. }
+        | Event::Unanswered { .. }
         | Event::Forgotten { .. }
         | Event::NameTaken { .. }
         | Event::Impostor { .. }
-        | Event::Unheard { .. }
+        | Event::Alone { .. }
         | Event::CannotAccept(_) => return push_report(&sentence(event), out),
     };
     push_line(event, now(), Some(peer), details, out);
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::LostReason;
-    use crate::wire::hello::Word;
+    use crate::wire::hello::MemberId;
 
     #[track_caller]
     fn check(event: &Event, mut expected: Value) {
@@ -183,7 +183,7 @@ mod tests {
 
     fn bob() -> PeerInfo {
         let address = "127.0.0.1:5000".parse().expect("an address");
-        PeerInfo { name: "bob\x1b\u{2028}\"".into(), id: Some(Word(255)), address: Some(address) }
+        PeerInfo { name: "bob\x1b\u{2028}\"".into(), id: Some(MemberId(255)), address: Some(address) }
     }
 
     #[test]

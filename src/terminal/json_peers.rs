@@ -96,11 +96,11 @@ fn effect(event: &Event) -> Option<(&PeerInfo, Effect)> {
         | Event::Unreachable { .. }
         | Event::Oneself { .. }
         | Event::Undelivered { .. }
-        | Event::Silent { .. }
+        | Event::Unanswered { .. }
         | Event::Forgotten { .. }
         | Event::NameTaken { .. }
         | Event::Impostor { .. }
-        | Event::Unheard { .. }
+        | Event::Alone { .. }
         | Event::CannotAccept(_) => None,
     }
 }
@@ -109,7 +109,7 @@ fn effect(event: &Event) -> Option<(&PeerInfo, Effect)> {
 mod tests {
     use super::*;
     use crate::protocol::LostReason;
-    use crate::wire::hello::Word;
+    use crate::wire::hello::MemberId;
 
     fn event(kind: &str, peer: PeerInfo) -> Event {
         match kind {
@@ -144,7 +144,7 @@ mod tests {
     #[track_caller]
     fn check(script: &[&str], expected: &[&str]) {
         let address = ([10, 0, 0, 1], 5000).into();
-        for id in [None, Some(Word(1))] {
+        for id in [None, Some(MemberId(1))] {
             let mut peers = JsonPeers::default();
             let mut lines = Vec::new();
             for step in script {

@@ -128,7 +128,7 @@ fn color(name: &str) -> u8 {
 mod tests {
     use super::*;
     use crate::protocol::Label;
-    use crate::wire::hello::Word;
+    use crate::wire::hello::MemberId;
 
     /// Red, green and blue of a colour of xterm's cube of 6 × 6 × 6, as linear light (IEC 61966-2-1).
     fn linear(color: u8) -> [f64; 3] {
@@ -217,13 +217,13 @@ mod tests {
     fn a_member_keeps_its_color() {
         let mut paint = Palette::new(Styling::Colors);
         let peer = |name: &str, id| PeerInfo { name: name.into(), id, address: None };
-        let id = Some(Word(1));
+        let id = Some(MemberId(1));
         let bob = paint.name(&peer("bob", id));
         assert_eq!(paint.name(&peer("robert", id)), bob);
         assert_eq!(
             paint.name(&PeerInfo {
                 name: Label::from("bob").with_mark("#3f2a"),
-                ..peer("bob", Some(Word(2)))
+                ..peer("bob", Some(MemberId(2)))
             }),
             bob
         );

@@ -263,10 +263,10 @@ fn kind(event: &Event) -> Option<Kind> {
         | Event::Unreachable { .. }
         | Event::Oneself { .. }
         | Event::Undelivered { .. }
-        | Event::Silent { .. }
+        | Event::Unanswered { .. }
         | Event::NameTaken { .. }
         | Event::Impostor { .. }
-        | Event::Unheard { .. }
+        | Event::Alone { .. }
         | Event::CannotAccept(_) => None,
     }
 }
@@ -285,7 +285,7 @@ fn subject(event: &Event) -> Option<PeerInfo> {
         | Event::Appeared { peer }
         | Event::Identified { before: peer }
         | Event::Undelivered { peer, .. }
-        | Event::Silent { peer }
+        | Event::Unanswered { peer }
         | Event::Forgotten { peer }
         | Event::NameTaken { peer, .. }
         | Event::Impostor { peer, .. } => Some(peer.clone()),
@@ -301,7 +301,7 @@ fn subject(event: &Event) -> Option<PeerInfo> {
         | Event::Unmet { .. }
         | Event::Unreachable { .. }
         | Event::Oneself { .. }
-        | Event::Unheard { .. }
+        | Event::Alone { .. }
         | Event::CannotAccept(_) => None,
     }
 }
@@ -364,11 +364,11 @@ mod tests {
 
     use super::*;
     use crate::protocol::LostReason;
-    use crate::wire::hello::Word;
+    use crate::wire::hello::MemberId;
 
     fn peer(name: &str) -> PeerInfo {
         let id = name.bytes().fold(7, |id, byte| id << 8 | u128::from(byte));
-        PeerInfo { name: name.into(), id: Some(Word(id)), address: None }
+        PeerInfo { name: name.into(), id: Some(MemberId(id)), address: None }
     }
 
     fn plain(name: &str) -> PeerInfo {
@@ -542,7 +542,7 @@ mod tests {
 
     #[test]
     fn runs_that_are_called_alike_come_and_go_in_order() {
-        let run = |id: u128| PeerInfo { name: "bot".into(), id: Some(Word(id)), address: None };
+        let run = |id: u128| PeerInfo { name: "bot".into(), id: Some(MemberId(id)), address: None };
         let (mut presence, now, mut lines) = (Presence::default(), Instant::now(), Vec::new());
         for id in 0..3 {
             for event in [Event::Joined { peer: run(id) }, Event::Left { peer: run(id) }] {

@@ -37,41 +37,53 @@ use blake2::{Blake2s256, Digest as _};
 
 use crate::limits::{MEMBER_ADDRESSES_MAX, NAME_BYTES_MAX, PEER_FRAME_BYTES};
 
-/// 128 bits that nobody can guess, written as 32 hexadecimal digits: an id, a pass or a token.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Word(pub u128);
+/// A number of 128 bits, written as 32 hexadecimal digits.
+macro_rules! hexadecimal {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u128);
 
-/// The id of a member: of one run of the program.
-pub type MemberId = Word;
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:032x}", self.0)
+            }
+        }
 
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
+        /// The first four digits: a token is a secret, and must not be found whole in a log.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:04x}..", self.0 >> 112)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ();
+
+            fn from_str(text: &str) -> Result<Self, ()> {
+                let is_hexadecimal = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                u128::from_str_radix(text, 16).ok().filter(|_| is_hexadecimal).map(Self).ok_or(())
+            }
+        }
+    };
 }
 
-/// The first four digits: a pass is a secret, and must not be found whole in a log.
-impl fmt::Debug for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}..", self.0 >> 112)
-    }
+hexadecimal! {
+    /// The id of a member: of one run of the program.
+    MemberId
 }
 
-impl FromStr for Word {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let is_word = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        u128::from_str_radix(text, 16).ok().filter(|_| is_word).map(Self).ok_or(())
-    }
+hexadecimal! {
+    /// A secret that nobody can guess: a pass, or the token that proves that its run has left.
+    Token
 }
 
 /// The id of the run that has this token.
 #[must_use]
-pub fn id_of(token: Word) -> MemberId {
+pub fn id_of(token: Token) -> MemberId {
     let hash = Blake2s256::digest(token.0.to_be_bytes());
     let first = hash.first_chunk().expect("a digest of 32 bytes");
-    Word(u128::from_be_bytes(*first))
+    MemberId(u128::from_be_bytes(*first))
 }
 
 /// Which messages a receiver requests at the start of a link.
@@ -123,8 +135,8 @@ pub struct PeerFrame {
     pub port: Option<u16>,
     /// Version and name.
     pub name: Option<(u64, String)>,
-    pub pass: Option<Word>,
-    pub proof: Option<Word>,
+    pub pass: Option<Token>,
+    pub proof: Option<Token>,
     pub linked: bool,
     /// `resume` or `join`.
     pub request: Option<Request>,
@@ -134,7 +146,7 @@ pub struct PeerFrame {
     pub private_from: Option<u64>,
     pub members: Vec<Entry>,
     pub absent: Vec<Entry>,
-    pub left: Vec<Word>,
+    pub left: Vec<Token>,
     pub asks_all: bool,
     pub ends_list: bool,
     pub asked: Vec<MemberId>,
@@ -173,9 +185,9 @@ impl PeerFrame {
                 "private-from" => frame.private_from = read_number(value),
                 "member" => frame.members.extend(read_entry(0, value)),
                 "absent" => frame.absent.extend(read_absent(value)),
-                "left" => frame.left.extend(value.parse::<Word>()),
+                "left" => frame.left.extend(value.parse::<Token>()),
                 "ask" if value == "all" => frame.asks_all = true,
-                "ask" => frame.asked.extend(read_list::<Word>(value)),
+                "ask" => frame.asked.extend(read_list::<MemberId>(value)),
                 "end" => frame.ends_list |= value == "of-list",
                 "digest" => frame.digest = Digest::from_str_radix(value, 16).ok(),
                 "differs" => frame.differs |= value == "yes",
@@ -354,11 +366,11 @@ mod tests {
 
     fn full() -> PeerFrame {
         PeerFrame {
-            id: Some(Word(0xabc)),
+            id: Some(MemberId(0xabc)),
             port: Some(5000),
             name: Some((3, "al ice<MSGENCD>".into())),
-            pass: Some(Word(u128::MAX)),
-            proof: Some(Word(7)),
+            pass: Some(Token(u128::MAX)),
+            proof: Some(Token(7)),
             linked: true,
             request: Some(Request::Resume(17)),
             from: Some(Start { from: 3, present: 5 }),
@@ -366,27 +378,27 @@ mod tests {
             private_ack: Some(5),
             private_from: Some(4),
             members: vec![Entry {
-                id: Word(1),
+                id: MemberId(1),
                 age: 0,
                 owed: Some(12),
                 addresses: vec!["192.168.1.7:5000".parse().unwrap(), "[::1]:5000".parse().unwrap()],
                 name: "b o b".into(),
             }],
             absent: vec![Entry {
-                id: Word(2),
+                id: MemberId(2),
                 age: 17,
                 owed: None,
                 addresses: vec!["192.168.1.8:5000".parse().unwrap()],
                 name: "carol".into(),
             }],
-            left: vec![Word(9)],
+            left: vec![Token(9)],
             asks_all: true,
             ends_list: true,
-            asked: vec![Word(1), Word(2)],
+            asked: vec![MemberId(1), MemberId(2)],
             digest: Some(0x1234),
             differs: true,
             buckets: (0..16).collect(),
-            bucket: vec![(15, vec![Word(u128::MAX)]), (0, Vec::new())],
+            bucket: vec![(15, vec![MemberId(u128::MAX)]), (0, Vec::new())],
         }
     }
 
@@ -403,7 +415,7 @@ mod tests {
         assert_eq!(PeerFrame::read(&unknown.body()), Some(unknown));
         let expected = "groupchat/2\nid 00000000000000000000000000000abc\nport 5000\nresume 2";
         let frame = PeerFrame { request: Some(Request::Resume(2)), ..PeerFrame::default() };
-        assert_eq!(PeerFrame { id: Some(Word(0xabc)), port: Some(5000), ..frame }.body(), expected);
+        assert_eq!(PeerFrame { id: Some(MemberId(0xabc)), port: Some(5000), ..frame }.body(), expected);
     }
 
     #[test]
@@ -442,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_list_of_any_length_fits_its_frames() {
-        let entry = |number| Entry { id: Word(number), ..full().members.remove(0) };
+        let entry = |number| Entry { id: MemberId(number), ..full().members.remove(0) };
         for count in [0, 1, 5, 3_000] {
             let frames = PeerFrame::of_members((0..count).map(entry));
             let ids: Vec<_> = frames.iter().flat_map(|frame| &frame.members).map(|it| it.id.0).collect();
@@ -456,15 +468,15 @@ mod tests {
 
     #[test]
     fn a_token_has_the_id_that_it_proves() {
-        let token = Word(7);
+        let token = Token(7);
         assert_eq!(id_of(token), id_of(token));
-        assert_ne!(id_of(token), id_of(Word(8)));
+        assert_ne!(id_of(token), id_of(Token(8)));
         // BLAKE2s-256 of sixteen zero bytes, as another implementation computes it (Python's hashlib).
-        assert_eq!(id_of(Word(0)).to_string(), "666480119667c204b51fc08730cc95ba");
+        assert_eq!(id_of(Token(0)).to_string(), "666480119667c204b51fc08730cc95ba");
     }
 
     #[test]
     fn a_secret_is_not_shown_whole() {
-        assert_eq!(format!("{:?}", Word(0xabcd << 112 | 5)), "abcd..");
+        assert_eq!(format!("{:?}", Token(0xabcd << 112 | 5)), "abcd..");
     }
 }

@@ -124,7 +124,7 @@ impl<S> Group<S> {
     }
 
     /// A run has left, as its token proves.
-    pub(super) fn handle_left(&mut self, key: MemberKey, token: Word) {
+    pub(super) fn handle_left(&mut self, key: MemberKey, token: Token) {
         let member = &self.members[key];
         let peer = member.info();
         let (is_unmet, count) = (member.is_unmet(), member.private.unacked());
@@ -205,7 +205,7 @@ impl<S> Group<S> {
     }
 
     /// Removes a member, its connections, its target and its name.
-    fn remove_member(&mut self, key: MemberKey, token: Option<Word>) {
+    fn remove_member(&mut self, key: MemberKey, token: Option<Token>) {
         let has_left = token.is_some();
         if !self.members[key].is_unmet() {
             let fate = if has_left { Fate::Left } else { Fate::Gone };
@@ -355,14 +355,14 @@ impl<S> Group<S> {
         let is_unanswered = |client: &Client<S>| {
             let target = client.dialled.and_then(|dialled| self.dialer.get(dialled.target));
             let is_named = target.is_some_and(|target| target.wanted_by() == WantedBy::User);
-            is_named && matches!(client.phase, Phase::Plain(_)) && client.spoken.is_none()
+            is_named && matches!(client.phase, Phase::Plain(_)) && client.received_framing.is_none()
         };
         if self.is_framing_given {
             return;
         }
         let unanswered = self.clients.iter().filter(|(_, client)| is_unanswered(client));
         let shown: Vec<_> = unanswered.map(|(id, _)| self.plain_info(id)).collect();
-        self.events.extend(shown.into_iter().map(|peer| Event::Silent { peer }));
+        self.events.extend(shown.into_iter().map(|peer| Event::Unanswered { peer }));
     }
 
     // Plain peers.

@@ -184,7 +184,7 @@ impl<S> Group<S> {
         let name: Rc<str> = name.into();
         let peer = Peer { name: Rc::clone(&name), addresses: Vec::new() };
         let target = self.dialer.add_member(self.members.next_key(), peer);
-        let issued = Word((self.secret.0)(id.0));
+        let issued = Token((self.secret.0)(id.0));
         let key = self.members.insert(id, name, target, issued, now);
         self.timers.set(now + MEMBER_EXPIRY, Timer::Expiry(key));
         self.handle_members_changed(now);
@@ -193,7 +193,7 @@ impl<S> Group<S> {
     }
 
     /// Establishes a link: the other end has proved to be this member.
-    fn establish(&mut self, id: ClientId, key: MemberKey, proof: Option<Word>, now: Instant) {
+    fn establish(&mut self, id: ClientId, key: MemberKey, proof: Option<Token>, now: Instant) {
         let reached_at = self.reached_at(id);
         let is_new = self.members[key].is_unmet();
         let target = self.clients[id].dialled.map(|dialled| dialled.target);
@@ -337,7 +337,7 @@ impl<S> Group<S> {
         &mut self,
         id: ClientId,
         hello: &PeerFrame,
-        was_spoken: bool,
+        had_received: bool,
         now: Instant,
     ) {
         let Client { offered_from, dialled, mut address, .. } = self.clients[id];
@@ -346,7 +346,7 @@ impl<S> Group<S> {
         }
         let has_begun = self.clients[id].has_begun(&self.log);
         self.end_plain_presence(id);
-        if !was_spoken && !has_begun {
+        if !had_received && !has_begun {
             let handshake = Box::new(Handshake::new(dialled.is_some()));
             let until = now + HANDSHAKE_TIMEOUT;
             self.set_phase(id, Phase::Handshake(Unproven { handshake, plain_at: None, until }));
@@ -548,7 +548,7 @@ impl<S> Group<S> {
 
     /// The link to a member on which bytes were received last.
     pub(super) fn best_link(&self, key: MemberKey) -> Option<ClientId> {
-        self.members[key].links.iter().copied().max_by_key(|id| self.clients[*id].heard_at)
+        self.members[key].links.iter().copied().max_by_key(|id| self.clients[*id].received_at)
     }
 
     /// The best links of all members that are here.
@@ -568,7 +568,7 @@ impl<S> Group<S> {
                 None => member.id > self.id,
             };
             let has_started = other.phase.link().is_some_and(|link| link.next_number.is_some());
-            is_preferred && has_started && other.heard_at >= one.since
+            is_preferred && has_started && other.received_at >= one.since
         };
         let is_surplus = |index: &usize| {
             let is_ours = self.clients[member.links[*index]].dialled.is_some();
@@ -587,7 +587,7 @@ impl<S> Group<S> {
     pub(super) fn close_silent_links(&mut self, key: MemberKey) {
         let Some(member) = self.members.get(key) else { return };
         let last = member.links.iter().map(|id| self.clients[*id].since).max();
-        let silent = member.links.iter().filter(|id| Some(self.clients[**id].heard_at) < last);
+        let silent = member.links.iter().filter(|id| Some(self.clients[**id].received_at) < last);
         for id in silent.copied().collect::<Vec<_>>() {
             self.set_phase(id, Phase::Closed);
         }
@@ -642,7 +642,7 @@ impl<S> Group<S> {
 
     /// The entry of a member for another one; `None` if it has no address where it was met.
     fn entry(&self, member: &Member, owed: Option<u64>, now: Instant) -> Option<Entry> {
-        let addresses: Vec<_> = self.dialer[member.target].found().take(MEMBER_ADDRESSES_TOLD).collect();
+        let addresses: Vec<_> = self.dialer[member.target].found().take(ENTRY_ADDRESSES_MAX).collect();
         let age =
             if member.is_here() { 0 } else { now.saturating_duration_since(member.vouched_at).as_secs() };
         let entry = Entry { id: member.id, age, owed, addresses, name: member.name.to_string() };
@@ -692,8 +692,8 @@ impl<S> Group<S> {
                 continue;
             };
             let target = self.members[key].target;
-            let told_from = Some(Host::of(reached_at.ip()));
-            addresses.into_iter().for_each(|address| self.dialer[target].learn(address, told_from));
+            let reported_from = Some(Host::of(reached_at.ip()));
+            addresses.into_iter().for_each(|address| self.dialer[target].learn(address, reported_from));
             let owed = if is_list { self.members[from].send.base() } else { None };
             let member = &mut self.members[key];
             if member.recv.next().is_none() {
@@ -810,7 +810,7 @@ impl<S> Group<S> {
     }
 
     /// A member sends the token of a run that has left.
-    fn handle_token(&mut self, token: Word) {
+    fn handle_token(&mut self, token: Token) {
         let Some(key) = self.members.find(id_of(token)) else { return };
         if self.members[key].is_here() {
             // Its last messages arrive on its own link, and so does its exit.
@@ -841,4 +841,4 @@ impl<S> Group<S> {
 }
 
 /// The number of addresses of a member in an entry.
-const MEMBER_ADDRESSES_TOLD: usize = 2;
+const ENTRY_ADDRESSES_MAX: usize = 2;
