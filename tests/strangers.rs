@@ -15,7 +15,7 @@ use groupchat::limits::{
 use groupchat::protocol::roster::NotPrivate;
 use groupchat::protocol::{Attempt, ClientId, Event, Group, LostReason, Peer, PeerInfo, Setup};
 use groupchat::wire::frame::Framing;
-use groupchat::wire::hello::{MemberId, id_of};
+use groupchat::wire::hello::{MemberId, Token, id_of};
 
 fn address(host: u8, port: u16) -> SocketAddr {
     ([10, 0, 0, host], port).into()
@@ -479,7 +479,7 @@ fn what_comes_before_the_proof_is_nobody_s() {
 
 #[test]
 fn only_the_token_of_a_run_shows_that_it_has_left() {
-    let token = MemberId(77);
+    let token = Token(77);
     let bob_id = id_of(token).0;
     for is_lost_first in [false, true] {
         let mut alice = Alice::new();
