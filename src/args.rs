@@ -363,7 +363,7 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
         // An action is sent with its command.
         Command::Me(text) => "/me ".len() + escaped_bytes(text.as_bytes()),
         Command::Reply(_)
-        | Command::PeerInfo(_)
+        | Command::Who(_)
         | Command::Name(_)
         | Command::Connect(_)
         | Command::Disconnect(_)

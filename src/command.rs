@@ -32,7 +32,7 @@ pub enum Command<'a> {
     /// `/reply`: send a text to the author of the last private message.
     Reply(&'a str),
     /// `/who`: list all peers, or the details of one.
-    PeerInfo(Option<&'a str>),
+    Who(Option<&'a str>),
     /// `/name`: change the user's name.
     Name(&'a str),
     /// `/connect`: connect to the peer at this address.
@@ -56,7 +56,7 @@ impl Command<'_> {
     #[must_use]
     pub fn needs_group(&self) -> bool {
         match self {
-            Self::PeerInfo(_) | Self::Private(_) | Self::Reply(_) | Self::Ignore(_) => true,
+            Self::Who(_) | Self::Private(_) | Self::Reply(_) | Self::Ignore(_) => true,
             Self::Text(text) => slashless(text).is_some(),
             Self::Say(_)
             | Self::Me(_)
@@ -91,7 +91,7 @@ enum Kind {
     Reply,
     Me,
     Say,
-    PeerInfo,
+    Who,
     Name,
     Connect,
     Disconnect,
@@ -131,14 +131,7 @@ pub const COMMANDS: [Entry; 13] = [
     entry(Kind::Reply, "/reply", "TEXT", "yes", &[], "answer the last private message privately"),
     entry(Kind::Me, "/me", "TEXT", "waves", &[], "tell what you do: /me waves"),
     entry(Kind::Say, "/say", "TEXT", "/etc is full", &[], "send any text, also one that begins with a slash"),
-    entry(
-        Kind::PeerInfo,
-        "/who",
-        "[NAME]",
-        "",
-        &["list", "names"],
-        "list who is here and how they are connected",
-    ),
+    entry(Kind::Who, "/who", "[NAME]", "", &["list", "names"], "list who is here and how they are connected"),
     entry(Kind::Name, "/name", "NEW", "bob", &["nick"], "change your name"),
     entry(Kind::Connect, "/connect", "ADDRESS", "host:5000", &[], "connect to a peer: HOST:PORT or PORT"),
     entry(Kind::Disconnect, "/disconnect", "ADDRESS", "host:5000", &[], "end what /connect began"),
@@ -191,7 +184,7 @@ impl Entry {
     fn takes_lines(&self) -> bool {
         match self.kind {
             Kind::Private | Kind::Reply | Kind::Me | Kind::Say | Kind::Quit => true,
-            Kind::PeerInfo
+            Kind::Who
             | Kind::Name
             | Kind::Connect
             | Kind::Disconnect
@@ -345,7 +338,7 @@ fn command<'a>(entry: &'static Entry, name: &str, behind: &'a str) -> Result<Com
         Kind::Me => Command::Me(arguments),
         // Everything after one blank, so that the text may be indented.
         Kind::Say => Command::Say(behind.strip_prefix(char::is_whitespace).unwrap_or(behind)),
-        Kind::PeerInfo => Command::PeerInfo(optional(arguments)),
+        Kind::Who => Command::Who(optional(arguments)),
         Kind::Name => Command::Name(arguments),
         Kind::Connect => Command::Connect(arguments),
         Kind::Disconnect => Command::Disconnect(arguments),
@@ -718,9 +711,9 @@ mod tests {
     fn commands_are_read() {
         check("/help", Command::Help);
         check("/?", Command::Help);
-        check("/who ", Command::PeerInfo(None));
-        check("/who \u{200b}", Command::PeerInfo(None));
-        check("/who bob", Command::PeerInfo(Some("bob")));
+        check("/who ", Command::Who(None));
+        check("/who \u{200b}", Command::Who(None));
+        check("/who bob", Command::Who(Some("bob")));
         check("/connect  host:5000 ", Command::Connect("host:5000"));
         check("/disconnect host:5000", Command::Disconnect("host:5000"));
         check("/name Mary Ann", Command::Name("Mary Ann"));
@@ -740,7 +733,7 @@ mod tests {
     #[test]
     fn every_command_has_names_that_people_try_in_any_case() {
         for (names, expected) in [
-            (&["names", "list", "NAMES", "PeerInfo"][..], Command::PeerInfo(None)),
+            (&["names", "list", "NAMES", "Who"][..], Command::Who(None)),
             (&["exit", "part", "leave", "bye", "QUIT"], Command::Quit(None)),
             (&["h", "?", "HELP"], Command::Help),
             (&["clear", "Clear"], Command::Clear),

@@ -319,12 +319,12 @@ impl EventLoop {
     fn names_nobody(&self, command: &Command<'_>) -> bool {
         let found = match command {
             Command::Private(words) => self.group.find(words).map(|(peer, _)| peer),
-            Command::PeerInfo(Some(name)) | Command::Ignore(name) => self.group.find_named(name),
+            Command::Who(Some(name)) | Command::Ignore(name) => self.group.find_named(name),
             Command::Text(_)
             | Command::Say(_)
             | Command::Me(_)
             | Command::Reply(_)
-            | Command::PeerInfo(None)
+            | Command::Who(None)
             | Command::Name(_)
             | Command::Connect(_)
             | Command::Disconnect(_)

@@ -71,7 +71,7 @@ impl EventLoop {
                 self.send_private(&peer, text)?;
             }
             Command::Help => command::help().for_each(|line| self.terminal.reply(&line)),
-            Command::PeerInfo(name) => self.show_who(name, now)?,
+            Command::Who(name) => self.show_who(name, now)?,
             Command::Connect(text) => self.connect_to(text, now)?,
             Command::Disconnect(text) => self.disconnect_from(text)?,
             Command::Name(name) => self.rename(name)?,
@@ -131,7 +131,7 @@ impl EventLoop {
                 text
             }
             Command::Say(_)
-            | Command::PeerInfo(_)
+            | Command::Who(_)
             | Command::Name(_)
             | Command::Connect(_)
             | Command::Disconnect(_)

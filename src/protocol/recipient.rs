@@ -289,7 +289,7 @@ mod tests {
         ]
     }
 
-    /// PeerInfo is meant, by its id or address, and the rest; or why nobody is.
+    /// The peer that is meant, by its id or address, and the rest; or why nobody is.
     fn read(words: &str, extent: Extent) -> String {
         read_of(words, &everybody(), extent)
     }

@@ -69,7 +69,7 @@ enum Details<'a> {
 pub struct MemberRecord {
     /// `here`, `plain`, `lost`, `told of` or `named`.
     pub standing: &'static str,
-    /// PeerInfo dialled: `us` or `them`.
+    /// The side that dialled: `us` or `them`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dialled_by: Option<&'static str>,
     /// The seconds since `standing` last changed.
