@@ -16,6 +16,7 @@
 //! | [`handshake`] | the handshake, a state machine without I/O |
 //! | [`sequence`] | numbered messages: acknowledgement and resume, the sender's side and the receiver's |
 //! | [`log`] | every message that was sent to all, once for all connections |
+//! | `own_run` | our own run: its id, its name, how it was started |
 //! | `private_queue` | the private messages of a pair, until they are acknowledged |
 //! | `history` | the older messages that a newcomer is shown, merged by time |
 //! | `shown_bodies` | hashes of messages that were shown, so that none is shown twice |
@@ -170,6 +171,7 @@ pub mod label;
 pub mod log;
 pub mod members;
 mod names;
+mod own_run;
 mod private_queue;
 pub mod recipient;
 pub mod roster;
@@ -183,7 +185,8 @@ pub use crate::wire::hello::MemberId;
 pub use connection::{Client, ClientId};
 pub use dialer::{Attempt, Peer, TargetId};
 pub use event::{Event, LostReason, PeerInfo};
-pub use group::{Group, Setup};
+pub use group::Group;
 pub use label::Label;
 pub use log::Log;
+pub use own_run::Setup;
 pub use visitors::Host;

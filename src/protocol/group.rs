@@ -23,7 +23,6 @@ mod links;
 mod names;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -42,6 +41,7 @@ use super::label::{Label, NO_NAME};
 use super::log::Log;
 use super::members::{Member, MemberKey, Members, Presence};
 use super::names::{Holder, Names};
+use super::own_run::{OwnRun, Secret, Setup};
 use super::shown_bodies::ShownBodies;
 use super::timers::{Timer, Timers};
 use super::unfinished::Unfinished;
@@ -53,43 +53,15 @@ use crate::limits::{
 };
 use crate::unicode::is_blank;
 use crate::wire::decoder::Unreadable;
-use crate::wire::frame::{Code, Frame, Framing};
-use crate::wire::hello::{MemberId, PeerFrame, Token, id_of};
-use crate::wire::message::{self, MessageWriter, Timestamp};
-
-/// The configuration of a group: our name, port, framing and first peers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setup {
-    /// Our name.
-    pub name: String,
-    /// The TCP port that we listen on.
-    pub port: u16,
-    /// The framing for plain peers that have not sent anything; `None` is text framing, as a guess.
-    pub framing: Option<Framing>,
-    /// Run as a plain peer: send no peer frame, and pass over those that arrive.
-    pub is_plain: bool,
-    /// How many older messages are requested from each member that is new to us.
-    pub history: u64,
-    /// The peers to dial.
-    pub peers: Vec<Peer>,
-}
+use crate::wire::frame::{Code, Frame};
+use crate::wire::hello::{MemberId, PeerFrame, Token};
+use crate::wire::message::{self, Timestamp};
 
 /// The coordinator of a group. `S` is a stream, about which nothing is known. The [module](self) lists the calls and
 /// their order.
 #[derive(Debug)]
 pub struct Group<S> {
-    id: MemberId,
-    /// The secret that our id is a hash of. It is sent when we leave, and proves that.
-    token: Token,
-    port: u16,
-    /// The framing for peers that have not sent anything, and whether the user chose it.
-    framing: Framing,
-    is_framing_given: bool,
-    is_plain: bool,
-    history_wanted: u64,
-    writer: MessageWriter,
-    /// How many other names we had before the present one.
-    name_version: u64,
+    own: OwnRun,
     names: Names,
     /// Names out of use, which were in `names`.
     former_names: FormerNames,
@@ -117,7 +89,6 @@ pub struct Group<S> {
     to_shut_down: VecDeque<ClientId>,
     /// How many bytes of messages arrived on muted connections.
     discarded_bytes: usize,
-    secret: Secret,
 }
 
 /// The delivery of the user's own messages.
@@ -132,51 +103,38 @@ struct Sent {
     is_alone_shown: bool,
 }
 
-/// A keyed hash: it turns a number into another that nobody else can guess, always into the same.
-struct Secret(Box<dyn Fn(u128) -> u128>);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
 impl<S> Group<S> {
     /// A group of one. `random` decides the pauses between attempts, and nothing else. `secret` is a keyed hash: it
     /// turns a number into another that nobody else can guess, always the same in one run. That of 0 is our token, and
     /// that of another run's id is the pass that we issue to it.
     #[must_use]
-    pub fn new(setup: Setup, now: Instant, random: fastrand::Rng, secret: Box<dyn Fn(u128) -> u128>) -> Self {
-        let Setup { name, port, framing, is_plain, history, peers } = setup;
-        let token = Token(secret(0));
-        let id = id_of(token);
+    pub fn new(
+        mut setup: Setup,
+        now: Instant,
+        random: fastrand::Rng,
+        secret: Box<dyn Fn(u128) -> u128>,
+    ) -> Self {
+        let shown_bodies = ShownBodies::new(secret(1));
         let mut dialer = Dialer::new(random);
-        for peer in peers {
+        for peer in setup.peers.drain(..) {
             dialer.add_named(peer, now, 0);
         }
+        let own = OwnRun::new(setup, Secret(secret));
         let mut group = Self {
-            id,
-            token,
-            port,
-            framing: framing.unwrap_or(Framing::Text),
-            is_framing_given: framing.is_some(),
-            is_plain,
-            history_wanted: history,
-            writer: MessageWriter::new(name),
-            name_version: 0,
             names: Names::default(),
             former_names: FormerNames::default(),
             is_name_taken_shown: false,
             clients: Clients::default(),
             dialled_from: BTreeMap::new(),
             awaiting_lists: Vec::new(),
-            members: Members::new(id),
+            members: Members::new(own.id),
+            own,
             dialer,
             gossip: Gossip::default(),
             log: Log::default(),
             timers: Timers::default(),
             history: History::default(),
-            shown_bodies: ShownBodies::new(secret(1)),
+            shown_bodies,
             unfinished: Unfinished::default(),
             events: VecDeque::new(),
             sent: Sent::default(),
@@ -185,7 +143,6 @@ impl<S> Group<S> {
             is_leaving: false,
             to_shut_down: VecDeque::new(),
             discarded_bytes: 0,
-            secret: Secret(secret),
         };
         group.name_oneself();
         group
@@ -194,7 +151,7 @@ impl<S> Group<S> {
     /// Our id.
     #[must_use]
     pub fn id(&self) -> MemberId {
-        self.id
+        self.own.id
     }
 
     // Input: `handle_*`.
@@ -226,7 +183,7 @@ impl<S> Group<S> {
         let client = Client::new(stream, address, None, phase, self.log.end(), now);
         let id = self.clients.insert(client);
         self.sent.is_alone_shown = false;
-        if self.is_plain {
+        if self.own.is_plain {
             self.take_for_plain(id);
             self.show_connection(id, now);
         } else {
@@ -304,10 +261,10 @@ impl<S> Group<S> {
             self.events.push_back(Event::Connected { name, address, missed });
         }
         self.set_phase(id, Phase::Handshake(unproven));
-        if !self.is_plain {
-            let hello = self.hello();
+        if !self.own.is_plain {
+            let hello = self.own.hello();
             self.push_frame(id, &hello);
-        } else if self.is_framing_given {
+        } else if self.own.is_framing_given {
             self.take_for_plain(id);
         }
     }
@@ -399,7 +356,7 @@ impl<S> Group<S> {
     /// [`handle_late_hello`](Self::handle_late_hello).
     fn handle_first_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
         match frame.code {
-            Code::Peer if !self.is_plain => {
+            Code::Peer if !self.own.is_plain => {
                 if let Some(hello) = PeerFrame::read(&frame.text()).filter(|hello| hello.id.is_some()) {
                     self.identify(id, &hello, now);
                 }
@@ -441,14 +398,14 @@ impl<S> Group<S> {
 
     fn handle_plain_frame(&mut self, id: ClientId, frame: &Frame<'_>, had_received: bool, now: Instant) {
         let client = &self.clients[id];
-        if !had_received && frame.framing == self.framing && client.has_sent(&self.log) {
+        if !had_received && frame.framing == self.own.framing && client.has_sent(&self.log) {
             // The guess was right.
             self.sent.was_received = true;
         }
         match frame.code {
             Code::Message => self.receive_plain(id, frame, now),
             Code::Exit => self.handle_plain_goodbye(id, &frame.text()),
-            Code::Peer if !self.is_plain => {
+            Code::Peer if !self.own.is_plain => {
                 if let Some(hello) = PeerFrame::read(&frame.text()).filter(|hello| hello.id.is_some()) {
                     self.handle_late_hello(id, &hello, had_received, now);
                 }
@@ -555,7 +512,7 @@ impl<S> Group<S> {
         }
         let mut rest = text;
         while !rest.is_empty() {
-            self.log.append(|out| rest = self.writer.write(rest, at, out));
+            self.log.append(|out| rest = self.own.writer.write(rest, at, out));
         }
         self.sent.end = self.log.end();
     }
@@ -612,7 +569,7 @@ impl<S> Group<S> {
         let probe = client.waiting.is_some_and(|waiting| now >= waiting.probe_at);
         let (mut budget, mut writes, mut is_full) = (WRITE_TURN_BYTES, 0, false);
         while client.has_offer(&self.log) && !is_full && budget > 0 && writes < WRITE_TURN_CALLS {
-            let (stream, bytes) = client.offer(&self.log, self.framing);
+            let (stream, bytes) = client.offer(&self.log, self.own.framing);
             let bytes = &bytes[..bytes.len().min(budget)];
             let offered = bytes.len();
             let count = write(id, stream, bytes, probe);
@@ -627,7 +584,7 @@ impl<S> Group<S> {
         probe_at.into_iter().for_each(|at| self.timers.set(at, Timer::Write(id)));
         // A member acknowledges. A plain peer may not have understood a framing that is a guess.
         let is_understood =
-            client.received_framing.is_some() || client.dialled.is_none() || self.is_framing_given;
+            client.received_framing.is_some() || client.dialled.is_none() || self.own.is_framing_given;
         if !self.sent.was_received
             && is_understood
             && before.0 < self.sent.end
@@ -790,7 +747,7 @@ impl<S> Group<S> {
     /// slow member. Without waiting for that, what was sent would reach no other member of its group.
     #[must_use]
     pub fn handshake_wait_end(&self, now: Instant) -> Option<Instant> {
-        if self.is_plain {
+        if self.own.is_plain {
             return None;
         }
         let unanswered = self.clients.iter().map(|(_, client)| client).filter(|client| {
@@ -842,7 +799,7 @@ impl<S> Group<S> {
     }
 
     fn push_frame(&mut self, id: ClientId, frame: &PeerFrame) {
-        self.clients.push_frame(id, frame, &self.log, self.framing);
+        self.clients.push_frame(id, frame, &self.log, self.own.framing);
     }
 
     /// Closes a connection once its outbox is written.

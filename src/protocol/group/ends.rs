@@ -272,7 +272,7 @@ impl<S> Group<S> {
                 Phase::Handshake(unproven) if unproven.plain_at.is_some() => self.take_for_plain(id),
                 Phase::Handshake(_) => self.set_phase(id, Phase::Closed),
                 Phase::Member(_) => {
-                    let frame = PeerFrame { left: vec![self.token], ..PeerFrame::default() };
+                    let frame = PeerFrame { left: vec![self.own.token], ..PeerFrame::default() };
                     self.push_frame(id, &frame);
                 }
                 Phase::Plain(_) | Phase::Closing | Phase::HalfClosed { .. } | Phase::Closed => (),
@@ -282,7 +282,7 @@ impl<S> Group<S> {
             self.clients[id].clock(now, false, &self.log);
         }
         self.end_history();
-        self.log.append(|out| message::write_exit(address, at, self.writer.name(), out));
+        self.log.append(|out| message::write_exit(address, at, self.own.writer.name(), out));
     }
 
     /// Whether leaving is finished: no connection is open.
@@ -343,9 +343,9 @@ impl<S> Group<S> {
             self.take_for_plain(id);
         }
         let peer = self.plain_info(id);
-        let body = message::exit_body(own, at, self.writer.name());
-        self.clients[id].take_rest(&self.log, self.framing);
-        self.clients.push(id, Code::Exit, body.as_bytes(), &self.log, self.framing);
+        let body = message::exit_body(own, at, self.own.writer.name());
+        self.clients[id].take_rest(&self.log, self.own.framing);
+        self.clients.push(id, Code::Exit, body.as_bytes(), &self.log, self.own.framing);
         self.close(id);
         Disconnecting::Closed(peer)
     }
@@ -357,7 +357,7 @@ impl<S> Group<S> {
             let is_named = target.is_some_and(|target| target.wanted_by() == WantedBy::User);
             is_named && matches!(client.phase, Phase::Plain(_)) && client.received_framing.is_none()
         };
-        if self.is_framing_given {
+        if self.own.is_framing_given {
             return;
         }
         let unanswered = self.clients.iter().filter(|(_, client)| is_unanswered(client));
@@ -439,7 +439,7 @@ impl<S> Group<S> {
     pub(super) fn show_assumption(&mut self, id: ClientId, now: Instant) {
         self.show_connection(id, now);
         let target = self.clients[id].dialled.and_then(|dialled| self.dialer.get(dialled.target));
-        if let Some(target) = target.filter(|_| !self.is_framing_given) {
+        if let Some(target) = target.filter(|_| !self.own.is_framing_given) {
             self.events.push_back(Event::Assumed { name: Rc::clone(target.name()) });
         }
     }

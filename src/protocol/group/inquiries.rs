@@ -93,7 +93,7 @@ impl<S> Group<S> {
             .map(|(peer, fate)| Candidate { peer: peer.clone(), attendance: Attendance::Former(*fate) });
         let all: Vec<_> = members.chain(plain).chain(former).collect();
         recipient::find(words, &all, extent).map_err(|why| {
-            let own = PeerInfo { name: self.writer.name().into(), id: Some(self.id), address: None };
+            let own = PeerInfo { name: self.own.writer.name().into(), id: Some(self.own.id), address: None };
             let own = Candidate { peer: own, attendance: Attendance::Here };
             let is_own = matches!(why, NotFound::Nobody | NotFound::Former { .. })
                 && recipient::find(words, &[own], extent).is_ok();
@@ -210,7 +210,7 @@ impl<S> Group<S> {
     ) -> Result<(), NotPrivate> {
         let id = peer.id.ok_or_else(|| NotPrivate::Plain(peer.clone()))?;
         let key = self.members.find(id).ok_or_else(|| NotPrivate::Gone(peer.clone()))?;
-        let first = self.members[key].private.push(text, at, &self.writer);
+        let first = self.members[key].private.push(text, at, &self.own.writer);
         let first = first.ok_or_else(|| NotPrivate::Full(peer.clone()))?;
         if let Some(link) = self.best_link(key) {
             self.push_private(link, key, first);

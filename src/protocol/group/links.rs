@@ -16,18 +16,13 @@ use crate::protocol::members::bucket_of;
 use crate::protocol::sequence::Received;
 use crate::protocol::visitors::Host;
 
-use crate::wire::hello::{BUCKETS, Digest, Entry, Request};
+use crate::wire::hello::{BUCKETS, Digest, Entry, Request, id_of};
 
 impl<S> Group<S> {
-    /// The first frame of a handshake.
-    pub(super) fn hello(&self) -> PeerFrame {
-        PeerFrame { id: Some(self.id), port: Some(self.port), name: self.own_name(), ..PeerFrame::default() }
-    }
-
     /// Handles the hello of a connection.
     pub(super) fn identify(&mut self, id: ClientId, hello: &PeerFrame, now: Instant) {
         let Some(member_id) = hello.id else { return };
-        if member_id == self.id {
+        if member_id == self.own.id {
             return self.meet_oneself(id, now);
         }
         let has_left = self.members.token_of(member_id).is_some();
@@ -77,7 +72,7 @@ impl<S> Group<S> {
         match step {
             Step::Wait => (),
             Step::Answer { pass } => {
-                let answer = PeerFrame { pass, ..self.hello() };
+                let answer = PeerFrame { pass, ..self.own.hello() };
                 self.push_frame(id, &answer);
             }
             Step::Prove { proof, pass } => {
@@ -104,7 +99,7 @@ impl<S> Group<S> {
             return self.handle_oneself(id, now);
         }
         // Our dialling side recognises itself by it.
-        let hello = self.hello();
+        let hello = self.own.hello();
         self.push_frame(id, &hello);
         self.close(id);
     }
@@ -184,7 +179,7 @@ impl<S> Group<S> {
         let name: Rc<str> = name.into();
         let peer = Peer { name: Rc::clone(&name), addresses: Vec::new() };
         let target = self.dialer.add_member(self.members.next_key(), peer);
-        let issued = Token((self.secret.0)(id.0));
+        let issued = self.own.issue(id);
         let key = self.members.insert(id, name, target, issued, now);
         self.timers.set(now + MEMBER_EXPIRY, Timer::Expiry(key));
         self.handle_members_changed(now);
@@ -241,9 +236,9 @@ impl<S> Group<S> {
         let member = &self.members[key];
         let frame = PeerFrame {
             proof,
-            name: self.own_name(),
+            name: self.own.name(),
             linked: is_other,
-            request: Some(member.recv.request(self.history_wanted)),
+            request: Some(member.recv.request(self.own.history_wanted)),
             private_ack: Some(member.private.recv_next()),
             asks_all,
             digest,
@@ -364,7 +359,7 @@ impl<S> Group<S> {
             self.dialer.handle_lost(dialled.target, now);
             self.dialer[dialled.target].hurry(now);
         } else if let (Some(member_id), Some(port)) = (hello.id, hello.port)
-            && member_id != self.id
+            && member_id != self.own.id
             && self.members.token_of(member_id).is_none()
             && let Some(key) = self.find_or_add(member_id, hello, now)
         {
@@ -510,7 +505,7 @@ impl<S> Group<S> {
 
     pub(super) fn push_private(&mut self, id: ClientId, key: MemberKey, first: u64) {
         for body in self.members[key].private.frames_from(first) {
-            self.clients.push(id, Code::Private, body.as_bytes(), &self.log, self.framing);
+            self.clients.push(id, Code::Private, body.as_bytes(), &self.log, self.own.framing);
         }
     }
 
@@ -540,7 +535,7 @@ impl<S> Group<S> {
     /// Sends again what may have been lost with another link of a member: our name, and private messages.
     pub(super) fn push_unknown(&mut self, id: ClientId, key: MemberKey) {
         let private_from = self.members[key].private.start();
-        self.push_frame(id, &PeerFrame { name: self.own_name(), private_from, ..PeerFrame::default() });
+        self.push_frame(id, &PeerFrame { name: self.own.name(), private_from, ..PeerFrame::default() });
         private_from.into_iter().for_each(|first| self.push_private(id, key, first));
     }
 
@@ -565,7 +560,7 @@ impl<S> Group<S> {
             let [other, one] = [index, surplus].map(|index| &self.clients[member.links[index]]);
             let is_preferred = match other.dialled {
                 Some(_) => index > surplus,
-                None => member.id > self.id,
+                None => member.id > self.own.id,
             };
             let has_started = other.phase.link().is_some_and(|link| link.next_number.is_some());
             is_preferred && has_started && other.received_at >= one.since
@@ -680,11 +675,11 @@ impl<S> Group<S> {
             }
             let sensible = entry.addresses.iter().filter_map(|&address| seen_from(reached_at, address));
             let addresses: Vec<_> = sensible.collect();
-            if entry.id == self.id || addresses.is_empty() || self.is_leaving {
+            if entry.id == self.own.id || addresses.is_empty() || self.is_leaving {
                 continue;
             }
             // Of two that receive each other's entries, one waits longer.
-            let delay = if entry.id < self.id { NEWS_DIAL_DELAY } else { NEWS_DIAL_DELAY * 2 };
+            let delay = if entry.id < self.own.id { NEWS_DIAL_DELAY } else { NEWS_DIAL_DELAY * 2 };
             let at = if is_list { now } else { now + delay };
             let known = self.members.find(entry.id);
             let Some(key) = known.or_else(|| self.add_member(entry.id, &entry.name, now)) else {

@@ -6,14 +6,13 @@ use crate::protocol::label::address_mark;
 impl<S> Group<S> {
     /// Changes our name. Members are sent it at once; plain peers see it in the next message.
     pub fn rename(&mut self, name: String) {
-        self.writer.set_name(name);
-        self.name_version += 1;
+        self.own.rename(name);
         self.name_oneself();
         // The caller shows that to the user.
         self.is_name_taken_shown = !self.own_label().mark().is_empty();
         let links: Vec<_> = self.members.iter().flat_map(|(_, member)| &member.links).copied().collect();
         for id in links {
-            let frame = PeerFrame { name: self.own_name(), ..PeerFrame::default() };
+            let frame = PeerFrame { name: self.own.name(), ..PeerFrame::default() };
             self.push_frame(id, &frame);
         }
     }
@@ -21,18 +20,13 @@ impl<S> Group<S> {
     /// Our name as others see it: with a mark if another peer here has our name, or one that looks like it.
     #[must_use]
     pub fn own_label(&self) -> Label {
-        let label = self.names.label(Holder::Member(self.id)).cloned();
-        label.unwrap_or_else(|| self.writer.name().into())
-    }
-
-    /// Our name and its version.
-    pub(super) fn own_name(&self) -> Option<(u64, String)> {
-        Some((self.name_version, self.writer.name().to_owned()))
+        let label = self.names.label(Holder::Member(self.own.id)).cloned();
+        label.unwrap_or_else(|| self.own.writer.name().into())
     }
 
     /// Adds our own name to the names of those who are present.
     pub(super) fn name_oneself(&mut self) {
-        let changed = self.names.insert(Holder::Member(self.id), &self.writer.name().into(), None);
+        let changed = self.names.insert(Holder::Member(self.own.id), &self.own.writer.name().into(), None);
         self.apply(changed);
     }
 
