@@ -13,10 +13,12 @@
 //! | `group::inquiries` | replies to the user: the roster, recipients, who lacks messages |
 //! | `group::names` | the names of those who are present, kept up to date |
 //! | [`connection`] | one connection: its phase, its decoder, its cursor into the log, its outbox |
+//! | `clients` | all connections: the indexes that depend on their phases, and which have bytes to be written |
 //! | [`handshake`] | the handshake, a state machine without I/O |
 //! | [`sequence`] | numbered messages: acknowledgement and resume, the sender's side and the receiver's |
 //! | [`log`] | every message that was sent to all, once for all connections |
 //! | `own_run` | our own run: its id, its name, how it was started |
+//! | `pair` | which of several links between two members is closed |
 //! | `private_queue` | the private messages of a pair, until they are acknowledged |
 //! | `history` | the older messages that a newcomer is shown, merged by time |
 //! | `shown_bodies` | hashes of messages that were shown, so that none is shown twice |
@@ -159,6 +161,7 @@
 //!
 //! Only members that were met count for names, for exit codes and for what is not delivered.
 
+mod clients;
 pub mod connection;
 pub mod dialer;
 pub mod event;
@@ -172,6 +175,7 @@ pub mod log;
 pub mod members;
 mod names;
 mod own_run;
+mod pair;
 mod private_queue;
 pub mod recipient;
 pub mod roster;

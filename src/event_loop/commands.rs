@@ -8,7 +8,7 @@ use chrono::Local;
 use rustix::process::{Signal, getpgid, getpgrp, getsid, kill_current_process_group};
 
 use super::EventLoop;
-use super::roster::{ShownEntry, details, json_record, overview};
+use super::peer_list::{ShownEntry, details, json_record, overview};
 use crate::address;
 use crate::command::{self, COMMANDS, Command, Refused, Slashless, Source, nearest};
 use crate::limits::NAME_BYTES_MAX;

@@ -2,12 +2,8 @@
 //!
 //! A connection decides nothing about others; the [`Group`](super::Group) moves its phase.
 
-use std::mem;
 use std::net::SocketAddr;
-use std::ops::{Index, IndexMut};
 use std::time::{Duration, Instant};
-
-use slab::Slab;
 
 use super::dialer::TargetId;
 use super::handshake::Handshake;
@@ -17,7 +13,6 @@ use super::members::MemberKey;
 use crate::limits::{LOG_BYTES, WRITE_HOLD_BACK, WRITE_PROBE_INTERVAL};
 use crate::wire::decoder::Decoder;
 use crate::wire::frame::{self, Code, Framing};
-use crate::wire::hello::PeerFrame;
 use crate::wire::lab;
 
 /// The id of a connection: its slot in the group's slab, used again only after the connection was reaped.
@@ -140,8 +135,6 @@ pub(super) struct Link {
     pub next_number: Option<u64>,
     /// We have sent `from`.
     pub has_started: bool,
-    /// We have requested the list of all members, and it is not complete.
-    pub awaits_list: bool,
     /// Whether all members were sent on it. That is done once.
     pub has_sent_list: bool,
     /// When it was established, other members were here, which do not know those on that list.
@@ -208,8 +201,8 @@ pub struct Client<S> {
     pub(super) cursor: u64,
     outbox: Outbox,
     pub(super) waiting: Option<Waiting>,
-    /// It is in [`Clients::behind`].
-    is_listed: bool,
+    /// It is among those that the next flush visits.
+    pub(super) is_listed: bool,
 }
 
 /// The bytes that are written to one connection before the log is.
@@ -313,7 +306,7 @@ impl<S> Client<S> {
 
     /// Queues a frame for this connection alone, behind the frame that is being written and before the rest of the
     /// log. Once its outbox is full, nothing is added: it is about to be closed.
-    fn push(&mut self, code: Code, body: &[u8], log: &Log, default_framing: Framing) {
+    pub(super) fn push(&mut self, code: Code, body: &[u8], log: &Log, default_framing: Framing) {
         if self.is_outbox_full() {
             return;
         }
@@ -449,153 +442,6 @@ impl<S> Client<S> {
     /// How long bytes have been waiting while none was written.
     pub(super) fn stalled_for(&self, now: Instant) -> Duration {
         self.waiting.map_or(Duration::ZERO, |waiting| now.saturating_duration_since(waiting.since))
-    }
-}
-
-/// All connections.
-///
-/// Invariant: `open_count` connections are made and not closed. `behind` holds each connection with bytes to be
-/// written once; after a flush, no others.
-#[derive(Debug)]
-pub(super) struct Clients<S> {
-    slab: Slab<Client<S>>,
-    open_count: usize,
-    /// The end of the log at the last flush.
-    flushed: u64,
-    behind: Vec<ClientId>,
-    closed: Vec<ClientId>,
-}
-
-impl<S> Default for Clients<S> {
-    fn default() -> Self {
-        Self { slab: Slab::new(), open_count: 0, flushed: 0, behind: Vec::new(), closed: Vec::new() }
-    }
-}
-
-fn is_counted(phase: &Phase) -> bool {
-    !matches!(phase, Phase::Dialing { .. } | Phase::Closed)
-}
-
-impl<S> Clients<S> {
-    pub fn insert(&mut self, client: Client<S>) -> ClientId {
-        self.open_count += usize::from(is_counted(&client.phase));
-        ClientId(self.slab.insert(client))
-    }
-
-    pub fn get(&self, id: ClientId) -> Option<&Client<S>> {
-        self.slab.get(id.0)
-    }
-
-    pub fn get_mut(&mut self, id: ClientId) -> Option<&mut Client<S>> {
-        self.slab.get_mut(id.0)
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (ClientId, &Client<S>)> {
-        self.slab.iter().map(|(slot, client)| (ClientId(slot), client))
-    }
-
-    /// The number of connections that are made and not closed.
-    pub fn open_count(&self) -> usize {
-        self.open_count
-    }
-
-    /// The connections with bytes to be written.
-    pub fn behind(&self) -> impl Iterator<Item = &Client<S>> {
-        self.behind.iter().filter_map(|id| self.get(*id))
-    }
-
-    /// Changes the phase of a connection. Returns the phase before.
-    pub fn set_phase(&mut self, id: ClientId, phase: Phase) -> Phase {
-        let client = &mut self.slab[id.0];
-        assert!(!client.is_closed(), "a closed connection stays closed");
-        self.open_count += usize::from(is_counted(&phase));
-        self.open_count -= usize::from(is_counted(&client.phase));
-        if let Phase::Closed = phase {
-            self.closed.push(id);
-        }
-        mem::replace(&mut client.phase, phase)
-    }
-
-    /// Everything is written to a connection; it is read to its end, or until `until`.
-    pub fn half_close(&mut self, id: ClientId, until: Instant) {
-        let phase = &mut self.slab[id.0].phase;
-        let before = Box::new(mem::replace(phase, Phase::Closed));
-        *phase = Phase::HalfClosed { until, before };
-    }
-
-    /// Whoever was at the other end of a half-closed connection is known no more.
-    pub fn detach(&mut self, id: ClientId) {
-        if let Phase::HalfClosed { before, .. } = &mut self.slab[id.0].phase {
-            **before = Phase::Closing;
-        }
-    }
-
-    /// The next connection that is closed, until `None`. From now on its id may be another's.
-    pub fn pop_closed(&mut self) -> Option<(ClientId, S)> {
-        let id = self.closed.pop()?;
-        let client = self.slab.remove(id.0);
-        if client.is_listed {
-            // It was closed after the last flush.
-            self.behind.retain(|behind| *behind != id);
-        }
-        Some((id, client.stream))
-    }
-
-    /// Adds a connection to those that the next flush visits.
-    pub fn list(&mut self, id: ClientId) {
-        if !mem::replace(&mut self.slab[id.0].is_listed, true) {
-            self.behind.push(id);
-        }
-    }
-
-    /// Queues a frame for one connection.
-    pub fn push(&mut self, id: ClientId, code: Code, body: &[u8], log: &Log, default_framing: Framing) {
-        self.slab[id.0].push(code, body, log, default_framing);
-        self.list(id);
-    }
-
-    /// Queues a peer frame for one connection.
-    pub fn push_frame(&mut self, id: ClientId, frame: &PeerFrame, log: &Log, default_framing: Framing) {
-        self.push(id, Code::Peer, frame.body().as_bytes(), log, default_framing);
-    }
-
-    /// The connections that a flush has to visit: all, when the log has grown.
-    pub fn begin_flush(&mut self, log: &Log) -> Vec<ClientId> {
-        if log.end() == self.flushed {
-            return mem::take(&mut self.behind);
-        }
-        self.flushed = log.end();
-        self.behind.clear();
-        let all = self.slab.iter_mut().map(|(slot, client)| {
-            client.is_listed = true;
-            ClientId(slot)
-        });
-        all.collect()
-    }
-
-    /// Keeps those of the visited connections that still have bytes to be written.
-    pub fn end_flush(&mut self, mut visited: Vec<ClientId>, log: &Log) {
-        visited.retain(|id| {
-            let client = &mut self.slab[id.0];
-            client.is_listed = client.is_behind(log);
-            client.is_listed
-        });
-        // The visits may have listed others.
-        self.behind.append(&mut visited);
-    }
-}
-
-impl<S> Index<ClientId> for Clients<S> {
-    type Output = Client<S>;
-
-    fn index(&self, id: ClientId) -> &Client<S> {
-        &self.slab[id.0]
-    }
-}
-
-impl<S> IndexMut<ClientId> for Clients<S> {
-    fn index_mut(&mut self, id: ClientId) -> &mut Client<S> {
-        &mut self.slab[id.0]
     }
 }
 

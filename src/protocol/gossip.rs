@@ -1,15 +1,18 @@
 //! Gossip about members: when news of newcomers is sent, when digests are compared, when absent members are inquired
-//! about, and which addresses make sense here.
+//! about, what is replied, and which addresses make sense here.
 //!
 //! The first member that a newcomer meets sends it the whole list, and sends news of it to the others. Comparing
 //! digests finds the members that were not reported in that way: after a change with a few members, and with each that
 //! is connected again. So a join costs a group of N some N entries and not N².
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::members::MemberKey;
+use super::dialer::Dialer;
+use super::members::{Member, MemberKey, Members, bucket_of};
 use crate::limits::{COMPARE_INTERVAL, COMPARE_ROUNDS};
+use crate::wire::hello::{BUCKETS, Digest, Entry, MemberId, PeerFrame, id_of};
 
 /// The schedule of news, comparisons and inquiries.
 #[derive(Debug, Default)]
@@ -92,6 +95,89 @@ impl Gossip {
         self.turn = self.turn.wrapping_add(count);
         all.iter().cycle().skip(self.turn % all.len().max(1)).take(count.min(all.len())).copied().collect()
     }
+}
+
+/// The number of addresses of a member in an entry.
+const ENTRY_ADDRESSES_MAX: usize = 2;
+
+/// The entry of a member for another one, which is owed its messages from number `owed` on; `None` if the member has
+/// no address where it was met.
+pub(super) fn entry(member: &Member, dialer: &Dialer, owed: Option<u64>, now: Instant) -> Option<Entry> {
+    let addresses: Vec<_> = dialer[member.target].found().take(ENTRY_ADDRESSES_MAX).collect();
+    let age = if member.is_here() { 0 } else { now.saturating_duration_since(member.vouched_at).as_secs() };
+    let entry = Entry { id: member.id, age, owed, addresses, name: member.name.to_string() };
+    Some(entry).filter(|entry| !entry.addresses.is_empty())
+}
+
+/// Frames with the entries of `others` for the member `reader`: first of those that are here, then of those that are
+/// absent.
+pub(super) fn entries(
+    members: &Members,
+    dialer: &Dialer,
+    others: Vec<MemberKey>,
+    reader: MemberKey,
+    now: Instant,
+) -> Vec<PeerFrame> {
+    let (here, absent): (Vec<_>, Vec<_>) = others.into_iter().partition(|other| members[*other].is_here());
+    let frames = |keys: Vec<MemberKey>| {
+        let entry = |key| {
+            let member: &Member = &members[key];
+            entry(member, dialer, member.owed_to(key, reader), now)
+        };
+        PeerFrame::of_members(keys.into_iter().filter_map(entry))
+    };
+    let absent = frames(absent).into_iter().map(|mut frame| {
+        frame.absent = std::mem::take(&mut frame.members);
+        frame
+    });
+    frames(here).into_iter().chain(absent).collect()
+}
+
+/// What a member is sent back after a frame of a comparison or of an inquiry.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    pub frame: PeerFrame,
+    /// The members whose entries it is sent.
+    pub entries: Vec<MemberKey>,
+    /// The two do not know the same members.
+    pub is_different: bool,
+}
+
+/// The reply to the frame of a comparison or of an inquiry, which the member `from` sent.
+///
+/// A comparison has up to four frames: a digest of all ids; the digests of 16 buckets, where that differs; the ids in
+/// the buckets that differ; the entries that either side lacks, and an inquiry about those that the other lacks.
+pub(super) fn reply(members: &mut Members, from: MemberKey, frame: &PeerFrame) -> Reply {
+    let (mut answer, mut is_different) = (PeerFrame::default(), frame.differs);
+    if let Some(theirs) = frame.digest {
+        let ours = members.digest();
+        if ours != theirs {
+            is_different = true;
+            let compared = Some((ours, theirs, members.met_count));
+            match std::mem::replace(&mut members[from].compared, compared) == compared {
+                true => answer.differs = true,
+                false => answer.buckets = members.buckets().to_vec(),
+            }
+        }
+    }
+    if let Ok(theirs) = <[Digest; BUCKETS]>::try_from(&*frame.buckets) {
+        is_different = true;
+        let ours = members.buckets();
+        let differing = (0..BUCKETS).filter(|digit| ours[*digit] != theirs[*digit]);
+        answer.bucket = differing.map(|digit| (digit, members.ids_in(digit))).collect();
+    }
+    let mut reported: BTreeSet<MemberId> = frame.asked.iter().copied().collect();
+    for (digit, ids) in &frame.bucket {
+        let theirs: BTreeSet<_> = ids.iter().copied().filter(|id| bucket_of(*id) == *digit).collect();
+        let ours: BTreeSet<_> = members.ids_in(*digit).into_iter().collect();
+        answer.asked.extend(theirs.difference(&ours));
+        reported.extend(ours.difference(&theirs));
+    }
+    answer.left = reported.iter().chain(&answer.asked).filter_map(|id| members.token_of(*id)).collect();
+    let gone: BTreeSet<_> = answer.left.iter().map(|token| id_of(*token)).collect();
+    answer.asked.retain(|id| !gone.contains(id));
+    let entries = reported.iter().filter_map(|id| members.find(*id)).filter(|other| *other != from);
+    Reply { entries: entries.collect(), frame: answer, is_different }
 }
 
 /// An address that the member at `reporter` reports, if it can mean the same place here.

@@ -22,7 +22,7 @@ mod inquiries;
 mod links;
 mod names;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -30,7 +30,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, FixedOffset};
 
-use super::connection::{Client, ClientId, Clients, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
+use super::clients::Clients;
+use super::connection::{Client, ClientId, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
 use super::dialer::{Attempt, Dialer, Eligible, Peer, Target, TargetId, WantedBy};
 use super::event::{Event, LostReason, PeerInfo};
 use super::former_names::{Fate, FormerNames};
@@ -44,7 +45,6 @@ use super::names::{Holder, Names};
 use super::own_run::{OwnRun, Secret, Setup};
 use super::shown_bodies::ShownBodies;
 use super::timers::{Timer, Timers};
-use super::unfinished::Unfinished;
 use super::visitors::Visitors;
 use crate::limits::{
     FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINE_LOG_BYTES_MAX, LINGER_TIMEOUT, LOG_BYTES,
@@ -68,10 +68,6 @@ pub struct Group<S> {
     /// The user was shown that a member has our name.
     is_name_taken_shown: bool,
     clients: Clients<S>,
-    /// The connections that we dialled and whose handshake is not finished, by the addresses of our ends.
-    dialled_from: BTreeMap<SocketAddr, ClientId>,
-    /// Links on which we have requested the list of all members, until it is complete.
-    awaiting_lists: Vec<ClientId>,
     members: Members,
     dialer: Dialer,
     gossip: Gossip,
@@ -79,14 +75,12 @@ pub struct Group<S> {
     timers: Timers,
     history: History,
     shown_bodies: ShownBodies,
-    unfinished: Unfinished,
     events: VecDeque<Event>,
     sent: Sent,
     visitors: Visitors,
     /// The last members that were removed before they acknowledged all private messages.
     private_lost: VecDeque<PeerInfo>,
     is_leaving: bool,
-    to_shut_down: VecDeque<ClientId>,
     /// How many bytes of messages arrived on muted connections.
     discarded_bytes: usize,
 }
@@ -125,8 +119,6 @@ impl<S> Group<S> {
             former_names: FormerNames::default(),
             is_name_taken_shown: false,
             clients: Clients::default(),
-            dialled_from: BTreeMap::new(),
-            awaiting_lists: Vec::new(),
             members: Members::new(own.id),
             own,
             dialer,
@@ -135,13 +127,11 @@ impl<S> Group<S> {
             timers: Timers::default(),
             history: History::default(),
             shown_bodies,
-            unfinished: Unfinished::default(),
             events: VecDeque::new(),
             sent: Sent::default(),
             visitors: Visitors::default(),
             private_lost: VecDeque::new(),
             is_leaving: false,
-            to_shut_down: VecDeque::new(),
             discarded_bytes: 0,
         };
         group.name_oneself();
@@ -168,7 +158,7 @@ impl<S> Group<S> {
         local: SocketAddr,
         now: Instant,
     ) -> Result<ClientId, S> {
-        if let Some(&id) = self.dialled_from.get(&address)
+        if let Some(id) = self.clients.attempt_from(address)
             && self.clients[id].address == local
         {
             self.handle_oneself(id, now);
@@ -207,7 +197,6 @@ impl<S> Group<S> {
         let client = Client::new(stream, address, dialled, Phase::Dialing { until }, self.log.end(), now);
         let id = self.clients.insert(client);
         self.dialer.handle_dialing(attempt, id);
-        self.dialled_from.insert(local, id);
         self.timers.set(until, Timer::Phase(id));
         id
     }
@@ -307,10 +296,7 @@ impl<S> Group<S> {
                 self.timers.set(now + FRAME_TIMEOUT, Timer::Frame(id));
             }
         }
-        let is_counted = client.phase.link().is_none();
-        let after = if is_counted { client.decoder.pending_bytes() } else { 0 };
-        let before = mem::replace(&mut client.unfinished_bytes, after);
-        if let Some(longest) = self.unfinished.change(id, before, after) {
+        if let Some(longest) = self.clients.count_unfinished(id) {
             self.lose(longest, LostReason::Unfinished, now);
         }
     }
@@ -603,7 +589,6 @@ impl<S> Group<S> {
             let until = now + LINGER_TIMEOUT;
             self.clients.half_close(id, until);
             self.timers.set(until, Timer::Phase(id));
-            self.to_shut_down.push_back(id);
         }
         has_more
     }
@@ -615,16 +600,13 @@ impl<S> Group<S> {
 
     /// The next stream whose sending side is to be shut down, until `None`: everything is written to it.
     pub fn poll_shutdown(&mut self) -> Option<&mut S> {
-        let id = self.to_shut_down.pop_front()?;
-        Some(&mut self.clients[id].stream)
+        self.clients.pop_shutdown()
     }
 
     /// The next connection that is closed, and its stream to be dropped, until `None`. From now on its id may be
     /// another's.
     pub fn poll_closed(&mut self) -> Option<(ClientId, S)> {
-        let (id, stream) = self.clients.pop_closed()?;
-        self.to_shut_down.retain(|other| *other != id);
-        Some((id, stream))
+        self.clients.pop_closed()
     }
 
     /// The next address to dial, until `None`.
@@ -711,9 +693,8 @@ impl<S> Group<S> {
     /// the list of their members yet: during their handshake, and for
     /// [`HANDSHAKE_TIMEOUT`](crate::limits::HANDSHAKE_TIMEOUT) more.
     fn owed_to_groups(&self, now: Instant) -> impl Iterator<Item = u64> {
-        let unproven = self.dialled_from.values().filter_map(|id| {
-            let client = &self.clients[*id];
-            let has_member = client.phase.unproven()?.handshake.member().is_some();
+        let unproven = self.clients.dialled_handshakes().filter_map(|(client, unproven)| {
+            let has_member = unproven.handshake.member().is_some();
             let target = self.dialer.get(client.dialled?.target)?;
             (has_member && target.wanted_by() == WantedBy::User).then_some(target.next_message)
         });
@@ -723,8 +704,7 @@ impl<S> Group<S> {
 
     /// The links on which the list of all members is not complete, and whose time for it is not over.
     fn awaited_lists(&self, now: Instant) -> impl Iterator<Item = &Link> {
-        let links = self.awaiting_lists.iter().filter_map(|id| self.clients[*id].phase.link());
-        links.filter(move |link| now < link.since + HANDSHAKE_TIMEOUT)
+        self.clients.awaiting_lists().filter(move |link| now < link.since + HANDSHAKE_TIMEOUT)
     }
 
     /// Whether further peers may be reached in a moment: a peer that the user named and that is being dialled for the
@@ -735,10 +715,9 @@ impl<S> Group<S> {
         if self.dialer.named().any(|(_, target)| target.is_first_attempt()) {
             return true;
         }
-        let is_unproven = |id: &ClientId| self.clients[*id].phase.unproven().is_some();
         // Members may report others without end.
         now < since + MEET_TIMEOUT
-            && (self.dialled_from.values().any(is_unproven)
+            && (self.clients.dialled_handshakes().next().is_some()
                 || self.awaited(now).next().is_some()
                 || self.awaited_lists(now).next().is_some())
     }
@@ -763,10 +742,6 @@ impl<S> Group<S> {
     fn set_phase(&mut self, id: ClientId, phase: Phase) {
         let is_member = matches!(phase, Phase::Member(_));
         let is_attempt = matches!(phase, Phase::Dialing { .. } | Phase::Handshake(_));
-        if matches!(phase, Phase::Member(_) | Phase::Closed) {
-            let before = mem::take(&mut self.clients[id].unfinished_bytes);
-            self.unfinished.change(id, before, 0);
-        }
         if let Phase::Handshake(unproven) = &phase {
             for at in unproven.plain_at.into_iter().chain([unproven.until]) {
                 self.timers.set(at, Timer::Phase(id));
@@ -779,7 +754,6 @@ impl<S> Group<S> {
                 self.dialer.handle_dialed();
             }
             if !is_attempt {
-                self.dialled_from.remove(&dialled.local);
                 self.dialer.handle_attempt_ended(dialled.target, id, address, is_member);
             }
         }
@@ -792,7 +766,6 @@ impl<S> Group<S> {
             Phase::Member(link) => {
                 let member = self.members.get_mut(link.key);
                 member.into_iter().for_each(|member| member.links.retain(|other| *other != id));
-                self.awaiting_lists.retain(|other| *other != id);
             }
             Phase::Dialing { .. } | Phase::Closing | Phase::HalfClosed { .. } | Phase::Closed => (),
         }

@@ -11,12 +11,12 @@ use super::*;
 use crate::limits::{
     INQUIRE_INTERVAL, INQUIRE_MEMBERS, NEWS_DIAL_DELAY, NEWS_INTERVAL, NEWS_MAX, SURPLUS_TIMEOUT,
 };
-use crate::protocol::gossip::seen_from;
-use crate::protocol::members::bucket_of;
+use crate::protocol::gossip::{self, seen_from};
+use crate::protocol::pair::{self, PairLink};
 use crate::protocol::sequence::Received;
 use crate::protocol::visitors::Host;
 
-use crate::wire::hello::{BUCKETS, Digest, Entry, Request, id_of};
+use crate::wire::hello::{Entry, Request, id_of};
 
 impl<S> Group<S> {
     /// Handles the hello of a connection.
@@ -201,7 +201,6 @@ impl<S> Group<S> {
             since: now,
             next_number: None,
             has_started: false,
-            awaits_list: asks_all,
             has_sent_list: false,
             joins_groups,
         };
@@ -214,7 +213,7 @@ impl<S> Group<S> {
         self.dialer[own_target].handle_connected();
         self.dialer[own_target].handle_frame();
         if asks_all {
-            self.awaiting_lists.push(id);
+            self.clients.await_list(id);
         }
         self.learn_place(id, key, reached_at, now);
         let before = self.members[key].presence;
@@ -405,11 +404,8 @@ impl<S> Group<S> {
         }
         self.handle_entries(id, key, &frame.members, true, now);
         self.handle_entries(id, key, &frame.absent, false, now);
-        if frame.ends_list
-            && let Some(link) = self.clients[id].phase.link_mut()
-        {
-            link.awaits_list = false;
-            self.awaiting_lists.retain(|other| *other != id);
+        if frame.ends_list {
+            self.clients.end_list(id);
         }
         self.handle_comparison(id, key, frame, now);
         for &token in &frame.left {
@@ -440,11 +436,7 @@ impl<S> Group<S> {
         private_from.into_iter().for_each(|first| self.push_private(id, key, first));
         if !linked {
             // It has no other connection, so all that are older are dead.
-            let since = self.clients[id].since;
-            let is_dead = |other: &&ClientId| {
-                **other != id && self.clients[**other].phase.link().is_some_and(|link| link.since <= since)
-            };
-            let dead: Vec<_> = self.members[key].links.iter().filter(is_dead).copied().collect();
+            let dead = pair::dead(&self.pair(key), id);
             for other in dead {
                 self.set_phase(other, Phase::Closed);
             }
@@ -552,25 +544,26 @@ impl<S> Group<S> {
         here.filter_map(|(key, _)| Some((key, self.best_link(key)?))).collect()
     }
 
-    /// Closes a link that we dialled to a member that has a better one, on which bytes were received after both were
-    /// established.
+    /// The links to a member, the oldest first.
+    fn pair(&self, key: MemberKey) -> Vec<PairLink> {
+        let link = |id: &ClientId| {
+            let client = &self.clients[*id];
+            let link = client.phase.link()?;
+            Some(PairLink {
+                id: *id,
+                is_dialled_by_us: client.dialled.is_some(),
+                connected_at: client.since,
+                established_at: link.since,
+                received_at: client.received_at,
+                has_started: link.next_number.is_some(),
+            })
+        };
+        self.members[key].links.iter().filter_map(link).collect()
+    }
+
+    /// Closes the surplus link to a member, if that is up to us.
     fn close_surplus(&mut self, key: MemberKey) {
-        let member = &self.members[key];
-        let is_better = |index: usize, surplus: usize| {
-            let [other, one] = [index, surplus].map(|index| &self.clients[member.links[index]]);
-            let is_preferred = match other.dialled {
-                Some(_) => index > surplus,
-                None => member.id > self.own.id,
-            };
-            let has_started = other.phase.link().is_some_and(|link| link.next_number.is_some());
-            is_preferred && has_started && other.received_at >= one.since
-        };
-        let is_surplus = |index: &usize| {
-            let is_ours = self.clients[member.links[*index]].dialled.is_some();
-            is_ours && (0..member.links.len()).any(|other| other != *index && is_better(other, *index))
-        };
-        // One at a time, for each of them may be the better one of another.
-        if let Some(id) = (0..member.links.len()).find(is_surplus).map(|index| member.links[index]) {
+        if let Some(id) = pair::surplus(&self.pair(key), self.members[key].id > self.own.id) {
             self.close(id);
             // It may break before all bytes on it have arrived.
             self.best_link(key).into_iter().for_each(|best| self.push_unknown(best, key));
@@ -580,13 +573,12 @@ impl<S> Group<S> {
     /// A member has had several links for a while: those that were silent since the last one was established are
     /// closed.
     pub(super) fn close_silent_links(&mut self, key: MemberKey) {
-        let Some(member) = self.members.get(key) else { return };
-        let last = member.links.iter().map(|id| self.clients[*id].since).max();
-        let silent = member.links.iter().filter(|id| Some(self.clients[**id].received_at) < last);
-        for id in silent.copied().collect::<Vec<_>>() {
-            self.set_phase(id, Phase::Closed);
+        if self.members.get(key).is_some() {
+            for id in pair::silent(&self.pair(key)) {
+                self.set_phase(id, Phase::Closed);
+            }
+            self.close_surplus(key);
         }
-        self.close_surplus(key);
     }
 
     // Gossip and membership.
@@ -624,7 +616,7 @@ impl<S> Group<S> {
             self.timers.set(now + NEWS_INTERVAL, Timer::News);
         }
         let here = news.iter().filter_map(|key| self.members.get(*key)).filter(|member| member.is_here());
-        let entries = here.filter_map(|member| self.entry(member, member.recv.owed(), now));
+        let entries = here.filter_map(|member| gossip::entry(member, &self.dialer, member.recv.owed(), now));
         // The same frames for all members. One that is among the newcomers passes over its own entry.
         let frames = PeerFrame::of_members(entries);
         let newcomers: BTreeSet<_> = news.into_iter().collect();
@@ -633,15 +625,6 @@ impl<S> Group<S> {
                 frames.iter().for_each(|frame| self.push_frame(id, frame));
             }
         }
-    }
-
-    /// The entry of a member for another one; `None` if it has no address where it was met.
-    fn entry(&self, member: &Member, owed: Option<u64>, now: Instant) -> Option<Entry> {
-        let addresses: Vec<_> = self.dialer[member.target].found().take(ENTRY_ADDRESSES_MAX).collect();
-        let age =
-            if member.is_here() { 0 } else { now.saturating_duration_since(member.vouched_at).as_secs() };
-        let entry = Entry { id: member.id, age, owed, addresses, name: member.name.to_string() };
-        Some(entry).filter(|entry| !entry.addresses.is_empty())
     }
 
     /// Sends all members to a newcomer, and news of it to them.
@@ -663,7 +646,7 @@ impl<S> Group<S> {
     ) {
         let Some(link) = self.clients[id].phase.link().copied() else { return };
         let reached_at = self.clients[id].address;
-        let is_list = link.awaits_list && now < link.since + HANDSHAKE_TIMEOUT;
+        let is_list = self.clients.awaits_list(id) && now < link.since + HANDSHAKE_TIMEOUT;
         let mut gone = Vec::new();
         for entry in entries {
             if !self.members[from].may_report(now) {
@@ -746,60 +729,21 @@ impl<S> Group<S> {
         }
     }
 
-    /// Handles the frames of a comparison and of an inquiry.
+    /// Replies to a comparison or an inquiry.
     fn handle_comparison(&mut self, id: ClientId, key: MemberKey, frame: &PeerFrame, now: Instant) {
-        let mut answer = PeerFrame::default();
-        if let Some(theirs) = frame.digest {
-            let ours = self.members.digest();
-            if ours != theirs {
-                self.handle_difference(now);
-                let compared = Some((ours, theirs, self.members.met_count));
-                match mem::replace(&mut self.members[key].compared, compared) == compared {
-                    true => answer.differs = true,
-                    false => answer.buckets = self.members.buckets().to_vec(),
-                }
-            }
-        }
-        if frame.differs {
+        let reply = gossip::reply(&mut self.members, key, frame);
+        if reply.is_different {
             self.handle_difference(now);
         }
-        if let Ok(theirs) = <[Digest; BUCKETS]>::try_from(&*frame.buckets) {
-            self.handle_difference(now);
-            let ours = self.members.buckets();
-            let differing = (0..BUCKETS).filter(|digit| ours[*digit] != theirs[*digit]);
-            answer.bucket = differing.map(|digit| (digit, self.members.ids_in(digit))).collect();
+        if reply.frame != PeerFrame::default() {
+            self.push_frame(id, &reply.frame);
         }
-        let mut told: BTreeSet<MemberId> = frame.asked.iter().copied().collect();
-        for (digit, ids) in &frame.bucket {
-            let theirs: BTreeSet<_> = ids.iter().copied().filter(|id| bucket_of(*id) == *digit).collect();
-            let ours: BTreeSet<_> = self.members.ids_in(*digit).into_iter().collect();
-            answer.asked.extend(theirs.difference(&ours));
-            told.extend(ours.difference(&theirs));
-        }
-        answer.left = told.iter().chain(&answer.asked).filter_map(|id| self.members.token_of(*id)).collect();
-        let gone: BTreeSet<_> = answer.left.iter().map(|token| id_of(*token)).collect();
-        answer.asked.retain(|id| !gone.contains(id));
-        if answer != PeerFrame::default() {
-            self.push_frame(id, &answer);
-        }
-        let known = told.iter().filter_map(|id| self.members.find(*id)).filter(|other| *other != key);
-        self.send_members(id, key, known.collect(), now);
+        self.send_members(id, key, reply.entries, now);
     }
 
     /// Sends a member the entries of others.
     fn send_members(&mut self, id: ClientId, key: MemberKey, others: Vec<MemberKey>, now: Instant) {
-        let (here, absent): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|other| self.members[*other].is_here());
-        let entries = |keys: Vec<MemberKey>| {
-            let members = keys.into_iter().map(|other| (other, &self.members[other]));
-            let entries =
-                members.filter_map(|(other, member)| self.entry(member, member.owed_to(other, key), now));
-            PeerFrame::of_members(entries)
-        };
-        let (here, absent) = (entries(here), entries(absent));
-        here.iter().for_each(|frame| self.push_frame(id, frame));
-        for mut frame in absent {
-            frame.absent = mem::take(&mut frame.members);
+        for frame in gossip::entries(&self.members, &self.dialer, others, key, now) {
             self.push_frame(id, &frame);
         }
     }
@@ -834,6 +778,3 @@ impl<S> Group<S> {
         self.events.extend(self.history.end());
     }
 }
-
-/// The number of addresses of a member in an entry.
-const ENTRY_ADDRESSES_MAX: usize = 2;

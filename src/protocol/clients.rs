@@ -1,0 +1,241 @@
+//! All connections: their phases, the indexes that depend on them, and which of them have bytes to be written.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::net::SocketAddr;
+use std::ops::{Index, IndexMut};
+use std::time::Instant;
+
+use slab::Slab;
+
+use super::connection::{Client, ClientId, Link, Phase, Unproven};
+use super::log::Log;
+use super::unfinished::Unfinished;
+use crate::wire::frame::{Code, Framing};
+use crate::wire::hello::PeerFrame;
+
+/// All connections.
+///
+/// Invariant: `open_count` connections are made and not closed. `behind` holds each connection with bytes to be
+/// written once; after a flush, no others.
+#[derive(Debug)]
+pub(super) struct Clients<S> {
+    slab: Slab<Client<S>>,
+    open_count: usize,
+    /// The connections that we dialled and whose handshake is not finished, by the addresses of our ends.
+    attempts: BTreeMap<SocketAddr, ClientId>,
+    /// Links on which we have requested the list of all members, until it is complete.
+    awaiting_lists: Vec<ClientId>,
+    unfinished: Unfinished,
+    /// The end of the log at the last flush.
+    flushed: u64,
+    behind: Vec<ClientId>,
+    to_shut_down: VecDeque<ClientId>,
+    closed: Vec<ClientId>,
+}
+
+impl<S> Default for Clients<S> {
+    fn default() -> Self {
+        Self {
+            slab: Slab::new(),
+            open_count: 0,
+            attempts: BTreeMap::new(),
+            awaiting_lists: Vec::new(),
+            unfinished: Unfinished::default(),
+            flushed: 0,
+            behind: Vec::new(),
+            to_shut_down: VecDeque::new(),
+            closed: Vec::new(),
+        }
+    }
+}
+
+fn is_counted(phase: &Phase) -> bool {
+    !matches!(phase, Phase::Dialing { .. } | Phase::Closed)
+}
+
+impl<S> Clients<S> {
+    pub fn insert(&mut self, client: Client<S>) -> ClientId {
+        self.open_count += usize::from(is_counted(&client.phase));
+        let local = client.dialled.map(|dialled| dialled.local);
+        let id = ClientId(self.slab.insert(client));
+        local.into_iter().for_each(|local| _ = self.attempts.insert(local, id));
+        id
+    }
+
+    pub fn get(&self, id: ClientId) -> Option<&Client<S>> {
+        self.slab.get(id.0)
+    }
+
+    pub fn get_mut(&mut self, id: ClientId) -> Option<&mut Client<S>> {
+        self.slab.get_mut(id.0)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (ClientId, &Client<S>)> {
+        self.slab.iter().map(|(slot, client)| (ClientId(slot), client))
+    }
+
+    /// The number of connections that are made and not closed.
+    pub fn open_count(&self) -> usize {
+        self.open_count
+    }
+
+    /// The connections with bytes to be written.
+    pub fn behind(&self) -> impl Iterator<Item = &Client<S>> {
+        self.behind.iter().filter_map(|id| self.get(*id))
+    }
+
+    /// The connection that we dialled from `local`, while its handshake is not finished.
+    pub fn attempt_from(&self, local: SocketAddr) -> Option<ClientId> {
+        self.attempts.get(&local).copied()
+    }
+
+    /// The handshakes of connections that we dialled.
+    pub fn dialled_handshakes(&self) -> impl Iterator<Item = (&Client<S>, &Unproven)> {
+        let attempts = self.attempts.values().map(|id| &self[*id]);
+        attempts.filter_map(|client| Some((client, client.phase.unproven()?)))
+    }
+
+    /// On this link we have requested the list of all members.
+    pub fn await_list(&mut self, id: ClientId) {
+        self.awaiting_lists.push(id);
+    }
+
+    /// Whether the list of all members is not complete on this link.
+    pub fn awaits_list(&self, id: ClientId) -> bool {
+        self.awaiting_lists.contains(&id)
+    }
+
+    /// The list of all members is complete on this link, or will not be.
+    pub fn end_list(&mut self, id: ClientId) {
+        self.awaiting_lists.retain(|other| *other != id);
+    }
+
+    /// The links on which the list of all members is not complete.
+    pub fn awaiting_lists(&self) -> impl Iterator<Item = &Link> {
+        self.awaiting_lists.iter().filter_map(|id| self[*id].phase.link())
+    }
+
+    /// Bytes of an unfinished frame may be kept for a connection. Returns the connection with the longest one, if those
+    /// of non-members are too long together.
+    pub fn count_unfinished(&mut self, id: ClientId) -> Option<ClientId> {
+        let client = &mut self.slab[id.0];
+        let is_counted = client.phase.link().is_none() && !client.is_closed();
+        let after = if is_counted { client.decoder.pending_bytes() } else { 0 };
+        let before = mem::replace(&mut client.unfinished_bytes, after);
+        self.unfinished.change(id, before, after)
+    }
+
+    /// Changes the phase of a connection. Returns the phase before.
+    pub fn set_phase(&mut self, id: ClientId, phase: Phase) -> Phase {
+        let is_attempt = matches!(phase, Phase::Dialing { .. } | Phase::Handshake(_));
+        let is_link = matches!(phase, Phase::Member(_));
+        let client = &mut self.slab[id.0];
+        assert!(!client.is_closed(), "a closed connection stays closed");
+        self.open_count += usize::from(is_counted(&phase));
+        self.open_count -= usize::from(is_counted(&client.phase));
+        if let Phase::Closed = phase {
+            self.closed.push(id);
+        }
+        let before = mem::replace(&mut client.phase, phase);
+        let local = client.dialled.map(|dialled| dialled.local);
+        if let Some(local) = local.filter(|_| !is_attempt) {
+            self.attempts.remove(&local);
+        }
+        if !is_link {
+            self.end_list(id);
+        }
+        self.count_unfinished(id);
+        before
+    }
+
+    /// Everything is written to a connection; it is read to its end, or until `until`.
+    pub fn half_close(&mut self, id: ClientId, until: Instant) {
+        let phase = &mut self.slab[id.0].phase;
+        let before = Box::new(mem::replace(phase, Phase::Closed));
+        *phase = Phase::HalfClosed { until, before };
+        self.to_shut_down.push_back(id);
+    }
+
+    /// The next connection whose sending side is to be shut down, until `None`.
+    pub fn pop_shutdown(&mut self) -> Option<&mut S> {
+        let id = self.to_shut_down.pop_front()?;
+        Some(&mut self[id].stream)
+    }
+
+    /// Whoever was at the other end of a half-closed connection is known no more.
+    pub fn detach(&mut self, id: ClientId) {
+        if let Phase::HalfClosed { before, .. } = &mut self.slab[id.0].phase {
+            **before = Phase::Closing;
+        }
+    }
+
+    /// The next connection that is closed, until `None`. From now on its id may be another's.
+    pub fn pop_closed(&mut self) -> Option<(ClientId, S)> {
+        let id = self.closed.pop()?;
+        let client = self.slab.remove(id.0);
+        self.to_shut_down.retain(|other| *other != id);
+        if client.is_listed {
+            // It was closed after the last flush.
+            self.behind.retain(|behind| *behind != id);
+        }
+        Some((id, client.stream))
+    }
+
+    /// Adds a connection to those that the next flush visits.
+    pub fn list(&mut self, id: ClientId) {
+        if !mem::replace(&mut self.slab[id.0].is_listed, true) {
+            self.behind.push(id);
+        }
+    }
+
+    /// Queues a frame for one connection.
+    pub fn push(&mut self, id: ClientId, code: Code, body: &[u8], log: &Log, default_framing: Framing) {
+        self.slab[id.0].push(code, body, log, default_framing);
+        self.list(id);
+    }
+
+    /// Queues a peer frame for one connection.
+    pub fn push_frame(&mut self, id: ClientId, frame: &PeerFrame, log: &Log, default_framing: Framing) {
+        self.push(id, Code::Peer, frame.body().as_bytes(), log, default_framing);
+    }
+
+    /// The connections that a flush has to visit: all, when the log has grown.
+    pub fn begin_flush(&mut self, log: &Log) -> Vec<ClientId> {
+        if log.end() == self.flushed {
+            return mem::take(&mut self.behind);
+        }
+        self.flushed = log.end();
+        self.behind.clear();
+        let all = self.slab.iter_mut().map(|(slot, client)| {
+            client.is_listed = true;
+            ClientId(slot)
+        });
+        all.collect()
+    }
+
+    /// Keeps those of the visited connections that still have bytes to be written.
+    pub fn end_flush(&mut self, mut visited: Vec<ClientId>, log: &Log) {
+        visited.retain(|id| {
+            let client = &mut self.slab[id.0];
+            client.is_listed = client.is_behind(log);
+            client.is_listed
+        });
+        // The visits may have listed others.
+        self.behind.append(&mut visited);
+    }
+}
+
+impl<S> Index<ClientId> for Clients<S> {
+    type Output = Client<S>;
+
+    fn index(&self, id: ClientId) -> &Client<S> {
+        &self.slab[id.0]
+    }
+}
+
+impl<S> IndexMut<ClientId> for Clients<S> {
+    fn index_mut(&mut self, id: ClientId) -> &mut Client<S> {
+        &mut self.slab[id.0]
+    }
+}
