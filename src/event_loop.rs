@@ -374,15 +374,16 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Accepts connections and reads from peers. While the queue of standard output is full, nothing is
-    /// read, which makes the peers wait. While leaving, bytes are read and discarded instead: closing a
+    /// Accepts connections and reads from peers, within one budget for all of them. While the queue of standard
+    /// output is full, nothing is read, which makes the peers wait. While leaving, bytes are read and discarded instead: closing a
     /// connection with unread input sends a reset, which can destroy the last frames on their way.
     fn read_peers(&mut self, now: Instant) {
         if !self.terminal.is_full() {
             // Before reading: a connection to this peer itself is detected when it is accepted.
             self.peer.accept(&mut self.group, now, self.poll.registry());
         }
-        for _ in 0..self.peer.readable_count() {
+        self.peer.begin_reading();
+        while self.peer.may_read() {
             match (self.terminal.is_full(), self.phase) {
                 (false, _) => self.peer.read_next(&mut self.group, now),
                 (true, Phase::Leaving) => self.peer.discard_next(&mut self.group, now),

@@ -17,8 +17,8 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::error::reason;
 use crate::limits::{
-    ACCEPT_TURN, DIALS_MAX, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_TURN_BYTES,
-    USER_TIMEOUT,
+    ACCEPT_TURN, DIALS_MAX, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_CALL_BYTES,
+    READ_SHARE_BYTES, READ_TURN_BYTES, USER_TIMEOUT,
 };
 use crate::protocol::{Attempt, ClientId, Group};
 use crate::server::{Server, canonical};
@@ -27,7 +27,8 @@ use crate::server::{Server, canonical};
 ///
 /// The group owns the streams, and the caller owns the group: every call takes the same one. A turn calls
 /// [`handle_client_event`](Self::handle_client_event) for each poll event, then [`dial`](Self::dial),
-/// [`accept`](Self::accept), [`read_next`](Self::read_next), [`flush`](Self::flush) and [`reap`](Self::reap).
+/// [`accept`](Self::accept), [`begin_reading`](Self::begin_reading), [`read_next`](Self::read_next) while it
+/// [may](Self::may_read), [`flush`](Self::flush) and [`reap`](Self::reap).
 ///
 /// Invariant: `readable` holds exactly the connections whose stream is marked readable, each once.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct GroupPeer {
     /// The listener.
     pub server: Server,
     readable: VecDeque<ClientId>,
+    /// How many bytes may still be read in this turn.
+    read_budget: usize,
     /// The last flush stopped at the budget of a turn.
     has_more_to_write: bool,
     /// The local address of the first connection.
@@ -57,7 +60,14 @@ impl GroupPeer {
     #[must_use]
     pub fn new(server: Server) -> Self {
         let scratch = vec![0; READ_TURN_BYTES].into_boxed_slice();
-        Self { server, readable: VecDeque::new(), has_more_to_write: false, own_ip: None, scratch }
+        Self {
+            server,
+            readable: VecDeque::new(),
+            read_budget: 0,
+            has_more_to_write: false,
+            own_ip: None,
+            scratch,
+        }
     }
 
     /// Handles a poll event of the connection whose token `event` has.
@@ -154,14 +164,28 @@ impl GroupPeer {
         self.has_more_to_write
     }
 
-    /// Reads from the connection that has waited longest, up to a turn's budget.
+    /// Begins the reading of a turn: from now on [`READ_TURN_BYTES`] may be read.
+    pub fn begin_reading(&mut self) {
+        self.read_budget = READ_TURN_BYTES;
+    }
+
+    /// Whether a connection is readable, and the budget of this turn is not used up.
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        self.read_budget > 0 && !self.readable.is_empty()
+    }
+
+    /// Reads from the connection that has waited longest: an equal part of what is left of the turn's budget, but not
+    /// less than [`READ_SHARE_BYTES`].
     pub fn read_next(&mut self, group: &mut Group<Stream>, now: Instant) {
+        let share = (self.read_budget / self.readable.len().max(1)).max(READ_SHARE_BYTES);
         let Some(id) = self.readable.pop_front() else { return };
-        let mut budget = READ_TURN_BYTES;
-        while budget > 0 {
+        let mut share = share.min(self.read_budget);
+        while share > 0 {
             let Some(stream) = group.stream_mut(id) else { return };
             stream.is_readable = false;
-            match stream.tcp.read(&mut self.scratch[..budget]) {
+            self.read_budget = self.read_budget.saturating_sub(READ_CALL_BYTES);
+            match stream.tcp.read(&mut self.scratch[..share]) {
                 Ok(0) => {
                     return match stream.failure.take() {
                         Some(why) => group.handle_failed(id, why, now),
@@ -169,7 +193,8 @@ impl GroupPeer {
                     };
                 }
                 Ok(count) => {
-                    budget -= count;
+                    share -= count;
+                    self.read_budget = self.read_budget.saturating_sub(count.saturating_sub(READ_CALL_BYTES));
                     group.handle_bytes(id, &self.scratch[..count], now);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -287,8 +312,65 @@ fn set_options(tcp: &TcpStream) -> io::Result<()> {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use mio::{Events, Poll};
+
     use super::*;
     use crate::limits::WRITE_STALL_TIMEOUT;
+    use crate::protocol::{Event as GroupEvent, Setup};
+
+    /// Between two looks at the terminal and the signals, all connections together are read for one budget, and each of
+    /// them is read before another one is read again.
+    #[test]
+    fn a_turn_reads_one_budget_from_all_connections_together() {
+        const SENDERS: usize = 64;
+        const FRAME_BYTES: usize = 16;
+        const SENT_BYTES: usize = 16 << 10;
+        let (now, mut poll) = (Instant::now(), Poll::new().expect("a poll"));
+        let mut server = Server::listen(Some(Ipv4Addr::LOCALHOST.into()), 0).expect("a port");
+        server.register(poll.registry(), Token(usize::MAX)).expect("a poll");
+        let senders = (0..SENDERS).map(|number| {
+            let mut sender = std::net::TcpStream::connect(server.address()).expect("a listener");
+            let frame = format!("{number:07}<MSGENCD>");
+            assert_eq!(frame.len(), FRAME_BYTES);
+            sender.write_all(frame.repeat(SENT_BYTES / FRAME_BYTES).as_bytes()).expect("room");
+            sender
+        });
+        let senders: Vec<_> = senders.collect();
+        let name = "alice".to_owned();
+        let setup = Setup { name, port: 1, framing: None, is_plain: false, history: 0, peers: Vec::new() };
+        let mut group = Group::new(setup, now, fastrand::Rng::with_seed(1), Box::new(|number| number));
+        let mut peer = GroupPeer::new(server);
+        (0..SENDERS.div_ceil(ACCEPT_TURN)).for_each(|_| peer.accept(&mut group, now, poll.registry()));
+        let (mut events, mut heard, mut turns, mut bytes) =
+            (Events::with_capacity(1024), BTreeSet::new(), 0, 0);
+        while bytes < SENDERS * SENT_BYTES {
+            poll.poll(&mut events, Some(Duration::ZERO)).expect("events");
+            events.iter().for_each(|event| peer.handle_client_event(&mut group, event, now));
+            peer.begin_reading();
+            while peer.may_read() {
+                peer.read_next(&mut group, now);
+            }
+            let texts = std::iter::from_fn(|| group.poll_event()).filter_map(|event| match event {
+                GroupEvent::Message { text, .. } => Some(text),
+                _ => None,
+            });
+            let texts: Vec<_> = texts.collect();
+            assert!(
+                texts.len() * FRAME_BYTES <= READ_TURN_BYTES,
+                "{} bytes in a turn",
+                texts.len() * FRAME_BYTES
+            );
+            bytes += texts.len() * FRAME_BYTES;
+            heard.extend(texts);
+            turns += 1;
+            let least = (turns * READ_TURN_BYTES / READ_SHARE_BYTES).min(SENDERS);
+            assert!(heard.len() >= least, "{} of {least} after {turns} turns", heard.len());
+        }
+        drop(senders);
+    }
 
     /// A machine that vanishes cannot be had in a test; what the kernel was told can.
     #[test]

@@ -251,16 +251,29 @@ pub const KEEPALIVE_PROBES: u32 = 3;
 /// How long data may stay unacknowledged before the connection fails (TCP_USER_TIMEOUT, RFC 5482).
 pub const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-// One turn of the loop. Each budget is some 100 µs of work, so that a turn stays within a few
-// milliseconds and nobody waits longer than that for anybody else.
+// One turn of the loop. Each budget is one for all connections, so that a turn stays within some milliseconds,
+// whatever they send, and the terminal and the signals never wait for longer than that.
 
-/// Bytes read from one client in one turn.
+/// Bytes read in one turn from all connections together: so many cost up to 20 ms, if all of them have to be
+/// sanitized and wrapped at a terminal.
 pub const READ_TURN_BYTES: usize = 64 << 10;
 
-/// Bytes written to one client in one turn.
-pub const WRITE_TURN_BYTES: usize = 256 << 10;
+/// What a connection may take of that at least, in bytes, before it is the turn of the next one.
+pub const READ_SHARE_BYTES: usize = 4 << 10;
 
-/// Writes to one client in one turn: lab framing takes one for each frame.
+/// What a read counts at least, in bytes: the system call and the end of a connection cost time as well.
+pub const READ_CALL_BYTES: usize = 512;
+
+/// Bytes written in one turn to all connections together.
+pub const WRITE_TURN_BYTES: usize = 2 << 20;
+
+/// Of those, bytes written to one connection.
+pub const WRITE_SHARE_BYTES: usize = 256 << 10;
+
+/// What a write counts at least, in bytes: a system call costs as much as copying that many.
+pub const WRITE_CALL_BYTES: usize = 2 << 10;
+
+/// Writes to one connection in one turn: lab framing takes one for each frame.
 pub const WRITE_TURN_CALLS: usize = 16;
 
 /// Bytes appended to the log in one turn, before they are written to the connections.
@@ -383,6 +396,8 @@ const _: () = {
     assert!(WRITE_HOLD_BACK.as_millis() < LEAVE_STALL_TIMEOUT.as_millis());
     assert!(LEAVE_STALL_TIMEOUT.as_millis() < WRITE_STALL_TIMEOUT.as_millis());
     assert!(SHARED_WRITE_BYTES <= OUTPUT_TURN_BYTES);
+    assert!(READ_CALL_BYTES <= READ_SHARE_BYTES && READ_SHARE_BYTES <= READ_TURN_BYTES);
+    assert!(WRITE_CALL_BYTES <= WRITE_SHARE_BYTES && WRITE_SHARE_BYTES <= WRITE_TURN_BYTES);
     assert!(RETRY_MIN.as_millis() < RETRY_MAX.as_millis());
     assert!(WRITE_HOLD_BACK.as_millis() < PLAIN_WAIT_MIN.as_millis());
     assert!(PLAIN_WAIT_MIN.as_millis() < HANDSHAKE_TIMEOUT.as_millis());

@@ -10,7 +10,8 @@ use chrono::{DateTime, FixedOffset};
 use groupchat::limits::{
     ACK_INTERVAL, DIALS_MAX, DIALS_UNMET_MAX, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LEAVE_TIMEOUT,
     LINGER_TIMEOUT, LOG_BYTES, MEMBER_EXPIRY, MEMBERS_MAX, NEWS_DIAL_DELAY, NEWS_INTERVAL, PLAIN_WAIT_MIN,
-    READ_TURN_BYTES, SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX, VISITORS_INTERVAL, WRITE_STALL_TIMEOUT,
+    READ_TURN_BYTES, SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX, VISITORS_INTERVAL, WRITE_CALL_BYTES,
+    WRITE_SHARE_BYTES, WRITE_STALL_TIMEOUT, WRITE_TURN_BYTES,
 };
 use groupchat::protocol::roster::NotPrivate;
 use groupchat::protocol::{Attempt, ClientId, Event, Group, LostReason, Peer, PeerInfo, Setup};
@@ -1889,4 +1890,37 @@ fn all_members_are_sent_once_on_a_link() {
     let counts: Vec<_> = lists.iter().map(|list| list.matches("end of-list").count()).collect();
     // `meet` may have asked before.
     assert!(counts.iter().sum::<usize>() <= 1 && counts[1..] == [0, 0], "{lists:?}");
+}
+
+/// One turn writes one budget to all connections together, and those that it does not reach are the first in the next
+/// one, though more is sent in each: nobody is overrun.
+#[test]
+fn a_turn_writes_one_budget_to_all_connections_together() {
+    const READERS: u16 = 40;
+    let mut alice = Alice::new();
+    let clients: Vec<_> = (0..READERS).map(|port| alice.accept(address(2, port))).collect();
+    alice.pass(PLAIN_WAIT_MIN);
+    let (mut written, mut sent) = (BTreeMap::<usize, usize>::new(), 0);
+    for turn in 0..60 {
+        let limit = alice.group.send_limit(alice.now);
+        while turn < 40 && alice.group.log_end() <= limit && sent < (turn + 1) * (LOG_BYTES / 4) {
+            alice.group.broadcast(&"x".repeat(60_000), at());
+            sent = alice.group.log_end() as usize;
+        }
+        let (mut bytes, mut calls) = (0, 0);
+        let has_more = alice.group.flush(alice.now, |_, stream, some, _| {
+            *written.entry(*stream).or_default() += some.len();
+            (bytes, calls) = (bytes + some.len(), calls + 1);
+            some.len()
+        });
+        assert!(bytes <= WRITE_TURN_BYTES, "{bytes} bytes in one turn");
+        assert!(calls <= WRITE_TURN_BYTES / WRITE_CALL_BYTES + 1, "{calls} writes in one turn");
+        let behind = written.len() < clients.len() || written.values().any(|count| *count < sent);
+        assert_eq!(has_more, behind, "turn {turn}");
+        let least = ((turn + 1) * WRITE_TURN_BYTES / WRITE_SHARE_BYTES).min(clients.len());
+        assert!(written.len() >= least, "{} of {least} in turn {turn}", written.len());
+    }
+    assert!(written.values().all(|count| *count == sent), "{written:?} of {sent}");
+    assert!(sent > 2 * LOG_BYTES);
+    assert!(clients.into_iter().all(|client| alice.is_open(client)));
 }

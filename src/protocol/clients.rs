@@ -17,7 +17,7 @@ use crate::wire::hello::PeerFrame;
 /// All connections.
 ///
 /// Invariant: `open_count` connections are made and not closed. `behind` holds each connection with bytes to be
-/// written once; after a flush, no others.
+/// written once, those that have waited longest first; after a flush that reached all of them, no others.
 #[derive(Debug)]
 pub(super) struct Clients<S> {
     slab: Slab<Client<S>>,
@@ -206,23 +206,27 @@ impl<S> Clients<S> {
             return mem::take(&mut self.behind);
         }
         self.flushed = log.end();
-        self.behind.clear();
-        let all = self.slab.iter_mut().map(|(slot, client)| {
-            client.is_listed = true;
-            ClientId(slot)
-        });
-        all.collect()
+        // Those that wait already come first.
+        let mut all = mem::take(&mut self.behind);
+        for (slot, client) in &mut self.slab {
+            if !mem::replace(&mut client.is_listed, true) {
+                all.push(ClientId(slot));
+            }
+        }
+        all
     }
 
-    /// Keeps those of the visited connections that still have bytes to be written.
-    pub fn end_flush(&mut self, mut visited: Vec<ClientId>, log: &Log) {
+    /// Keeps those of the visited connections that still have bytes to be written, behind those that the flush did not
+    /// reach.
+    pub fn end_flush(&mut self, mut visited: Vec<ClientId>, unvisited: Vec<ClientId>, log: &Log) {
         visited.retain(|id| {
             let client = &mut self.slab[id.0];
             client.is_listed = client.is_behind(log);
             client.is_listed
         });
         // The visits may have listed others.
-        self.behind.append(&mut visited);
+        let listed = mem::replace(&mut self.behind, unvisited);
+        self.behind.extend(visited.into_iter().chain(listed));
     }
 }
 

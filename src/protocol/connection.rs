@@ -300,7 +300,8 @@ impl<S> Client<S> {
     pub(super) fn holds_back(&self, now: Instant) -> bool {
         match &self.phase {
             Phase::Handshake(unproven) => unproven.plain_at.is_some_and(|at| now < at),
-            _ => self.waiting.is_some_and(|waiting| now < waiting.since + WRITE_HOLD_BACK),
+            // One without a clock waits for a turn of its own.
+            _ => self.waiting.is_none_or(|waiting| now < waiting.since + WRITE_HOLD_BACK),
         }
     }
 

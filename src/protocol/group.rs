@@ -48,8 +48,8 @@ use super::timers::{Timer, Timers};
 use super::visitors::Visitors;
 use crate::limits::{
     FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINE_LOG_BYTES_MAX, LINGER_TIMEOUT, LOG_BYTES,
-    MEET_TIMEOUT, MEMBER_EXPIRY, PLAIN_WAIT_MAX, PLAIN_WAIT_MIN, UNMET_SHOWN_MAX, WRITE_STALL_TIMEOUT,
-    WRITE_TURN_BYTES, WRITE_TURN_CALLS,
+    MEET_TIMEOUT, MEMBER_EXPIRY, PLAIN_WAIT_MAX, PLAIN_WAIT_MIN, UNMET_SHOWN_MAX, WRITE_CALL_BYTES,
+    WRITE_SHARE_BYTES, WRITE_STALL_TIMEOUT, WRITE_TURN_BYTES, WRITE_TURN_CALLS,
 };
 use crate::unicode::is_blank;
 use crate::wire::decoder::Unreadable;
@@ -514,8 +514,9 @@ impl<S> Group<S> {
 
     // What is to be done: `flush`, `poll_*`, `deadline`.
 
-    /// Writes the outbox and the log to every connection, through `write`, until it writes less than it was given or
-    /// the budget of the turn is used up. Returns whether a connection would have taken more.
+    /// Writes the outbox and the log to the connections, through `write`, until each writes less than it was given or
+    /// the budget of the turn is used up, which is one for all: those that it does not reach come first in the next
+    /// turn. Returns whether a connection would have taken more.
     ///
     /// `write` is called with the connection, its stream, the bytes, and whether to try although the poll has not
     /// reported room. It returns how many bytes were written, from the front. For a stream that failed that is 0:
@@ -527,23 +528,31 @@ impl<S> Group<S> {
         now: Instant,
         mut write: impl FnMut(ClientId, &mut S, &[u8], bool) -> usize,
     ) -> bool {
-        let visited = self.clients.begin_flush(&self.log);
-        let mut has_more = false;
+        let mut visited = self.clients.begin_flush(&self.log);
+        let (mut has_more, mut budget, mut count) = (false, WRITE_TURN_BYTES, 0);
         for &id in &visited {
-            if self.clients[id].is_writable() {
-                has_more |= self.flush_client(id, now, &mut write);
+            if budget == 0 {
+                has_more = true;
+                break;
             }
+            if self.clients[id].is_writable() {
+                has_more |= self.flush_client(id, now, &mut budget, &mut write);
+            }
+            count += 1;
         }
-        self.clients.end_flush(visited, &self.log);
+        let unvisited = visited.split_off(count);
+        self.clients.end_flush(visited, unvisited, &self.log);
         self.end_history_when_complete(now);
         has_more
     }
 
-    /// Returns whether the connection would have taken more.
+    /// Writes to one connection, and takes what that costs from the budget of the turn. Returns whether the connection
+    /// would have taken more.
     fn flush_client(
         &mut self,
         id: ClientId,
         now: Instant,
+        turn_budget: &mut usize,
         write: &mut impl FnMut(ClientId, &mut S, &[u8], bool) -> usize,
     ) -> bool {
         let client = &mut self.clients[id];
@@ -553,7 +562,8 @@ impl<S> Group<S> {
         }
         let before = (client.cursor, client.next_message(&self.log));
         let probe = client.waiting.is_some_and(|waiting| now >= waiting.probe_at);
-        let (mut budget, mut writes, mut is_full) = (WRITE_TURN_BYTES, 0, false);
+        let whole = WRITE_SHARE_BYTES.min(*turn_budget);
+        let (mut budget, mut writes, mut is_full) = (whole, 0, false);
         while client.has_offer(&self.log) && !is_full && budget > 0 && writes < WRITE_TURN_CALLS {
             let (stream, bytes) = client.offer(&self.log, self.own.framing);
             let bytes = &bytes[..bytes.len().min(budget)];
@@ -564,8 +574,10 @@ impl<S> Group<S> {
             budget -= count;
             writes += 1;
         }
+        let cost = (whole - budget).max(writes * WRITE_CALL_BYTES);
+        *turn_budget = turn_budget.saturating_sub(cost);
         let probed_at = client.waiting.map(|waiting| waiting.probe_at);
-        client.clock(now, budget < WRITE_TURN_BYTES, &self.log);
+        client.clock(now, budget < whole, &self.log);
         let probe_at = client.waiting.map(|waiting| waiting.probe_at).filter(|at| Some(*at) != probed_at);
         probe_at.into_iter().for_each(|at| self.timers.set(at, Timer::Write(id)));
         // A member acknowledges. A plain peer may not have understood a framing that is a guess.
