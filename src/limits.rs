@@ -97,6 +97,10 @@ pub const SEND_TIMEOUT: Duration = WRITE_STALL_TIMEOUT;
 /// The most of the first pause before a peer is dialled again; it doubles with every failure.
 pub const RETRY_MIN: Duration = Duration::from_millis(250);
 
+/// How long a connection has to be up before the next pause is the shortest again: whoever answers and closes at once
+/// is not dialled without end.
+pub const RETRY_RESET_TIME: Duration = Duration::from_secs(10);
+
 /// The most of the longest pause before a peer is dialled again.
 pub const RETRY_MAX: Duration = Duration::from_secs(30);
 

@@ -10,8 +10,8 @@ use chrono::{DateTime, FixedOffset};
 use groupchat::limits::{
     ACK_INTERVAL, DIALS_MAX, DIALS_UNMET_MAX, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LEAVE_TIMEOUT,
     LINGER_TIMEOUT, LOG_BYTES, MEMBER_EXPIRY, MEMBERS_MAX, NEWS_DIAL_DELAY, NEWS_INTERVAL, PLAIN_WAIT_MIN,
-    READ_TURN_BYTES, SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX, VISITORS_INTERVAL, WRITE_CALL_BYTES,
-    WRITE_SHARE_BYTES, WRITE_STALL_TIMEOUT, WRITE_TURN_BYTES,
+    READ_TURN_BYTES, RETRY_MIN, RETRY_RESET_TIME, SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX, VISITORS_INTERVAL,
+    WRITE_CALL_BYTES, WRITE_SHARE_BYTES, WRITE_STALL_TIMEOUT, WRITE_TURN_BYTES,
 };
 use groupchat::protocol::roster::NotPrivate;
 use groupchat::protocol::{Attempt, ClientId, Event, Group, LostReason, Peer, PeerInfo, Setup};
@@ -1923,4 +1923,70 @@ fn a_turn_writes_one_budget_to_all_connections_together() {
     assert!(written.values().all(|count| *count == sent), "{written:?} of {sent}");
     assert!(sent > 2 * LOG_BYTES);
     assert!(clients.into_iter().all(|client| alice.is_open(client)));
+}
+
+/// What a listener does before it closes the connection.
+#[derive(Clone, Copy, Debug)]
+enum Listener {
+    SaysNothing,
+    SaysALine,
+    Greets,
+    IsMet,
+    IsSomebodyElseEachTime,
+}
+
+/// Lets a listener do that on each connection, and keep it `open` for a while. Returns when it was dialled.
+fn dials_of(listener: Listener, open: Duration, time: Duration) -> Vec<Instant> {
+    let mut alice = Alice::who_dials(&[address(2, 5000)]);
+    let (start, mut dials, mut pass) = (alice.now, Vec::new(), None);
+    while alice.now < start + time {
+        alice.pass(Duration::from_millis(10));
+        while let Some(attempt) = alice.group.poll_dial(alice.now) {
+            dials.push(alice.now);
+            let client = alice.answer_to(attempt);
+            match listener {
+                Listener::SaysNothing => (),
+                Listener::SaysALine => drop(alice.hear(client, &message("bob", "hello"))),
+                Listener::Greets => drop(alice.hear_frame(client, &format!("id {}\nname 0 bob", id(2)))),
+                Listener::IsMet => {
+                    match pass {
+                        None => pass = Some(alice.greet(client, 2, "bob")),
+                        Some(_) => {
+                            alice.hear_frame(client, &format!("id {}\nname 0 bob\nport 5000", id(2)));
+                        }
+                    }
+                    let proof = pass.as_ref().expect("one that she gave");
+                    alice.hear_frame(client, &format!("proof {proof}\nresume 0\nfrom 0 0\nend of-list"));
+                }
+                Listener::IsSomebodyElseEachTime => {
+                    alice.be_met(client, 2 + dials.len() as u128, "bob");
+                }
+            }
+            alice.pass(open);
+            if alice.is_open(client) {
+                alice.close(client);
+            }
+        }
+    }
+    dials
+}
+
+#[test]
+fn who_ends_every_connection_soon_is_dialled_less_and_less_often() {
+    for listener in [
+        Listener::SaysNothing,
+        Listener::SaysALine,
+        Listener::Greets,
+        Listener::IsMet,
+        Listener::IsSomebodyElseEachTime,
+    ] {
+        let dials = dials_of(listener, Duration::ZERO, Duration::from_secs(10)).len();
+        assert!((3..=12).contains(&dials), "{dials} dials in 10 s, {listener:?}");
+    }
+    for listener in [Listener::SaysALine, Listener::IsMet] {
+        let dials = dials_of(listener, RETRY_RESET_TIME, Duration::from_secs(300));
+        let pauses = dials.windows(2).map(|two| two[1] - two[0] - RETRY_RESET_TIME);
+        let longest = pauses.max().expect("several");
+        assert!(longest < RETRY_MIN * 2, "{longest:?}, {listener:?}");
+    }
 }

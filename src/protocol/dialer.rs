@@ -7,7 +7,8 @@
 //! limited ([`HOST_DIALS_BURST`], [`HOST_DIALS_PER_SECOND`]), whatever members are reported to be there.
 //!
 //! The back-off after a failure is in `Target::wait`: a random part of a whole that doubles from [`RETRY_MIN`] to
-//! [`RETRY_MAX`]. A valid frame from the peer resets it.
+//! [`RETRY_MAX`]. It is reset by a connection that was up for [`RETRY_RESET_TIME`] and brought a valid frame, and by a
+//! member that acknowledges messages of ours. A connection that ends sooner is a failure like any other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use super::roster::Retry;
 use super::visitors::Host;
 use crate::limits::{
     ADDRESSES_MAX, DIAL_TIMEOUT, DIALS_MAX, DIALS_UNMET_MAX, HOST_DIALS_BURST, HOST_DIALS_PER_SECOND,
-    MEMBER_ADDRESSES_MAX, RETRY_MAX, RETRY_MIN, UNPROVEN_DIALS_MAX,
+    MEMBER_ADDRESSES_MAX, RETRY_MAX, RETRY_MIN, RETRY_RESET_TIME, UNPROVEN_DIALS_MAX,
 };
 
 /// A peer to be dialled, and its possible addresses.
@@ -81,6 +82,8 @@ pub struct Target {
     has_answered: bool,
     /// It is a member, so that nothing at its addresses is taken for a plain peer.
     pub is_member: bool,
+    /// Since when it is connected.
+    connected_at: Option<Instant>,
     failures: u32,
     /// The number of the first message that was not sent to this peer.
     pub next_message: u64,
@@ -131,6 +134,7 @@ impl Target {
             was_reached: false,
             has_answered: false,
             is_member: matches!(wanted_by, WantedBy::Member(_)),
+            connected_at: None,
             failures: 0,
             next_message,
             attempts: Vec::new(),
@@ -326,8 +330,9 @@ impl Target {
     }
 
     /// The peer is connected, whichever side dialled.
-    pub fn handle_connected(&mut self) {
+    pub fn handle_connected(&mut self, now: Instant) {
         self.was_reached = true;
+        self.connected_at.get_or_insert(now);
         if !self.is_over() {
             self.state = State::Connected;
             self.reach = Reach::Reached;
@@ -342,14 +347,28 @@ impl Target {
         }
     }
 
-    /// The peer has sent a valid frame: the next pause is the shortest again.
+    /// The peer has sent a valid frame.
     pub fn handle_frame(&mut self) {
         self.has_answered = true;
+    }
+
+    /// Whether the next pause is not the shortest.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// The peer has acknowledged messages of ours: the next pause is the shortest again.
+    pub fn handle_progress(&mut self) {
         self.failures = 0;
     }
 
     fn handle_lost(&mut self, now: Instant, random: &mut fastrand::Rng) {
         self.was_reached &= self.has_answered;
+        let connected_at = self.connected_at.take();
+        if self.has_answered && connected_at.is_some_and(|at| now >= at + RETRY_RESET_TIME) {
+            self.failures = 0;
+        }
         if !self.is_over() {
             self.wait(now, random);
         }
@@ -628,8 +647,16 @@ impl Dialer {
 
     /// At the other end of a connection is another member than the one it was dialled for.
     pub fn move_attempt(&mut self, id: ClientId, from: TargetId, to: TargetId) {
-        self.get_mut(from).into_iter().for_each(|target| target.attempts.retain(|attempt| *attempt != id));
-        self.get_mut(to).into_iter().for_each(|target| target.attempts.push(id));
+        let mut failures = 0;
+        if let Some(target) = self.get_mut(from) {
+            target.attempts.retain(|attempt| *attempt != id);
+            failures = target.failures;
+        }
+        if let Some(target) = self.get_mut(to) {
+            target.attempts.push(id);
+            // The back-off is that of the place, whoever is there.
+            target.failures = target.failures.max(failures);
+        }
     }
 
     /// An attempt at an address, which may have been unproven, is over.
@@ -766,20 +793,28 @@ mod tests {
     }
 
     #[test]
-    fn pauses_start_again_only_after_a_frame() {
-        for sends_a_frame in [false, true] {
+    fn pauses_start_again_only_after_a_frame_and_a_while() {
+        for (sends_a_frame, up) in [
+            (false, Duration::ZERO),
+            (false, RETRY_RESET_TIME),
+            (true, Duration::ZERO),
+            (true, RETRY_RESET_TIME),
+        ] {
             let (mut now, mut random) = (Instant::now(), fastrand::Rng::with_seed(3));
             let mut target = target(1, now);
             for _ in 0..8 {
                 target.poll(now).expect("an address");
-                target.handle_connected();
+                target.handle_connected(now);
                 if sends_a_frame {
                     target.handle_frame();
                 }
+                now += up;
                 target.handle_lost(now, &mut random);
                 now = target.due().expect("dialled again");
             }
-            assert_eq!(target.failures, if sends_a_frame { 1 } else { 8 });
+            assert_eq!(target.failures, if sends_a_frame && up > Duration::ZERO { 1 } else { 8 });
+            target.handle_progress();
+            assert!(!target.has_failed());
         }
     }
 
@@ -788,7 +823,7 @@ mod tests {
         for answers in [false, true] {
             let now = Instant::now();
             let mut target = target(1, now);
-            target.handle_connected();
+            target.handle_connected(now);
             assert!(target.was_reached());
             if answers {
                 target.handle_frame();
@@ -803,7 +838,7 @@ mod tests {
         let now = Instant::now();
         let mut target = target(1, now);
         target.give_up();
-        target.handle_connected();
+        target.handle_connected(now);
         target.wake(now);
         target.handle_lost(now, &mut fastrand::Rng::with_seed(1));
         assert_eq!((target.poll(now), target.due()), (None, None));
@@ -893,7 +928,7 @@ mod tests {
                 for (attempt, id) in attempts {
                     dialer.handle_attempt_ended(attempt.target, id, attempt.address, answers);
                     match answers {
-                        true => dialer[attempt.target].handle_connected(),
+                        true => dialer[attempt.target].handle_connected(now),
                         false => assert!(!dialer.handle_failure(attempt.target, now) || count <= 1_000),
                     }
                 }

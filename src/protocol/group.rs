@@ -237,7 +237,7 @@ impl<S> Group<S> {
         if let Some(target) =
             self.dialer.get_mut(dialled.target).filter(|it| it.wanted_by() == WantedBy::User)
         {
-            target.handle_connected();
+            target.handle_connected(now);
             let wait = (now - dialled.at).saturating_mul(3).clamp(PLAIN_WAIT_MIN, PLAIN_WAIT_MAX);
             let is_member = target.is_member;
             let (name, next) = (Rc::clone(target.name()), target.next_message);

@@ -52,7 +52,6 @@ impl<S> Group<S> {
                     self.dialer.move_attempt(id, dialled.target, self.members[key].target);
                     self.handle_other_run(expected, key, address, now);
                 }
-                // A valid frame: the next pause is the shortest again.
                 Some(_) => self.dialer[dialled.target].handle_frame(),
                 None => (),
             }
@@ -210,7 +209,7 @@ impl<S> Group<S> {
         member.links.push(id);
         member.vouched_at = now;
         let (is_other, own_target) = (member.links.len() > 1, member.target);
-        self.dialer[own_target].handle_connected();
+        self.dialer[own_target].handle_connected(now);
         self.dialer[own_target].handle_frame();
         if asks_all {
             self.clients.await_list(id);
@@ -504,8 +503,13 @@ impl<S> Group<S> {
     /// A member acknowledges our messages before number `next`.
     fn handle_ack(&mut self, key: MemberKey, next: u64) {
         let member = &mut self.members[key];
+        let before = member.send.acked();
         member.send.ack(next, self.log.next_number());
         self.sent.was_received |= member.send.was_received();
+        let (has_more, target) = (member.send.acked() > before, member.target);
+        if has_more && self.dialer[target].has_failed() {
+            self.dialer[target].handle_progress();
+        }
     }
 
     /// Sends an acknowledgement that is due.
