@@ -248,6 +248,7 @@ impl EventLoop {
         self.peer.dial(&mut self.group, now, self.poll.registry());
         self.handle_lookups(now);
         self.read_peers(now);
+        self.peer.make_room(&mut self.group, now);
         self.handle_input(now);
         if self.is_cut_off() || self.is_finished(now) {
             self.leave(now);

@@ -28,7 +28,7 @@ use crate::server::{Server, canonical};
 /// The group owns the streams, and the caller owns the group: every call takes the same one. A turn calls
 /// [`handle_client_event`](Self::handle_client_event) for each poll event, then [`dial`](Self::dial),
 /// [`accept`](Self::accept), [`begin_reading`](Self::begin_reading), [`read_next`](Self::read_next) while it
-/// [may](Self::may_read), [`flush`](Self::flush) and [`reap`](Self::reap).
+/// [may](Self::may_read), [`make_room`](Self::make_room), [`flush`](Self::flush) and [`reap`](Self::reap).
 ///
 /// Invariant: `readable` holds exactly the connections whose stream is marked readable, each once.
 #[derive(Debug)]
@@ -90,7 +90,10 @@ impl GroupPeer {
         // The number of attempts is bounded, since each may fail at once.
         for _ in 0..DIALS_MAX {
             let Some(attempt) = group.poll_dial(now) else { break };
-            match start_dialling(&attempt) {
+            let started = start_dialling(&attempt).or_else(|error| {
+                if self.server.lend_reserve(&error, now) { start_dialling(&attempt) } else { Err(error) }
+            });
+            match started {
                 Ok((stream, local)) => {
                     let id = group.handle_dialing(attempt, stream, local, now);
                     self.set_up(group, id, local.ip(), now, registry);
@@ -238,6 +241,14 @@ impl GroupPeer {
         while let Some(stream) = group.poll_shutdown() {
             // A connection that has failed needs no shutdown.
             let _ = stream.tcp.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Lets the group close a connection, if there is no descriptor for another one. To be called behind the reading of a
+    /// turn: whoever has sent a message by then is not closed.
+    pub fn make_room(&mut self, group: &mut Group<Stream>, now: Instant) {
+        if self.server.needs_room() && group.make_room(now) {
+            self.server.handle_room(now);
         }
     }
 

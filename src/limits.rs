@@ -295,6 +295,9 @@ pub const BACKLOG: i32 = 4096;
 /// Pause before accepting is tried again when descriptors are used up.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// How long nobody has had to wait for a descriptor until the user is shown again that there is none.
+pub const CROWD_INTERVAL: Duration = Duration::from_secs(60);
+
 // Standard input and output.
 
 /// One read of standard input, in bytes: what a pipe holds on Linux.

@@ -30,6 +30,7 @@
 //! | [`recipient`] | which peer is meant by a name that the user writes |
 //! | [`roster`] | what `/who` shows, and the results of commands |
 //! | [`visitors`] | connections that never sent a message, counted by host |
+//! | `places` | which connection is closed when there is no room for another |
 //! | [`event`] | the events that the user is shown |
 //!
 //! # Members
@@ -157,6 +158,7 @@
 //! | entries that one member may report | 1,000 in a minute | [`members`] |
 //! | addresses of a member | 8, of which 2 are passed on; none that cannot mean the same place here | [`dialer`], `gossip` |
 //! | a handshake | 10 s | [`connection`] |
+//! | connections | as many as there are descriptors; then the newest unproven one of the host that holds most of them is closed | `places` |
 //! | lines about connections without a message, and about ids that were not proved | one a minute for each host | [`visitors`] |
 //!
 //! Only members that were met count for names, for exit codes and for what is not delivered.
@@ -176,6 +178,7 @@ pub mod members;
 mod names;
 mod own_run;
 mod pair;
+mod places;
 mod private_queue;
 pub mod recipient;
 pub mod roster;

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
@@ -12,13 +11,14 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::error::{Error, reason};
-use crate::limits::{ACCEPT_RETRY, BACKLOG};
+use crate::limits::{ACCEPT_RETRY, BACKLOG, CROWD_INTERVAL};
 
 /// The listening socket. It accepts connections while there are descriptors.
 ///
 /// One descriptor is kept in reserve. When all others are in use, the reserve is closed to accept one more
 /// connection, and accepting pauses until the reserve can be opened again; further connections wait in the
-/// kernel's queue. Without the reserve, an edge-triggered poll would never report connections that were
+/// kernel's queue. So that it can be opened, the caller closes a connection where
+/// [`needs_room`](Self::needs_room). Without the reserve, an edge-triggered poll would never report connections that were
 /// already waiting.
 ///
 /// Invariant: the reserve is open unless the server is starved or stopped.
@@ -28,8 +28,10 @@ pub struct Server {
     address: SocketAddr,
     state: State,
     reserve: Option<File>,
-    /// A connection has had to wait since the queue was last empty.
-    is_crowded: bool,
+    /// The reserve could not be opened for the connection that was accepted before, so one has to be closed.
+    needs_room: bool,
+    /// When a connection last had to wait.
+    crowded_at: Option<Instant>,
     complaint: Option<String>,
 }
 
@@ -68,7 +70,15 @@ impl Server {
         let failed = |error| Error::Failure(format!("cannot listen: {}", reason(&error)));
         let address = listener.local_addr().map_err(failed)?;
         let reserve = Some(open_reserve().map_err(failed)?);
-        Ok(Self { listener, address, state: State::Ready, reserve, is_crowded: false, complaint: None })
+        Ok(Self {
+            listener,
+            address,
+            state: State::Ready,
+            reserve,
+            needs_room: false,
+            crowded_at: None,
+            complaint: None,
+        })
     }
 
     /// The address of the listening socket, with the actual port.
@@ -116,8 +126,34 @@ impl Server {
     /// Ends a starvation whose deadline has passed, if a descriptor is free again.
     pub fn handle_time(&mut self, now: Instant) {
         if self.deadline().is_some_and(|retry_at| now >= retry_at) {
-            self.renew_reserve(State::Ready, now);
+            self.renew_reserve(State::Ready, now + ACCEPT_RETRY, now);
+            self.needs_room = self.reserve.is_none();
         }
+    }
+
+    /// Whether a connection has to be closed before another one can be accepted. If the caller closes one, it calls
+    /// [`handle_room`](Self::handle_room).
+    #[must_use]
+    pub fn needs_room(&self) -> bool {
+        self.needs_room
+    }
+
+    /// A connection is closed before the next turn.
+    pub fn handle_room(&mut self, now: Instant) {
+        self.needs_room = false;
+        if let State::Starved { retry_at } = &mut self.state {
+            *retry_at = now;
+        }
+    }
+
+    /// Gives up the reserve for a connection that is dialled, if there is no other descriptor. Returns whether there
+    /// was a reserve.
+    pub fn lend_reserve(&mut self, error: &io::Error, now: Instant) -> bool {
+        let may_lend = is_out_of_descriptors(error) && self.reserve.take().is_some();
+        if may_lend && self.state != State::Stopped {
+            self.starve(error, now, now);
+        }
+        may_lend
     }
 
     /// Accepts the next connection, if the server is [ready](Self::is_ready). `None` if none was waiting, or if
@@ -128,10 +164,7 @@ impl Server {
             Err(error) => error,
         };
         match error.kind() {
-            ErrorKind::WouldBlock => {
-                self.is_crowded = false;
-                self.state = State::Idle;
-            }
+            ErrorKind::WouldBlock => self.state = State::Idle,
             kind if is_of_the_connection(kind) => (),
             // Descriptors or memory are used up, of this process or of the system.
             _ => return self.accept_with_the_reserve(now),
@@ -151,7 +184,7 @@ impl Server {
         if let State::Starved { retry_at } = self.state { Some(retry_at) } else { None }
     }
 
-    /// Why connections have to wait, reported once until the queue is empty again.
+    /// Why connections have to wait, reported once until none had to for [`CROWD_INTERVAL`].
     pub fn poll_complaint(&mut self) -> Option<String> {
         self.complaint.take()
     }
@@ -160,38 +193,39 @@ impl Server {
         self.reserve = None;
         match self.listener.accept() {
             Ok(connection) => {
-                self.renew_reserve(State::Ready, now);
+                // What it sent may be read in the next turn, before another connection is closed.
+                self.renew_reserve(State::Ready, now, now);
                 Some(connection)
             }
             // The queue is empty, so no connection has to wait.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.is_crowded = false;
-                self.renew_reserve(State::Idle, now);
+                self.renew_reserve(State::Idle, now + ACCEPT_RETRY, now);
                 None
             }
             Err(error) => {
-                self.starve(&error, now);
+                self.starve(&error, now + ACCEPT_RETRY, now);
                 None
             }
         }
     }
 
-    /// Opens the reserve and enters `state`, or starves.
-    fn renew_reserve(&mut self, state: State, now: Instant) {
+    /// Opens the reserve and enters `state`, or starves until `retry_at`.
+    fn renew_reserve(&mut self, state: State, retry_at: Instant, now: Instant) {
+        self.needs_room = false;
         match open_reserve() {
             Ok(reserve) => {
                 self.reserve = Some(reserve);
                 self.state = state;
             }
-            Err(error) => self.starve(&error, now),
+            Err(error) => self.starve(&error, retry_at, now),
         }
     }
 
-    fn starve(&mut self, error: &io::Error, now: Instant) {
-        if !mem::replace(&mut self.is_crowded, true) {
+    fn starve(&mut self, error: &io::Error, retry_at: Instant, now: Instant) {
+        if self.crowded_at.replace(now).is_none_or(|at| now >= at + CROWD_INTERVAL) {
             self.complaint = Some(reason(error));
         }
-        self.state = State::Starved { retry_at: now + ACCEPT_RETRY };
+        self.state = State::Starved { retry_at };
     }
 }
 
@@ -236,6 +270,11 @@ fn listen_on(address: SocketAddr, only_this_family: bool) -> io::Result<TcpListe
 /// Opens the reserve: any file, which is never read.
 fn open_reserve() -> io::Result<File> {
     File::open("/dev/null")
+}
+
+/// Whether this process has as many descriptors as it may have.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error())
 }
 
 /// Whether an error concerns only the connection being accepted. Linux reports pending network errors of a new

@@ -10,6 +10,7 @@ use slab::Slab;
 
 use super::connection::{Client, ClientId, Link, Phase, Unproven};
 use super::log::Log;
+use super::places::Places;
 use super::unfinished::Unfinished;
 use crate::wire::frame::{Code, Framing};
 use crate::wire::hello::PeerFrame;
@@ -27,6 +28,7 @@ pub(super) struct Clients<S> {
     /// Links on which we have requested the list of all members, until it is complete.
     awaiting_lists: Vec<ClientId>,
     unfinished: Unfinished,
+    places: Places,
     /// The end of the log at the last flush.
     flushed: u64,
     behind: Vec<ClientId>,
@@ -42,6 +44,7 @@ impl<S> Default for Clients<S> {
             attempts: BTreeMap::new(),
             awaiting_lists: Vec::new(),
             unfinished: Unfinished::default(),
+            places: Places::default(),
             flushed: 0,
             behind: Vec::new(),
             to_shut_down: VecDeque::new(),
@@ -57,9 +60,12 @@ fn is_counted(phase: &Phase) -> bool {
 impl<S> Clients<S> {
     pub fn insert(&mut self, client: Client<S>) -> ClientId {
         self.open_count += usize::from(is_counted(&client.phase));
-        let local = client.dialled.map(|dialled| dialled.local);
+        let Client { address, since, dialled, .. } = client;
         let id = ClientId(self.slab.insert(client));
-        local.into_iter().for_each(|local| _ = self.attempts.insert(local, id));
+        match dialled {
+            Some(dialled) => _ = self.attempts.insert(dialled.local, id),
+            None => self.places.add(address.ip(), since, id),
+        }
         id
     }
 
@@ -126,24 +132,38 @@ impl<S> Clients<S> {
         self.unfinished.change(id, before, after)
     }
 
+    /// A connection that was accepted is a member's, or has sent a message, or is closed: it does not make room.
+    pub fn prove(&mut self, id: ClientId) {
+        let Client { address, since, .. } = self[id];
+        self.places.remove(address.ip(), since, id);
+    }
+
+    /// The connection to be closed when there is no room for another; `None` if there is none.
+    pub fn to_close(&self, now: Instant) -> Option<ClientId> {
+        self.places.to_close(now)
+    }
+
     /// Changes the phase of a connection. Returns the phase before.
     pub fn set_phase(&mut self, id: ClientId, phase: Phase) -> Phase {
         let is_attempt = matches!(phase, Phase::Dialing { .. } | Phase::Handshake(_));
         let is_link = matches!(phase, Phase::Member(_));
+        let is_closed = matches!(phase, Phase::Closed);
         let client = &mut self.slab[id.0];
         assert!(!client.is_closed(), "a closed connection stays closed");
         self.open_count += usize::from(is_counted(&phase));
         self.open_count -= usize::from(is_counted(&client.phase));
-        if let Phase::Closed = phase {
+        if is_closed {
             self.closed.push(id);
         }
         let before = mem::replace(&mut client.phase, phase);
-        let local = client.dialled.map(|dialled| dialled.local);
-        if let Some(local) = local.filter(|_| !is_attempt) {
-            self.attempts.remove(&local);
+        if let Some(dialled) = client.dialled.filter(|_| !is_attempt) {
+            self.attempts.remove(&dialled.local);
         }
         if !is_link {
             self.end_list(id);
+        }
+        if is_link || is_closed {
+            self.prove(id);
         }
         self.count_unfinished(id);
         before

@@ -185,7 +185,7 @@ pub enum Event {
         /// It is kept for members that are lost.
         is_kept: bool,
     },
-    /// No connection can be accepted at the moment, for this reason.
+    /// There is no room for another connection, for this reason: one that sent nothing is closed, or the new one waits.
     CannotAccept(String),
 }
 

@@ -488,6 +488,14 @@ impl<S> Group<S> {
         }
     }
 
+    /// There is no room for another connection: closes one that was accepted and that is neither a member's nor has sent
+    /// a message. Returns whether there was one to be closed; it makes room once it was [reaped](Self::poll_closed).
+    pub fn make_room(&mut self, now: Instant) -> bool {
+        let id = self.clients.to_close(now);
+        id.into_iter().for_each(|id| self.lose(id, LostReason::Failed("closed to make room".into()), now));
+        id.is_some()
+    }
+
     // What the user wants: commands.
 
     /// Sends `text` to everybody, in as many frames as it takes.

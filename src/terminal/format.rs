@@ -519,7 +519,9 @@ pub fn sentence(event: &Event) -> String {
             "no peer is connected: only peers that join later can read this".to_owned()
         }
         Event::CannotAccept(why) => {
-            format!("cannot accept more connections: {why}; new ones wait")
+            format!(
+                "cannot accept more connections: {why}; new ones replace those that sent nothing, or wait"
+            )
         }
     }
 }

@@ -452,6 +452,7 @@ impl<S> Group<S> {
     /// A plain peer sends its first message or its goodbye: from now on, events show it as a person.
     fn show_person(&mut self, id: ClientId) {
         let Client { address, dialled, .. } = self.clients[id];
+        self.clients.prove(id);
         let shown = self.set_shown(id, Shown::Person);
         if shown == Shown::Counted {
             self.visitors.remove(address.ip());
