@@ -343,8 +343,9 @@ impl EventLoop {
         self.phase < Phase::Leaving && self.terminal.is_closed() && !self.terminal.is_script()
     }
 
-    /// Handles pending signals. The first signal to end leaves with a goodbye; a second one ends the program
-    /// at once. A second SIGHUP does not: the terminal sends one, and the shell that ends with it another.
+    /// Handles pending signals. The first request to leave is followed by a goodbye; a signal that is the second one ends
+    /// the program at once. The first one may be a signal, or at a terminal a key, a command or the end of the input. A
+    /// second SIGHUP does not count: the terminal sends one, and the shell that ends with it another.
     fn handle_signals(&mut self, now: Instant) -> Result<(), Error> {
         let signals: Vec<_> = self.signals.pending().collect();
         for signal in signals {
@@ -364,15 +365,31 @@ impl EventLoop {
                     let _ = emulate_default_handler(signal);
                     self.terminal.resume();
                 }
-                _ if self.phase < Phase::Leaving => self.leave(now),
+                SIGHUP if self.phase < Phase::Leaving => self.leave(now),
                 SIGHUP => (),
+                _ if !self.was_asked_to_leave() => self.leave(now),
                 _ => {
+                    if self.phase < Phase::Leaving {
+                        // The goodbye reaches those that can take it at once.
+                        self.leave(now);
+                        self.peer.flush(&mut self.group, now);
+                    }
                     let sentence = "ended at once: some peers may not have received all messages";
                     return Err(Error::Failure(sentence.to_owned()));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether the program is leaving, or a user at a terminal has asked for that. The end of a script's input is no such
+    /// request: its lines are still to be delivered.
+    fn was_asked_to_leave(&self) -> bool {
+        match self.phase {
+            Phase::Chatting => false,
+            Phase::InputEnded { .. } => !self.terminal.is_script(),
+            Phase::Leaving | Phase::Over => true,
+        }
     }
 
     /// Accepts connections and reads from peers, within one budget for all of them. While the queue of standard

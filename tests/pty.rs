@@ -40,13 +40,18 @@ impl Terminal {
     }
 
     fn run(words: &[&str]) -> Self {
+        Self::run_in("dumb", &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    }
+
+    /// Runs a command in a terminal of this type.
+    fn run_in(term: &str, words: &[String]) -> Self {
         let pair = native_pty_system().openpty(PtySize::default()).expect("a pseudo-terminal");
         let name = pair.master.tty_name().expect("its name");
         let device = File::options().read(true).write(true).open(name).expect("its other side");
         let settings_before = settings(&device);
         let mut command = CommandBuilder::from_argv(words.iter().map(Into::into).collect());
         command.env("TZ", "UTC");
-        command.env("TERM", "dumb");
+        command.env("TERM", term);
         command.env_remove("GROUPCHAT_NAME");
         let child = pair.slave.spawn_command(command).expect("it starts");
         Self { child, master: Some(pair.master), device, settings_before }
@@ -189,6 +194,53 @@ fn a_second_ctrl_c_ends_it_at_once() {
     screen.wait_for("groupchat: ended at once");
     assert_eq!(terminal.exit_code(), 1);
     assert_eq!(settings(&terminal.device), terminal.settings_before);
+}
+
+/// Whatever the first request to leave is, a second one ends the wait for a peer that does not answer.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_request_ends_the_wait_for_a_peer_at_once() {
+    // A terminal that can draw, where the first one is a key or a command, and one that cannot.
+    for (term, first) in
+        [("xterm", CTRL_C), ("xterm", CTRL_D), ("xterm", "/quit\r"), ("dumb", CTRL_D), ("dumb", "/quit\r")]
+    {
+        for second in [None, Some(Signal::TERM)] {
+            let (socket, address) = unanswering();
+            let _fills_it = support::connect(address);
+            let (listener, named) = listen();
+            let words = [PROGRAM, "-n", "alice", "--framing", "text", "0"].map(str::to_owned);
+            let peers = [named.to_string(), address.to_string()];
+            let mut terminal = Terminal::run_in(term, &[&words[..], &peers].concat());
+            let (mut screen, mut keyboard) = terminal.screen();
+            let mut stream = accept(&listener);
+            screen.wait_for(&format!("connected to {named}"));
+            press(&mut keyboard, "hello\r");
+            read_until(&mut stream, MESSAGE);
+            terminal.wait_until_idle();
+            press(&mut keyboard, first);
+            wait_until("the terminal is as it was", || {
+                settings(&terminal.device) == terminal.settings_before
+            });
+            terminal.wait_until_idle();
+            match second {
+                None => press(&mut keyboard, CTRL_C),
+                Some(signal) => terminal.signal(signal),
+            }
+            screen.wait_for("groupchat: ended at once");
+            assert_eq!(terminal.exit_code(), 1, "{term}, {first:?}");
+            assert!(read_to_end(&mut stream).ends_with(format!("|\nalice{EXIT}").as_bytes()), "no goodbye");
+            drop(socket);
+        }
+    }
+}
+
+/// A socket that has room for one connection: whoever dials after that gets no answer.
+fn unanswering() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    socket.listen(0).expect("a listener");
+    let address = socket.local_addr().expect("its address").as_socket().expect("an IP address");
+    (socket, address)
 }
 
 /// The shell and the peer have the same descriptors, and the peer leaves them as they were.
