@@ -149,6 +149,8 @@ pub(super) struct Dialled {
     pub local: SocketAddr,
     /// When we started to dial.
     pub at: Instant,
+    /// The number of the attempt.
+    pub number: u64,
 }
 
 /// Bytes wait to be written.

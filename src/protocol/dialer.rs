@@ -10,7 +10,7 @@
 //! [`RETRY_MAX`]. It is reset by a connection that was up for [`RETRY_RESET_TIME`] and brought a valid frame, and by a
 //! member that acknowledges messages of ours. A connection that ends sooner is a failure like any other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 use std::rc::Rc;
@@ -82,6 +82,8 @@ pub struct Target {
     has_answered: bool,
     /// It is a member, so that nothing at its addresses is taken for a plain peer.
     pub is_member: bool,
+    /// The number of the last attempt that was made for it.
+    number: u64,
     /// Since when it is connected.
     connected_at: Option<Instant>,
     failures: u32,
@@ -134,6 +136,7 @@ impl Target {
             was_reached: false,
             has_answered: false,
             is_member: matches!(wanted_by, WantedBy::Member(_)),
+            number: 0,
             connected_at: None,
             failures: 0,
             next_message,
@@ -410,6 +413,8 @@ pub struct Attempt {
     pub address: SocketAddr,
     /// When the attempt fails if the connection is not made.
     pub until: Instant,
+    /// Which attempt it is: no other one, for any target, has its number.
+    pub number: u64,
 }
 
 /// Whether a member may be dialled.
@@ -463,8 +468,10 @@ pub struct Dialer {
     dialing: usize,
     /// Unproven hosts that are dialled, or were lately.
     hosts: BTreeMap<Host, Budget>,
-    /// Unproven addresses that are dialled.
-    unproven: BTreeSet<SocketAddr>,
+    /// Unproven addresses that are dialled, and by which attempt.
+    unproven: BTreeMap<SocketAddr, u64>,
+    /// The number of the last attempt.
+    last_number: u64,
     /// When the next target may be dialled; `None` if that is to be computed anew.
     next: Option<Option<Instant>>,
     random: fastrand::Rng,
@@ -480,7 +487,8 @@ impl Dialer {
             last_id: 0,
             dialing: 0,
             hosts: BTreeMap::new(),
-            unproven: BTreeSet::new(),
+            unproven: BTreeMap::new(),
+            last_number: 0,
             next: None,
             random,
         }
@@ -577,13 +585,15 @@ impl Dialer {
                     target.handle_failure(now, &mut self.random);
                     continue;
                 }
+                self.last_number += 1;
+                target.number = self.last_number;
                 if target.is_unproven(address) {
-                    self.unproven.insert(address);
+                    self.unproven.insert(address, self.last_number);
                     let budget = self.hosts.entry(Host::of(address.ip())).or_insert_with(|| Budget::new(now));
                     budget.dials += 1;
                     budget.left -= 1.0;
                 }
-                return Some(Attempt { target: id, address, until });
+                return Some(Attempt { target: id, address, until, number: self.last_number });
             }
         }
     }
@@ -610,7 +620,7 @@ impl Dialer {
     fn host_free_at(&self, target: &Target, now: Instant) -> Option<Instant> {
         match target.next_address() {
             Some(address) if target.is_unproven(address) => {
-                if self.unproven.contains(&address) {
+                if self.unproven.contains_key(&address) {
                     return None;
                 }
                 self.hosts.get(&Host::of(address.ip())).map_or(Some(now), |budget| budget.free_at(now))
@@ -631,18 +641,20 @@ impl Dialer {
         self.next = None;
     }
 
-    /// The handshake of a connection has ended, or the connection has. `is_member`: a member was there.
+    /// The handshake of a connection has ended, or the connection has, which the attempt with this number made.
+    /// `is_member`: a member was there.
     pub fn handle_attempt_ended(
         &mut self,
         target: TargetId,
         id: ClientId,
         address: SocketAddr,
+        number: u64,
         is_member: bool,
     ) {
         if let Some(target) = self.get_mut(target) {
             target.attempts.retain(|attempt| *attempt != id);
         }
-        self.free(address, is_member);
+        self.free(address, number, is_member);
     }
 
     /// At the other end of a connection is another member than the one it was dialled for.
@@ -659,12 +671,13 @@ impl Dialer {
         }
     }
 
-    /// An attempt at an address, which may have been unproven, is over.
-    fn free(&mut self, address: SocketAddr, is_member: bool) {
+    /// An attempt at an address, which may have been unproven, is over. Another one at the same address may go on.
+    fn free(&mut self, address: SocketAddr, number: u64, is_member: bool) {
         self.next = None;
-        if !self.unproven.remove(&address) {
+        if self.unproven.get(&address) != Some(&number) {
             return;
         }
+        self.unproven.remove(&address);
         if let Some(budget) = self.hosts.get_mut(&Host::of(address.ip())) {
             budget.dials -= 1;
             budget.left += if is_member { 1.0 } else { 0.0 };
@@ -679,8 +692,8 @@ impl Dialer {
         if let State::Trying { address, .. } = target.state
             && target.attempts.is_empty()
         {
-            let is_first = target.handle_failure(now, &mut self.random);
-            self.free(address, false);
+            let (number, is_first) = (target.number, target.handle_failure(now, &mut self.random));
+            self.free(address, number, false);
             return is_first;
         }
         target.handle_failure(now, &mut self.random)
@@ -722,6 +735,8 @@ impl IndexMut<TargetId> for Dialer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn address(host: usize) -> SocketAddr {
@@ -926,7 +941,7 @@ mod tests {
                 count += attempts.len();
                 now += Duration::from_millis(100);
                 for (attempt, id) in attempts {
-                    dialer.handle_attempt_ended(attempt.target, id, attempt.address, answers);
+                    dialer.handle_attempt_ended(attempt.target, id, attempt.address, attempt.number, answers);
                     match answers {
                         true => dialer[attempt.target].handle_connected(now),
                         false => assert!(!dialer.handle_failure(attempt.target, now) || count <= 1_000),
@@ -937,6 +952,37 @@ mod tests {
                 false => assert!(count <= 60, "{count} dials in 10 s"),
                 true => assert!(count >= 350, "members that answer cost nothing: {count}"),
             }
+        }
+    }
+
+    /// The user names an address that is reported as well. However the dial for the user ends, the place of the other
+    /// one stays taken until that ends itself.
+    #[test]
+    fn a_dial_frees_its_own_place_alone() {
+        for is_connected in [false, true] {
+            let (now, mut dialer) = (Instant::now(), Dialer::new(fastrand::Rng::with_seed(1)));
+            let peer = || Peer { name: "x".into(), addresses: vec![address(1)] };
+            let mut reported = || {
+                let id = dialer.add_member(MemberKey::FIRST, peer());
+                dialer[id].wake(now);
+                id
+            };
+            let (first, _second) = (reported(), reported());
+            let attempts = dial_all(&mut dialer, now);
+            assert_eq!(attempts.iter().map(|(attempt, _)| attempt.target).collect::<Vec<_>>(), [first]);
+            let named = dialer.add_named(peer(), now, 0);
+            let attempt = dialer.poll(now, |_| Eligible::Unmet).expect("the user's");
+            assert_eq!(attempt.target, named);
+            if is_connected {
+                dialer.handle_dialing(attempt, ClientId(9));
+                dialer.handle_dialed();
+                dialer.handle_attempt_ended(named, ClientId(9), attempt.address, attempt.number, false);
+            }
+            dialer.handle_failure(named, now);
+            assert_eq!(dial_all(&mut dialer, now).len(), 0, "connected: {is_connected}");
+            let (attempt, id) = attempts[0];
+            dialer.handle_attempt_ended(attempt.target, id, attempt.address, attempt.number, false);
+            assert_eq!(dial_all(&mut dialer, now).len(), 1);
         }
     }
 

@@ -191,9 +191,9 @@ impl<S> Group<S> {
         local: SocketAddr,
         now: Instant,
     ) -> ClientId {
-        let Attempt { target, mut address, until } = attempt;
+        let Attempt { target, mut address, until, number } = attempt;
         address.set_ip(address.ip().to_canonical());
-        let dialled = Some(Dialled { target, local, at: now });
+        let dialled = Some(Dialled { target, local, at: now, number });
         let client = Client::new(stream, address, dialled, Phase::Dialing { until }, self.log.end(), now);
         let id = self.clients.insert(client);
         self.dialer.handle_dialing(attempt, id);
@@ -774,7 +774,7 @@ impl<S> Group<S> {
                 self.dialer.handle_dialed();
             }
             if !is_attempt {
-                self.dialer.handle_attempt_ended(dialled.target, id, address, is_member);
+                self.dialer.handle_attempt_ended(dialled.target, id, address, dialled.number, is_member);
             }
         }
         match before.into_peer() {
