@@ -1990,3 +1990,22 @@ fn who_ends_every_connection_soon_is_dialled_less_and_less_often() {
         assert!(longest < RETRY_MIN * 2, "{longest:?}, {listener:?}");
     }
 }
+
+#[test]
+fn two_names_of_one_version_end_as_the_same_in_either_order() {
+    let name_of = |lines: &[&str]| {
+        let mut alice = Alice::new();
+        let mallory = alice.meet_mallory();
+        // What somebody else reported is not a version.
+        alice.hear_frame(mallory, &format!("member {} - 10.0.0.2:5000 zoe", id(2)));
+        let (client, _) = alice.meet(address(2, 1000), 2, "bob");
+        lines.iter().for_each(|line| drop(alice.hear_frame(client, line)));
+        let roster = alice.group.roster();
+        let bob = roster.iter().find(|one| one.peer.id == Some(MemberId(2))).expect("bob");
+        bob.peer.name.to_string()
+    };
+    assert_eq!(name_of(&[]), "bob");
+    assert_eq!(name_of(&["name 1 carl", "name 1 dave"]), "dave");
+    assert_eq!(name_of(&["name 1 dave", "name 1 carl"]), "dave");
+    assert_eq!(name_of(&["name 1 dave", "name 1 carl", "name 2 carl", "name 1 dave", "name 0 x"]), "carl");
+}

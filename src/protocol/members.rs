@@ -59,8 +59,9 @@ pub(super) enum Presence {
 pub(super) struct Member {
     pub id: MemberId,
     pub name: Rc<str>,
-    /// How many names it had before, so that an older one that arrives late is passed over.
-    pub name_version: u64,
+    /// How many names it had before, so that an older one that arrives late is passed over; `None` while the name is
+    /// what others report.
+    pub name_version: Option<u64>,
     /// The name as it is shown here, with a mark if another present peer has a like name.
     pub shown: Label,
     pub presence: Presence,
@@ -263,7 +264,7 @@ impl Members {
             id,
             shown: Label::from(&*name),
             name,
-            name_version: 0,
+            name_version: None,
             presence: Presence::Unmet,
             links: Vec::new(),
             pending: Vec::new(),

@@ -37,13 +37,14 @@ impl<S> Group<S> {
         self.apply(changed);
     }
 
-    /// A member sends its name.
+    /// A member sends its name. Of two names with one version the one that compares greater counts, in whatever order
+    /// they arrive, so that everybody who receives both ends with the same one.
     pub(super) fn rename_member(&mut self, key: MemberKey, version: u64, name: &str) {
         let member = &mut self.members[key];
-        if version < member.name_version {
+        if (Some(version), name) < (member.name_version, &*member.name) {
             return;
         }
-        member.name_version = version;
+        member.name_version = Some(version);
         if *name == *member.name {
             return;
         }
