@@ -65,7 +65,7 @@
 //! | direction | its framing |
 //! | --- | --- |
 //! | received | decided by the first frame, for good; a hello, if it comes first, decides nothing, and the frame after it does. The rule is in [`decoder`] |
-//! | sent to a plain peer | that of the last frame received from it; before there is one, text, or what `--framing` names |
+//! | sent to a plain peer | that of the last frame received from it; before there is one, that of the last frame which a peer at the address that the user named has sent; before that, text, or what `--framing` names |
 //! | sent to a member: the hello | the same |
 //! | sent to a member: what follows | that of the first frame after the hello, for good, since the decoder of the member keeps to it |
 //!

@@ -2009,3 +2009,45 @@ fn two_names_of_one_version_end_as_the_same_in_either_order() {
     assert_eq!(name_of(&["name 1 dave", "name 1 carl"]), "dave");
     assert_eq!(name_of(&["name 1 dave", "name 1 carl", "name 2 carl", "name 1 dave", "name 0 x"]), "carl");
 }
+
+/// A plain peer that the user named is sent its framing from the first byte on, once it has used one.
+#[test]
+fn the_framing_of_a_plain_peer_is_known_when_it_is_dialled_again() {
+    let lab = |text: &str| {
+        let payload = message("bob", text);
+        format!(
+            "{}{payload}",
+            String::from_utf8((payload.len() as u16).to_be_bytes().to_vec()).expect("text")
+        )
+    };
+    let starts_in = |written: &str| match written.starts_with("groupchat/2") {
+        true => Framing::Text,
+        false => Framing::Lab,
+    };
+    for (given, first, second) in [
+        (None, Framing::Lab, Framing::Text),
+        (None, Framing::Text, Framing::Lab),
+        (Some(Framing::Lab), Framing::Text, Framing::Lab),
+    ] {
+        let peer = Peer { name: "bob".into(), addresses: vec![address(2, 5000)] };
+        let mut alice = Alice::at(1, given, vec![peer]);
+        let mut expected = given.unwrap_or(Framing::Text);
+        for (round, framing) in [first, second, second].into_iter().enumerate() {
+            let (client, _) = alice.answer();
+            let hello = alice.hear(client, "");
+            assert_eq!(starts_in(&hello), expected, "round {round}, {given:?}");
+            // What is received is in the framing that it begins in, whatever it was before.
+            let text = format!("hello {round}");
+            let bytes = if framing == Framing::Lab { lab(&text) } else { message("bob", &text) };
+            alice.hear(client, &bytes);
+            assert_eq!(alice.shown().last(), Some(&format!("bob: {text}")));
+            alice.close(client);
+            expected = framing;
+        }
+        // One that says nothing at all this time is no guess.
+        let (_, _) = alice.answer();
+        alice.told.clear();
+        alice.pass(Duration::from_secs(1));
+        assert!(!alice.was_told(|event| matches!(event, Event::Assumed { .. })));
+    }
+}

@@ -186,6 +186,8 @@ pub struct Client<S> {
     pub(super) unfinished_bytes: usize,
     /// The framing of the last frame that was received.
     pub(super) received_framing: Option<Framing>,
+    /// The framing of the last frame that was received on an earlier connection to the same place.
+    pub(super) expected_framing: Option<Framing>,
     /// The framing of the first frame that we wrote on it, a hello apart. The decoder of another run of this program
     /// keeps to it.
     sent_framing: Option<Framing>,
@@ -251,6 +253,7 @@ impl<S> Client<S> {
             is_frame_timed: false,
             unfinished_bytes: 0,
             received_framing: None,
+            expected_framing: None,
             sent_framing: None,
             has_greeted: false,
             is_ours: false,
@@ -325,7 +328,13 @@ impl<S> Client<S> {
     /// The framing of the next frame to be written: for another run of this program that of the first one, for a plain
     /// peer that of the last frame received.
     fn framing(&self, default_framing: Framing) -> Framing {
-        self.sent_framing.filter(|_| self.is_ours).or(self.received_framing).unwrap_or(default_framing)
+        let known = self.sent_framing.filter(|_| self.is_ours).or(self.received_framing);
+        known.or(self.expected_framing).unwrap_or(default_framing)
+    }
+
+    /// Whether the other end has used a framing, now or before.
+    pub(super) fn has_known_framing(&self) -> bool {
+        self.received_framing.or(self.expected_framing).is_some()
     }
 
     /// The same, for a frame that is no hello: it decides the framing in which another run of this program receives.

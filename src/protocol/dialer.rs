@@ -24,6 +24,7 @@ use crate::limits::{
     ADDRESSES_MAX, DIAL_TIMEOUT, DIALS_MAX, DIALS_UNMET_MAX, HOST_DIALS_BURST, HOST_DIALS_PER_SECOND,
     MEMBER_ADDRESSES_MAX, RETRY_MAX, RETRY_MIN, RETRY_RESET_TIME, UNPROVEN_DIALS_MAX,
 };
+use crate::wire::frame::Framing;
 
 /// A peer to be dialled, and its possible addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +88,8 @@ pub struct Target {
     /// Since when it is connected.
     connected_at: Option<Instant>,
     failures: u32,
+    /// The framing of the last frame that a plain peer there has sent.
+    pub framing: Option<Framing>,
     /// The number of the first message that was not sent to this peer.
     pub next_message: u64,
     /// Connections that were dialled for it and whose handshake is not finished.
@@ -139,6 +142,7 @@ impl Target {
             number: 0,
             connected_at: None,
             failures: 0,
+            framing: None,
             next_message,
             attempts: Vec::new(),
         }

@@ -239,12 +239,13 @@ impl<S> Group<S> {
         {
             target.handle_connected(now);
             let wait = (now - dialled.at).saturating_mul(3).clamp(PLAIN_WAIT_MIN, PLAIN_WAIT_MAX);
-            let is_member = target.is_member;
+            let (is_member, framing) = (target.is_member, target.framing);
             let (name, next) = (Rc::clone(target.name()), target.next_message);
             if !is_member && !self.is_members(address) {
                 unproven.plain_at = Some(now + wait);
             }
             let client = &mut self.clients[id];
+            client.expected_framing = framing;
             client.cursor = self.log.position_of(next);
             let missed = self.log.number_at(client.cursor).saturating_sub(next);
             self.events.push_back(Event::Connected { name, address, missed });
@@ -384,9 +385,15 @@ impl<S> Group<S> {
 
     fn handle_plain_frame(&mut self, id: ClientId, frame: &Frame<'_>, had_received: bool, now: Instant) {
         let client = &self.clients[id];
-        if !had_received && frame.framing == self.own.framing && client.has_sent(&self.log) {
+        let guess = client.expected_framing.unwrap_or(self.own.framing);
+        if !had_received && frame.framing == guess && client.has_sent(&self.log) {
             // The guess was right.
             self.sent.was_received = true;
+        }
+        if let Some(dialled) = client.dialled
+            && self.dialer.get(dialled.target).is_some_and(|target| target.framing != Some(frame.framing))
+        {
+            self.dialer[dialled.target].framing = Some(frame.framing);
         }
         match frame.code {
             Code::Message => self.receive_plain(id, frame, now),
@@ -590,7 +597,7 @@ impl<S> Group<S> {
         probe_at.into_iter().for_each(|at| self.timers.set(at, Timer::Write(id)));
         // A member acknowledges. A plain peer may not have understood a framing that is a guess.
         let is_understood =
-            client.received_framing.is_some() || client.dialled.is_none() || self.own.is_framing_given;
+            client.has_known_framing() || client.dialled.is_none() || self.own.is_framing_given;
         if !self.sent.was_received
             && is_understood
             && before.0 < self.sent.end

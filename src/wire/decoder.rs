@@ -5,7 +5,9 @@
 //!
 //! # Which framing
 //!
-//! The framing is decided once, by the first frame and its length, and never changes. (A hello does not decide
+//! The framing is decided once for each connection, by the first frame and its length, and never changes. What an
+//! earlier connection to the same address was in does not count: another program may be there by now, and taken for
+//! lab framing its text would be a length of many bytes that never come. (A hello does not decide
 //! it, if it comes first: the program that dials sends its hello before it has received anything, and continues
 //! in the framing of the reply. So the frame after the hello decides, by the same rule.)
 //!
@@ -74,12 +76,6 @@ const TLS_RECORDS: RangeInclusive<u8> = 0x14..=0x17;
 const TLS_MINOR_VERSIONS: RangeInclusive<u8> = 0..=8;
 
 impl Decoder {
-    /// A decoder of a connection whose framing is known beforehand.
-    #[must_use]
-    pub fn with_framing(framing: Framing) -> Self {
-        Self { framing: Some(framing), ..Self::default() }
-    }
-
     /// The framing of the connection; `None` while it is not decided.
     #[must_use]
     pub fn framing(&self) -> Option<Framing> {

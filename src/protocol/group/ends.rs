@@ -355,7 +355,7 @@ impl<S> Group<S> {
         let is_unanswered = |client: &Client<S>| {
             let target = client.dialled.and_then(|dialled| self.dialer.get(dialled.target));
             let is_named = target.is_some_and(|target| target.wanted_by() == WantedBy::User);
-            is_named && matches!(client.phase, Phase::Plain(_)) && client.received_framing.is_none()
+            is_named && matches!(client.phase, Phase::Plain(_)) && !client.has_known_framing()
         };
         if self.own.is_framing_given {
             return;
@@ -439,7 +439,8 @@ impl<S> Group<S> {
     pub(super) fn show_assumption(&mut self, id: ClientId, now: Instant) {
         self.show_connection(id, now);
         let target = self.clients[id].dialled.and_then(|dialled| self.dialer.get(dialled.target));
-        if let Some(target) = target.filter(|_| !self.own.is_framing_given) {
+        let is_known = self.own.is_framing_given || self.clients[id].expected_framing.is_some();
+        if let Some(target) = target.filter(|_| !is_known) {
             self.events.push_back(Event::Assumed { name: Rc::clone(target.name()) });
         }
     }
