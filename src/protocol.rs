@@ -24,7 +24,8 @@
 //! | `shown_bodies` | hashes of messages that were shown, so that none is shown twice |
 //! | [`members`] | the table of members, and the tombstones of former ones |
 //! | `gossip` | the schedule of news, comparisons and inquiries; which addresses make sense here |
-//! | [`dialer`] | the targets: which address is dialled when, the back-off, the limits of dialling |
+//! | [`target`] | a peer to be dialled: its addresses, the state of the attempt, the back-off |
+//! | [`dialer`] | all targets: which is dialled next, the limits of dialling |
 //! | [`timers`] | one queue of deadlines |
 //! | [`label`], `names`, [`former_names`] | what a peer is called here; marks on names that look alike; names out of use |
 //! | [`recipient`] | which peer is meant by a name that the user writes |
@@ -184,16 +185,18 @@ pub mod recipient;
 pub mod roster;
 pub mod sequence;
 mod shown_bodies;
+pub mod target;
 pub mod timers;
 mod unfinished;
 pub mod visitors;
 
 pub use crate::wire::hello::MemberId;
 pub use connection::{Client, ClientId};
-pub use dialer::{Attempt, Peer, TargetId};
+pub use dialer::Attempt;
 pub use event::{Event, LostReason, PeerInfo};
 pub use group::Group;
 pub use label::Label;
 pub use log::Log;
 pub use own_run::Setup;
+pub use target::{Peer, TargetId};
 pub use visitors::Host;

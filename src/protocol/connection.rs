@@ -5,11 +5,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::dialer::TargetId;
 use super::handshake::Handshake;
 use super::label::Label;
 use super::log::Log;
 use super::members::MemberKey;
+use super::target::TargetId;
 use crate::limits::{LOG_BYTES, WRITE_HOLD_BACK, WRITE_PROBE_INTERVAL};
 use crate::wire::decoder::Decoder;
 use crate::wire::frame::{self, Code, Framing};

@@ -32,7 +32,7 @@ use chrono::{DateTime, FixedOffset};
 
 use super::clients::Clients;
 use super::connection::{Client, ClientId, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
-use super::dialer::{Attempt, Dialer, Eligible, Peer, Target, TargetId, WantedBy};
+use super::dialer::{Attempt, Dialer, Eligible};
 use super::event::{Event, LostReason, PeerInfo};
 use super::former_names::{Fate, FormerNames};
 use super::gossip::Gossip;
@@ -44,6 +44,7 @@ use super::members::{Member, MemberKey, Members, Presence};
 use super::names::{Holder, Names};
 use super::own_run::{OwnRun, Secret, Setup};
 use super::shown_bodies::ShownBodies;
+use super::target::{Peer, Target, TargetId, WantedBy};
 use super::timers::{Timer, Timers};
 use super::visitors::Visitors;
 use crate::limits::{

@@ -13,12 +13,12 @@ use std::time::Instant;
 use blake2::{Blake2s256, Digest as _};
 
 use super::connection::ClientId;
-use super::dialer::TargetId;
 use super::event::PeerInfo;
 use super::handshake::Credentials;
 use super::label::Label;
 use super::private_queue::PrivateQueue;
 use super::sequence::{RecvState, SendState};
+use super::target::TargetId;
 use crate::limits::{
     ACK_INTERVAL, DIAL_TIMEOUT, JOIN_MARKS_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX, TOMBSTONES_MAX,
 };
@@ -426,7 +426,8 @@ impl IndexMut<MemberKey> for Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::dialer::{Dialer, Peer};
+    use crate::protocol::dialer::Dialer;
+    use crate::protocol::target::Peer;
     use crate::wire::hello::Start;
 
     fn table(ids: impl IntoIterator<Item = u128>) -> Members {

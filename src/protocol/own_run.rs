@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::dialer::Peer;
+use super::target::Peer;
 use crate::wire::frame::Framing;
 use crate::wire::hello::{MemberId, PeerFrame, Token, id_of};
 use crate::wire::message::MessageWriter;

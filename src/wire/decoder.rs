@@ -547,7 +547,8 @@ mod tests {
     #[test]
     fn a_known_framing_is_not_decided_again() {
         let receive = |framing, bytes: &[u8]| {
-            let (mut decoder, mut texts) = (Decoder::with_framing(framing), Vec::new());
+            let (mut decoder, mut texts) =
+                (Decoder { framing: Some(framing), ..Decoder::default() }, Vec::new());
             let result = decoder.receive(bytes, |frame| texts.push(frame.text().into_owned()));
             assert_eq!(decoder.framing(), Some(framing));
             result.map(|()| texts)
