@@ -121,13 +121,13 @@ impl Server {
     /// Stops accepting connections.
     pub fn stop(&mut self) {
         self.state = State::Stopped;
+        self.needs_room = false;
     }
 
     /// Ends a starvation whose deadline has passed, if a descriptor is free again.
     pub fn handle_time(&mut self, now: Instant) {
         if self.deadline().is_some_and(|retry_at| now >= retry_at) {
             self.renew_reserve(State::Ready, now + ACCEPT_RETRY, now);
-            self.needs_room = self.reserve.is_none();
         }
     }
 
@@ -217,7 +217,11 @@ impl Server {
                 self.reserve = Some(reserve);
                 self.state = state;
             }
-            Err(error) => self.starve(&error, retry_at, now),
+            Err(error) => {
+                // Not before what was accepted last had a turn to be read.
+                self.needs_room = retry_at > now && is_out_of_descriptors(&error);
+                self.starve(&error, retry_at, now);
+            }
         }
     }
 
@@ -316,6 +320,20 @@ fn explain(error: &io::Error, bind: Option<IpAddr>, port: u16) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_user_is_shown_once_that_there_is_no_room_until_there_was_for_a_while() {
+        let mut server = Server::listen(Some(Ipv4Addr::LOCALHOST.into()), 0).expect("a port");
+        let error = io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+        let (start, half) = (Instant::now(), CROWD_INTERVAL / 2);
+        let mut is_shown = |at| {
+            server.starve(&error, at, at);
+            server.poll_complaint().is_some()
+        };
+        assert!(is_shown(start));
+        assert!((1..=20).all(|count| !is_shown(start + half * count)));
+        assert!(is_shown(start + half * 20 + CROWD_INTERVAL));
+    }
 
     #[test]
     fn others_reach_us_where_we_listen_or_at_an_address_of_this_machine() {

@@ -2051,3 +2051,38 @@ fn the_framing_of_a_plain_peer_is_known_when_it_is_dialled_again() {
         assert!(!alice.was_told(|event| matches!(event, Event::Assumed { .. })));
     }
 }
+
+/// Of those that were accepted, the newest that is nobody's of the host with most of them; never a member, whoever has
+/// sent a message, or whoever was dialled.
+#[test]
+fn room_is_made_by_idle_connections_of_the_host_with_most() {
+    let mut alice = Alice::who_dials(&[address(9, 5000)]);
+    let (dialled, _) = alice.answer();
+    let (member, _) = alice.meet(address(9, 1), 2, "bob");
+    let speaker = alice.accept(address(9, 2));
+    alice.hear(speaker, &message("carol", "hi"));
+    let mut idle = Vec::new();
+    for port in 0..50 {
+        idle.push(alice.accept(address(9, 1000 + port)));
+        alice.pass(Duration::from_millis(20));
+    }
+    // Half a hello, and a claim that is not proved, are nothing.
+    alice.hear(idle[0], "groupchat/2");
+    alice.hear_frame(idle[1], &format!("id {}\nname 0 dave\nport 5000", id(3)));
+    let visitor = alice.accept(address(3, 1));
+    while let Some(newest) = idle.pop() {
+        assert!(alice.group.make_room(alice.now));
+        alice.settle();
+        assert!(!alice.is_open(newest));
+    }
+    assert!(!alice.group.make_room(alice.now), "the only one of its host may begin a handshake");
+    alice.pass(PLAIN_WAIT_MIN);
+    while alice.group.make_room(alice.now) {
+        alice.settle();
+    }
+    assert!(!alice.is_open(visitor));
+    for client in [dialled, member, speaker] {
+        assert!(alice.is_open(client));
+    }
+    assert!(told_of_connections(&mut alice).iter().filter(|line| line.contains("room")).count() <= 2);
+}

@@ -85,14 +85,14 @@ mod tests {
         }
         // First that of host 1; then that of two hosts with two whose newest is older; one of each is left.
         assert_eq!(closed, [5, 3, 4]);
-        for number in 0..3 {
+        for (number, host) in hosts.into_iter().enumerate().take(3) {
             let id = places
                 .to_close(at(0) + PLAIN_WAIT_MIN + Duration::from_secs(1))
                 .expect("they had their time");
             assert_eq!(id, ClientId(number), "the oldest");
-            places.remove(ip(hosts[number]), at(number), id);
+            places.remove(ip(host), at(number), id);
             // Again changes nothing.
-            places.remove(ip(hosts[number]), at(number), id);
+            places.remove(ip(host), at(number), id);
         }
         assert_eq!(places.to_close(at(1_000_000)), None);
         assert!(places.hosts.is_empty() && places.ranking.is_empty());
