@@ -96,9 +96,10 @@
 //! ## Shown once
 //!
 //! A plain frame has no number, so a member that was taken for a plain peer sends again what was shown already. The
-//! hashes of plain messages that were shown are kept for a while, by host (`shown_bodies`). A member's message with
-//! the same body from the same host counts as received and is not shown again. The same holds the other way round
-//! while a plain peer of that host is connected.
+//! hashes of plain messages that were shown are kept for a while, by host (`shown_bodies`), if they arrived on a
+//! connection that we dialled: on any other, a member's first frame is its hello. A member's message with the same
+//! body from the same host counts as received and is not shown again. The same holds the other way round while a
+//! connection that we dialled to that host is no link.
 //!
 //! ## Where a newcomer begins
 //!

@@ -910,17 +910,15 @@ fn an_address_of_one_link_is_dialled_over_that_link() {
 
 #[test]
 fn what_was_shown_of_a_plain_peer_is_not_shown_again_as_the_member_s() {
-    let mut alice = Alice::new();
-    let (bob, pass) = alice.meet(address(2, 1000), 2, "bob");
-    alice.close(bob);
+    let mut alice = Alice::who_dials(&[address(2, 5000)]);
     // He takes her for a plain peer at first, and of 0 to 9 she is shown 3 to 6. Then his hello arrives.
-    let bob = alice.accept(address(2, 1001));
+    let (bob, _) = alice.answer();
     for number in 3..7 {
         alice.hear(bob, &message("bob", &number.to_string()));
     }
     alice.hear_frame(bob, &format!("id {}\nname 0 bob\nport 5000", id(2)));
     assert!(!alice.is_open(bob), "a hello comes first");
-    let (bob, _) = alice.meet_again(address(2, 1002), 2, &pass, "resume 0");
+    let (bob, _) = alice.meet(address(2, 1002), 2, "bob");
     for number in 0..10 {
         alice.hear(bob, &message("bob", &number.to_string()));
     }
@@ -933,6 +931,36 @@ fn what_was_shown_of_a_plain_peer_is_not_shown_again_as_the_member_s() {
         "each as often as it was sent"
     );
     assert!(!alice.was_told(|event| matches!(event, Event::Missed { .. })), "{:?}", alice.told);
+}
+
+#[test]
+fn what_a_plain_peer_repeats_is_shown_once_only_where_it_may_be_the_member() {
+    for is_dialled in [false, true] {
+        let mut alice = if is_dialled { Alice::who_dials(&[address(2, 5000)]) } else { Alice::new() };
+        let plain = if is_dialled { alice.answer().0 } else { alice.accept(address(2, 1001)) };
+        alice.hear(plain, &message("bob", "early"));
+        let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+        for (first, second) in [(plain, bob), (bob, plain)] {
+            alice.told.clear();
+            alice.hear(first, &message("bob", "hello"));
+            alice.hear(second, &message("bob", "hello"));
+            // A member that dials sends its hello first.
+            assert_eq!(alice.shown().len(), if is_dialled { 1 } else { 2 }, "{is_dialled}, {:?}", alice.told);
+        }
+    }
+}
+
+#[test]
+fn a_connection_to_oneself_is_found_though_another_has_the_same_end() {
+    let mut alice = Alice::who_dials(&[address(1, 5000), address(2, 5000)]);
+    // The system gives one port to connections to different addresses.
+    let local = address(1, 40_000);
+    while let Some(attempt) = alice.group.poll_dial(alice.now) {
+        alice.streams += 1;
+        alice.group.handle_dialing(attempt, alice.streams, local, alice.now);
+    }
+    assert_eq!(alice.streams, 2);
+    assert_eq!(alice.group.handle_accepted(3, local, address(1, 5000), alice.now), Err(3));
 }
 
 #[test]

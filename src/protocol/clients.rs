@@ -1,8 +1,8 @@
 //! All connections: their phases, the indexes that depend on them, and which of them have bytes to be written.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::{Index, IndexMut};
 use std::time::Instant;
 
@@ -23,8 +23,9 @@ use crate::wire::hello::PeerFrame;
 pub(super) struct Clients<S> {
     slab: Slab<Client<S>>,
     open_count: usize,
-    /// The connections that we dialled and whose handshake is not finished, by the addresses of our ends.
-    attempts: BTreeMap<SocketAddr, ClientId>,
+    /// The connections that we dialled and that are no links. Their number is limited by that of dials and by that of
+    /// the peers that the user names.
+    dialled: Vec<ClientId>,
     /// Links on which we have requested the list of all members, until it is complete.
     awaiting_lists: Vec<ClientId>,
     unfinished: Unfinished,
@@ -41,7 +42,7 @@ impl<S> Default for Clients<S> {
         Self {
             slab: Slab::new(),
             open_count: 0,
-            attempts: BTreeMap::new(),
+            dialled: Vec::new(),
             awaiting_lists: Vec::new(),
             unfinished: Unfinished::default(),
             places: Places::default(),
@@ -63,7 +64,7 @@ impl<S> Clients<S> {
         let Client { address, since, dialled, .. } = client;
         let id = ClientId(self.slab.insert(client));
         match dialled {
-            Some(dialled) => _ = self.attempts.insert(dialled.local, id),
+            Some(_) => self.dialled.push(id),
             None => self.places.add(address.ip(), since, id),
         }
         id
@@ -91,15 +92,23 @@ impl<S> Clients<S> {
         self.behind.iter().filter_map(|id| self.get(*id))
     }
 
-    /// The connection that we dialled from `local`, while its handshake is not finished.
-    pub fn attempt_from(&self, local: SocketAddr) -> Option<ClientId> {
-        self.attempts.get(&local).copied()
+    /// The connection that we dialled from `own` to `other`, unless it is a link.
+    pub fn dialled_between(&self, other: SocketAddr, own: SocketAddr) -> Option<ClientId> {
+        let is_it = |client: &Client<S>| {
+            client.address == other && client.dialled.is_some_and(|dialled| dialled.local == own)
+        };
+        self.dialled.iter().copied().find(|id| is_it(&self[*id]))
+    }
+
+    /// Whether we dialled a connection to `host` that is no link.
+    pub fn has_dialled(&self, host: IpAddr) -> bool {
+        self.dialled.iter().any(|id| self[*id].address.ip() == host)
     }
 
     /// The handshakes of connections that we dialled.
     pub fn dialled_handshakes(&self) -> impl Iterator<Item = (&Client<S>, &Unproven)> {
-        let attempts = self.attempts.values().map(|id| &self[*id]);
-        attempts.filter_map(|client| Some((client, client.phase.unproven()?)))
+        let dialled = self.dialled.iter().map(|id| &self[*id]);
+        dialled.filter_map(|client| Some((client, client.phase.unproven()?)))
     }
 
     /// On this link we have requested the list of all members.
@@ -145,7 +154,7 @@ impl<S> Clients<S> {
 
     /// Changes the phase of a connection. Returns the phase before.
     pub fn set_phase(&mut self, id: ClientId, phase: Phase) -> Phase {
-        let is_attempt = matches!(phase, Phase::Dialing { .. } | Phase::Handshake(_));
+        let is_over = matches!(phase, Phase::Member(_) | Phase::Closing | Phase::Closed);
         let is_link = matches!(phase, Phase::Member(_));
         let is_closed = matches!(phase, Phase::Closed);
         let client = &mut self.slab[id.0];
@@ -156,8 +165,8 @@ impl<S> Clients<S> {
             self.closed.push(id);
         }
         let before = mem::replace(&mut client.phase, phase);
-        if let Some(dialled) = client.dialled.filter(|_| !is_attempt) {
-            self.attempts.remove(&dialled.local);
+        if is_over && client.dialled.is_some() {
+            self.dialled.retain(|other| *other != id);
         }
         if !is_link {
             self.end_list(id);

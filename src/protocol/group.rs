@@ -159,9 +159,7 @@ impl<S> Group<S> {
         local: SocketAddr,
         now: Instant,
     ) -> Result<ClientId, S> {
-        if let Some(id) = self.clients.attempt_from(address)
-            && self.clients[id].address == local
-        {
+        if let Some(id) = self.clients.dialled_between(local, address) {
             self.handle_oneself(id, now);
             return Err(stream);
         }

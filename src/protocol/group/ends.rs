@@ -401,7 +401,8 @@ impl<S> Group<S> {
                 message_event(Some(message.at), from, message.text, false)
             }
         };
-        if !self.shown_bodies.receive_plain(address.ip(), body.as_bytes(), now) {
+        // A member that dials sends its hello first: only on a connection that we dialled is a plain peer a member.
+        if dialled.is_some() && !self.shown_bodies.receive_plain(address.ip(), body.as_bytes(), now) {
             return;
         }
         self.show_person(id);

@@ -452,7 +452,7 @@ impl<S> Group<S> {
         // Before its `from`, no message counts; it will be sent again.
         let (Some(number), Some(own)) = (link.next_number, client.phase.link_mut()) else { return };
         own.next_number = Some(number + 1);
-        let address = client.address.ip();
+        let host = client.address.ip();
         let next_key = self.members.next_key();
         let member = &mut self.members[link.key];
         member.mark(next_key);
@@ -462,7 +462,8 @@ impl<S> Group<S> {
             self.timers.set(at, Timer::Ack(link.key));
         }
         let body = frame.text();
-        if !self.shown_bodies.receive(address, body.as_bytes(), now) {
+        let may_repeat = self.clients.has_dialled(host);
+        if !self.shown_bodies.receive(host, body.as_bytes(), may_repeat, now) {
             return;
         }
         let event = match message::read_message(&body) {
