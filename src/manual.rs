@@ -81,7 +81,7 @@ const FILES: &str = "There are none, except the one that --log names: the conver
 
 const SECURITY: [&str; 3] = [
     "Nothing is encrypted and nobody is authenticated: anybody who can reach the port can join, read \
-     everything that is sent to everybody, and choose any name. PeerInfo sits on the network path can read private \
+     everything that is sent to everybody, and choose any name. Who sits on the network path can read private \
      messages too. On a network that you do not trust, listen on this machine alone with --bind 127.0.0.1, \
      and connect machines through ssh.",
     "What others send is never passed to the terminal as it is: control characters and whatever hides or \

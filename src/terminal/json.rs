@@ -11,7 +11,7 @@
 //! | `renamed` | a member or plain peer has another name, or another mark behind it | peer, `before` |
 //! | `missed` | messages of a member will never arrive | peer, `count` |
 //! | `member` | the reply to `/who`, one per peer | peer, and the fields of [`MemberRecord`] |
-//! | `event` | a diagnostic, which goes to standard error in the other output modes | `text` |
+//! | `notice` | a diagnostic, which goes to standard error in the other output modes | `text` |
 //!
 //! Every `left` and `lost` ends what `joined` or `back` began, even if the user has ignored the peer since. A
 //! peer that came while it was ignored joins with its first event that is shown. All events of one peer have
