@@ -13,7 +13,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueHint};
 
 use crate::address::{self, PeerAddress};
 use crate::command::{self, Command, Refused, Source, nearest};
-use crate::completions::Shell;
+
 use crate::error::Error;
 use crate::event_loop::Config;
 use crate::limits::{ARGUMENT_CHARS_MAX, HISTORY_DEFAULT, MESSAGE_BYTES_MAX};
@@ -21,6 +21,7 @@ use crate::manual;
 use crate::name;
 use crate::protocol::Peer;
 use crate::resolver;
+use crate::shell_completions::Shell;
 use crate::terminal::clock::TimeFormat;
 use crate::terminal::{self, UiOptions};
 use crate::unicode;

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | start | `main.rs` | runs the program; the only place that chooses an exit code |
 //! | | [`args`] | parses the command line into a valid [`Config`](event_loop::Config) |
-//! | | [`completions`], [`manual`] | print shell completions and the manual page |
+//! | | [`shell_completions`], [`manual`] | print shell completions and the manual page |
 //! | loop | [`event_loop`] | owns the group, the sockets, the terminal and the resolver side by side; runs the turns and executes commands; the only place that waits |
 //! | I/O | [`group_peer`] | owns the listener and the readiness of the streams, and moves bytes between streams and group; the only place that reads or writes a peer's stream |
 //! | | [`server`] | owns the listening socket; the only place that accepts |
@@ -129,7 +129,7 @@
 pub mod address;
 pub mod args;
 pub mod command;
-pub mod completions;
+
 pub mod error;
 pub mod event_loop;
 pub mod group_peer;
@@ -141,6 +141,7 @@ pub mod protocol;
 pub mod resolver;
 pub mod sanitize;
 pub mod server;
+pub mod shell_completions;
 pub mod terminal;
 pub mod unicode;
 pub mod wire;

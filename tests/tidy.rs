@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Layers from the top down. A file imports from its own layer and from those below.
 const LAYERS: [&[&str]; 6] = [
-    &["main", "args", "completions", "manual"],
+    &["main", "args", "shell_completions", "manual"],
     &["event_loop"],
     &["group_peer", "server", "terminal", "resolver", "address", "name"],
     &["protocol", "command"],
