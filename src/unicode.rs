@@ -167,13 +167,14 @@ pub fn is_variation(base: char, selector: char) -> bool {
     }
 }
 
-/// A unified ideograph.
-fn is_ideograph(char: char) -> bool {
+/// Whether this is a unified ideograph.
+#[must_use]
+pub fn is_ideograph(char: char) -> bool {
     matches!(char, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{fa0e}'..='\u{fa29}')
         || matches!(char, '\u{20000}'..='\u{2f7ff}' | '\u{30000}'..='\u{3fffd}')
 }
 
-/// An Egyptian hieroglyph, which selectors turn.
+/// Whether this is an Egyptian hieroglyph, which selectors turn.
 fn is_hieroglyph(char: char) -> bool {
     matches!(char, '\u{13000}'..='\u{1342f}' | '\u{13443}'..='\u{13446}' | '\u{13460}'..='\u{143fa}')
 }
@@ -224,37 +225,6 @@ fn has_standard_variants(base: char) -> bool {
             | '\u{10ad6}'..='\u{10ad7}'
             | '\u{10ae1}'
     )
-}
-
-/// Whether words of the character's script stand side by side without blanks: line breaking classes `ID`,
-/// `CJ` and `SA` of letters (`LineBreak.txt`), and Bopomofo.
-#[must_use]
-pub fn is_written_without_blanks(char: char) -> bool {
-    matches!(
-        char,
-        // Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham.
-        '\u{e01}'..='\u{e3a}' | '\u{e40}'..='\u{e4e}'
-            | '\u{e81}'..='\u{ece}' | '\u{edc}'..='\u{edf}'
-            | '\u{1000}'..='\u{103f}' | '\u{1050}'..='\u{108f}'
-            | '\u{1780}'..='\u{17d3}'
-            | '\u{1950}'..='\u{1974}' | '\u{1980}'..='\u{19c9}' | '\u{1a20}'..='\u{1a7c}'
-            // Han, Hiragana, Katakana, Bopomofo, Yi.
-            | '\u{3005}'..='\u{3007}' | '\u{3031}'..='\u{3035}' | '\u{303b}'..='\u{303c}'
-            | '\u{3041}'..='\u{309f}' | '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{312f}'
-            | '\u{31a0}'..='\u{31bf}' | '\u{31f0}'..='\u{31ff}' | '\u{a000}'..='\u{a48c}'
-            | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}'
-            // Myanmar and Tai Viet, further kana, further ideographs.
-            | '\u{a9e0}'..='\u{a9ef}' | '\u{a9fa}'..='\u{a9fe}' | '\u{aa60}'..='\u{aa76}'
-            | '\u{aa7a}'..='\u{aac2}' | '\u{1aff0}'..='\u{1b16f}'
-    ) || is_ideograph(char)
-        || matches!(char, '\u{2f800}'..='\u{2fa1f}')
-}
-
-/// Whether this is a syllable or letter of Hangul.
-#[must_use]
-pub fn is_hangul(char: char) -> bool {
-    matches!(char, '\u{ac00}'..='\u{d7a3}' | '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}')
-        || matches!(char, '\u{a960}'..='\u{a97c}' | '\u{d7b0}'..='\u{d7fb}')
 }
 
 /// What a letter of Hangul is in its syllable (`HangulSyllableType.txt`).

@@ -7,7 +7,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 
 use crate::look_alike::{is_blank, prototype, push_syllable, sort_marks};
-use crate::unicode::{is_default_ignorable, is_hangul, is_written_without_blanks};
+use crate::unicode::{is_default_ignorable, is_ideograph};
 
 /// A name to search for, in every form that looks like it: in any case, composed or decomposed, in full-width
 /// letters, with any apostrophe, any run of blanks, and invisible characters.
@@ -631,6 +631,35 @@ pub fn prefix_in_any_case(text: &str, prefix: &str) -> Option<usize> {
 fn folded(char: char) -> impl Iterator<Item = char> {
     let char = if char == '\u{130}' { 'i' } else { char };
     char.to_uppercase().flat_map(char::to_lowercase)
+}
+
+/// Whether words of the character's script stand side by side without blanks: line breaking classes `ID`,
+/// `CJ` and `SA` of letters (`LineBreak.txt`), and Bopomofo.
+fn is_written_without_blanks(char: char) -> bool {
+    matches!(
+        char,
+        // Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham.
+        '\u{e01}'..='\u{e3a}' | '\u{e40}'..='\u{e4e}'
+            | '\u{e81}'..='\u{ece}' | '\u{edc}'..='\u{edf}'
+            | '\u{1000}'..='\u{103f}' | '\u{1050}'..='\u{108f}'
+            | '\u{1780}'..='\u{17d3}'
+            | '\u{1950}'..='\u{1974}' | '\u{1980}'..='\u{19c9}' | '\u{1a20}'..='\u{1a7c}'
+            // Han, Hiragana, Katakana, Bopomofo, Yi.
+            | '\u{3005}'..='\u{3007}' | '\u{3031}'..='\u{3035}' | '\u{303b}'..='\u{303c}'
+            | '\u{3041}'..='\u{309f}' | '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{312f}'
+            | '\u{31a0}'..='\u{31bf}' | '\u{31f0}'..='\u{31ff}' | '\u{a000}'..='\u{a48c}'
+            | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}'
+            // Myanmar and Tai Viet, further kana, further ideographs.
+            | '\u{a9e0}'..='\u{a9ef}' | '\u{a9fa}'..='\u{a9fe}' | '\u{aa60}'..='\u{aa76}'
+            | '\u{aa7a}'..='\u{aac2}' | '\u{1aff0}'..='\u{1b16f}'
+    ) || is_ideograph(char)
+        || matches!(char, '\u{2f800}'..='\u{2fa1f}')
+}
+
+/// Whether this is a syllable or letter of Hangul.
+fn is_hangul(char: char) -> bool {
+    matches!(char, '\u{ac00}'..='\u{d7a3}' | '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}')
+        || matches!(char, '\u{a960}'..='\u{a97c}' | '\u{d7b0}'..='\u{d7fb}')
 }
 
 #[cfg(test)]
