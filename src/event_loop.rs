@@ -4,7 +4,6 @@
 //! other: the loop hands what one of them reports to the others.
 
 mod commands;
-mod peer_list;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};

@@ -16,6 +16,7 @@ pub mod logfile;
 pub mod mention;
 pub mod output;
 pub mod palette;
+mod peer_list;
 pub mod presence;
 pub mod raw_mode;
 pub mod screen;
@@ -41,6 +42,7 @@ use mio::{Registry, Token};
 use crate::command::Source;
 use crate::error::{Error, reason};
 use crate::limits::{LEAVE_STALL_TIMEOUT, MESSAGE_BYTES_MAX, STDOUT_QUEUE_BYTES};
+use crate::protocol::roster::RosterEntry;
 use crate::protocol::{Event, MemberId, PeerInfo};
 use crate::sanitize::push_sanitized;
 use crate::unicode;
@@ -54,6 +56,7 @@ use line_ui::{DrawOptions, LineUi};
 use logfile::{ConversationLog, LogFile};
 use output::Output;
 use palette::Styling;
+use peer_list::ShownEntry;
 use presence::{Line, Presence};
 use raw_mode::RawModeGuard;
 use speakers::Speakers;
@@ -242,8 +245,7 @@ impl Terminal {
     }
 
     /// Whether standard output carries JSON.
-    #[must_use]
-    pub fn is_json(&self) -> bool {
+    fn is_json(&self) -> bool {
         matches!(self.mode, OutputMode::Json(_))
     }
 
@@ -254,8 +256,7 @@ impl Terminal {
     }
 
     /// The size of the terminal, in interactive mode.
-    #[must_use]
-    pub fn size(&self) -> Option<Size> {
+    fn size(&self) -> Option<Size> {
         if let OutputMode::LineUi(line_ui) = &self.mode { Some(line_ui.size()) } else { None }
     }
 
@@ -688,9 +689,22 @@ impl Terminal {
         }
     }
 
-    /// Writes the JSON record of a peer.
-    pub fn show_member(&mut self, peer: &PeerInfo, member: &json::MemberRecord) {
-        json::push_member(peer, member, self.conversation.queue());
+    /// Shows the reply to `/who`: an overview of the peers, or all that is known of each.
+    pub fn show_peers(&mut self, entries: Vec<RosterEntry>, is_detailed: bool, now: Instant) {
+        if self.is_json() && !entries.is_empty() {
+            entries.iter().for_each(|entry| json::push_member(entry, now, self.conversation.queue()));
+            return;
+        }
+        let entries = entries.into_iter().map(|entry| {
+            let is_ignored = self.ignored.holds(&entry.peer);
+            ShownEntry { entry, is_ignored }
+        });
+        let entries: Vec<ShownEntry> = entries.collect();
+        let lines = match is_detailed {
+            true => entries.iter().flat_map(|entry| peer_list::details(entry, now)).collect(),
+            false => peer_list::overview(&entries, self.size(), now),
+        };
+        lines.iter().for_each(|line| self.reply(line));
     }
 
     /// Shows the reply to a command: in the conversation at a terminal, otherwise on standard error.

@@ -8,7 +8,7 @@ use chrono::Local;
 use rustix::process::{Signal, getpgid, getpgrp, getsid, kill_current_process_group};
 
 use super::EventLoop;
-use super::peer_list::{ShownEntry, details, json_record, overview};
+
 use crate::address;
 use crate::command::{self, COMMANDS, Command, Refused, Slashless, Source, nearest};
 use crate::limits::NAME_BYTES_MAX;
@@ -254,24 +254,11 @@ impl EventLoop {
         entries.retain(|one| {
             peer.as_ref().is_none_or(|peer| (one.peer.id, &one.peer.name) == (peer.id, &peer.name))
         });
-        if self.terminal.is_json() && !entries.is_empty() {
-            entries.iter().for_each(|one| self.terminal.show_member(&one.peer, &json_record(one, now)));
-            return Ok(());
-        }
-        let entries = entries.into_iter().map(|entry| {
-            let is_ignored = self.terminal.ignored().holds(&entry.peer);
-            ShownEntry { entry, is_ignored }
-        });
-        let entries: Vec<ShownEntry> = entries.collect();
-        if name.is_some() {
-            entries.iter().flat_map(|one| details(one, now)).for_each(|line| self.terminal.reply(&line));
-            return Ok(());
-        }
-        if self.terminal.is_interactive() {
+        if name.is_none() && self.terminal.is_interactive() {
             let own_line = self.own_line();
             self.terminal.reply(&own_line);
         }
-        overview(&entries, self.terminal.size(), now).iter().for_each(|line| self.terminal.reply(line));
+        self.terminal.show_peers(entries, name.is_some(), now);
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 //! | `lost` | the connection of a peer that had `joined` ended without a goodbye | peer, `why` |
 //! | `renamed` | a member or plain peer has another name, or another mark behind it | peer, `before` |
 //! | `missed` | messages of a member will never arrive | peer, `count` |
-//! | `member` | the reply to `/who`, one per peer | peer, and the fields of [`MemberRecord`] |
+//! | `member` | the reply to `/who`, one per peer | peer, `standing`, `dialled_by`, `seconds`, `behind`, `retry_seconds` |
 //! | `notice` | a diagnostic, which goes to standard error in the other output modes | `text` |
 //!
 //! Every `left` and `lost` ends what `joined` or `back` began, even if the user has ignored the peer since. A
@@ -23,12 +23,15 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use chrono::Local;
 use serde::Serialize;
 
 use super::clock::{self, rfc3339};
 use super::format::sentence;
+use super::peer_list::seconds_until;
+use crate::protocol::roster::{Dialler, Retry, RosterEntry, Standing};
 use crate::protocol::{Event, MemberId, PeerInfo};
 use crate::wire::message::Timestamp;
 
@@ -61,25 +64,49 @@ enum Details<'a> {
     Renamed { before: &'a str },
     Missed { count: u64 },
     Event { text: Cow<'a, str> },
-    Member(&'a MemberRecord),
+    Member(MemberRecord),
 }
 
 /// The `member` event: what `/who` reports of one peer beside its name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MemberRecord {
+#[derive(Debug, Serialize)]
+struct MemberRecord {
     /// `here`, `plain`, `lost`, `told of` or `named`.
-    pub standing: &'static str,
+    standing: &'static str,
     /// The side that dialled: `us` or `them`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dialled_by: Option<&'static str>,
+    dialled_by: Option<&'static str>,
     /// The seconds since `standing` last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seconds: Option<u64>,
+    seconds: Option<u64>,
     /// The number of own messages that it has not acknowledged.
-    pub behind: u64,
+    behind: u64,
     /// The seconds until it is dialled again; 0 while it is being dialled.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_seconds: Option<u64>,
+    retry_seconds: Option<u64>,
+}
+
+impl MemberRecord {
+    fn new(entry: &RosterEntry, now: Instant) -> Self {
+        Self {
+            standing: match entry.standing {
+                Standing::Here => "here",
+                Standing::Plain => "plain",
+                Standing::Lost => "lost",
+                Standing::Unmet => "told of",
+                Standing::Named => "named",
+            },
+            dialled_by: entry.dialled.as_ref().map(|dialler| match dialler {
+                Dialler::We => "us",
+                Dialler::It => "them",
+            }),
+            seconds: entry.since.map(|since| now.saturating_duration_since(since).as_secs()),
+            behind: entry.behind,
+            retry_seconds: entry.retry.as_ref().map(|retry| match retry {
+                Retry::Now => 0,
+                Retry::At(at) => seconds_until(*at, now),
+            }),
+        }
+    }
 }
 
 /// Appends an event, if it has a JSON form.
@@ -128,9 +155,9 @@ pub fn push_listening(name: &str, id: MemberId, address: SocketAddr, out: &mut V
     push_line("listening", now(), Some(&peer), Details::Nothing {}, out);
 }
 
-/// Appends the record of one peer.
-pub fn push_member(peer: &PeerInfo, member: &MemberRecord, out: &mut Vec<u8>) {
-    push_line("member", now(), Some(peer), Details::Member(member), out);
+/// Appends the record of one peer, as the reply to `/who`.
+pub fn push_member(entry: &RosterEntry, at: Instant, out: &mut Vec<u8>) {
+    push_line("member", now(), Some(&entry.peer), Details::Member(MemberRecord::new(entry, at)), out);
 }
 
 fn push_line(event: &str, time: String, peer: Option<&PeerInfo>, details: Details<'_>, out: &mut Vec<u8>) {

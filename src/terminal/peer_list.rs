@@ -1,11 +1,10 @@
-//! What `/who` shows: the peers and the state of their connections, as text or as JSON.
+//! The text of `/who`: the peers and the state of their connections.
 
 use std::time::{Duration, Instant};
 
+use super::layout::{Size, columns_at_most};
 use crate::protocol::roster::{Dialler, Retry, RosterEntry, Standing};
 use crate::sanitize::sanitized;
-use crate::terminal::json;
-use crate::terminal::layout::{Size, columns_at_most};
 
 /// A peer as `/who` shows it.
 #[derive(Debug)]
@@ -170,29 +169,8 @@ fn state(one: &RosterEntry, is_long: bool, now: Instant) -> String {
     words
 }
 
-/// The record of a peer in JSON.
-pub(super) fn json_record(one: &RosterEntry, now: Instant) -> json::MemberRecord {
-    let standing = match one.standing {
-        Standing::Here => "here",
-        Standing::Plain => "plain",
-        Standing::Lost => "lost",
-        Standing::Unmet => "told of",
-        Standing::Named => "named",
-    };
-    let dialled_by = one.dialled.as_ref().map(|dialler| match dialler {
-        Dialler::We => "us",
-        Dialler::It => "them",
-    });
-    let retry_seconds = one.retry.as_ref().map(|retry| match retry {
-        Retry::Now => 0,
-        Retry::At(at) => seconds_until(*at, now),
-    });
-    let seconds = one.since.map(|since| now.saturating_duration_since(since).as_secs());
-    json::MemberRecord { standing, dialled_by, seconds, behind: one.behind, retry_seconds }
-}
-
 /// The whole seconds until `at`, rounded up, so that a future time is never 0 s away.
-fn seconds_until(at: Instant, now: Instant) -> u64 {
+pub(super) fn seconds_until(at: Instant, now: Instant) -> u64 {
     at.saturating_duration_since(now).as_millis().div_ceil(1000) as u64
 }
 
