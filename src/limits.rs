@@ -176,8 +176,8 @@ pub const UNFINISHED_BYTES_MAX: usize = 4 << 20;
 /// How long a frame may take: long enough to type one by hand.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Plain messages that were shown are remembered, so that they are not shown again as a member's: so many, for so
-/// long.
+/// The last messages of plain peers, and those of members, are remembered, so that none is shown twice that arrives on
+/// two connections: so many, for so long.
 pub const SHOWN_BODIES_MAX: usize = 1_024;
 
 /// See [`SHOWN_BODIES_MAX`].

@@ -21,7 +21,7 @@
 //! | `pair` | which of several links between two members is closed |
 //! | `private_queue` | the private messages of a pair, until they are acknowledged |
 //! | `history` | the older messages that a newcomer is shown, merged by time |
-//! | `shown_bodies` | hashes of messages that were shown, so that none is shown twice |
+//! | `shown_bodies` | hashes of the last messages, so that none is shown twice that comes on two connections |
 //! | [`members`] | the table of members, and the tombstones of former ones |
 //! | `gossip` | the schedule of news, comparisons and inquiries; which addresses make sense here |
 //! | [`target`] | a peer to be dialled: its addresses, the state of the attempt, the back-off |
@@ -95,11 +95,11 @@
 //!
 //! ## Shown once
 //!
-//! A plain frame has no number, so a member that was taken for a plain peer sends again what was shown already. The
-//! hashes of plain messages that were shown are kept for a while, by host (`shown_bodies`), if they arrived on a
-//! connection that we dialled: on any other, a member's first frame is its hello. A member's message with the same
-//! body from the same host counts as received and is not shown again. The same holds the other way round while a
-//! connection that we dialled to that host is no link.
+//! A plain frame has no number, so a member that was taken for a plain peer sends again what was shown already: on its
+//! link, or on a second connection, if both sides dialled. The hashes of the last messages with a time are kept for a
+//! while, by host and connection (`shown_bodies`), if we dialled a connection to the host that is no link: on any other,
+//! a member's first frame is its hello. A message with the same body from the same host is not shown again, unless it
+//! comes on the connection on which it came before.
 //!
 //! ## Where a newcomer begins
 //!
@@ -128,7 +128,7 @@
 //! | a run meets its first member, or a new one that the user named | `ask all`; the reply is the whole list (`member`, `absent`), then `end of-list`; the newcomer dials them all at once |
 //! | 1 s later | news: that member sends the newcomer's entry to all its links; a receiver waits 2 s, or 4 s if its own id is the smaller one, before it dials |
 //! | the table of members has changed | `digest` to one member after another, 12 times, in pauses that grow from 2 s to 15 s; also on each link to a member that was met before |
-//! | two digests differ | `buckets`, `bucket`, then the entries that either side lacks; `differs yes` instead, if the same two digests were compared before |
+//! | two digests differ | `buckets`, `bucket`, then the entries that either side lacks |
 //! | members are absent | `ask ID,…` to three members that reported them and to three others, 1 s after a loss and then every minute; the reply is what those know |
 //!
 //! So a join costs a group of N some N entries, not N². The schedule is in `gossip`, the rest in `group::links`, the

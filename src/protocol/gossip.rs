@@ -148,17 +148,12 @@ pub(super) struct Reply {
 /// A comparison has up to four frames: a digest of all ids; the digests of 16 buckets, where that differs; the ids in
 /// the buckets that differ; the entries that either side lacks, and an inquiry about those that the other lacks.
 pub(super) fn reply(members: &mut Members, from: MemberKey, frame: &PeerFrame) -> Reply {
-    let (mut answer, mut is_different) = (PeerFrame::default(), frame.differs);
-    if let Some(theirs) = frame.digest {
-        let ours = members.digest();
-        if ours != theirs {
-            is_different = true;
-            let compared = Some((ours, theirs, members.met_count));
-            match std::mem::replace(&mut members[from].compared, compared) == compared {
-                true => answer.differs = true,
-                false => answer.buckets = members.buckets().to_vec(),
-            }
-        }
+    let (mut answer, mut is_different) = (PeerFrame::default(), false);
+    if let Some(theirs) = frame.digest
+        && members.digest() != theirs
+    {
+        is_different = true;
+        answer.buckets = members.buckets().to_vec();
     }
     if let Ok(theirs) = <[Digest; BUCKETS]>::try_from(&*frame.buckets) {
         is_different = true;

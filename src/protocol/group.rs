@@ -416,7 +416,7 @@ impl<S> Group<S> {
                 }
             }
             Code::Exit => match self.members[link.key].token {
-                Some(token) => self.handle_left(link.key, token),
+                Some(token) => self.handle_left(link.key, token, now),
                 // A member that leaves sends its token before.
                 None => self.lose(id, LostReason::Closed { unfinished_bytes: 0 }, now),
             },

@@ -91,8 +91,6 @@ pub(super) struct Member {
     pub token: Option<Token>,
     /// Whether news of it is sent once it is met: it belongs to a group that we joined, and the others do not know it.
     pub is_to_introduce: bool,
-    /// The digests, ours and its, that were compared last, and how many members we had met.
-    pub compared: Option<(Digest, Digest, u64)>,
     ack_sent_at: Option<Instant>,
     pub is_ack_due: bool,
     reports_left: usize,
@@ -187,8 +185,6 @@ pub(super) struct Members {
     members: BTreeMap<MemberKey, Member>,
     by_id: BTreeMap<MemberId, MemberKey>,
     next_key: u64,
-    /// How many members were met so far.
-    pub met_count: u64,
     /// Members that are not connected.
     absent: BTreeSet<MemberKey>,
     tombstones: BTreeMap<MemberId, Tombstone>,
@@ -206,7 +202,6 @@ impl Members {
             members: BTreeMap::new(),
             by_id: BTreeMap::new(),
             next_key: 0,
-            met_count: 0,
             absent: BTreeSet::new(),
             tombstones: BTreeMap::new(),
             tombstone_order: Default::default(),
@@ -281,7 +276,6 @@ impl Members {
             credentials,
             token: None,
             is_to_introduce: false,
-            compared: None,
             ack_sent_at: None,
             is_ack_due: false,
             reports_left: REPORTS_MAX,
@@ -326,7 +320,6 @@ impl Members {
 
     /// Changes the presence of a member.
     pub fn set_presence(&mut self, key: MemberKey, presence: Presence) {
-        self.met_count += u64::from(self[key].is_unmet());
         self[key].presence = presence;
         match presence {
             Presence::Here => self.absent.remove(&key),

@@ -1,88 +1,98 @@
-//! Messages that were shown, so that none is shown again when a plain peer turns out to be a member.
+//! Messages that arrived with a time in them, so that none is shown twice that arrives on several connections.
 //!
-//! Plain frames carry no numbers. A member that we dial and whose handshake is late is taken for a plain peer, and what
-//! it sent then comes again, with a number: the same bytes from the same host. A member that dials sends its hello
-//! first, so what a plain peer sends that dialled us is never a member's, and is not kept here.
+//! Plain frames carry no numbers. A member whose handshake is late is taken for a plain peer, and what it sent then
+//! comes again, with a number, or on another connection without one: the same bytes from the same host. A message
+//! without a time is none of them: two peers of one host may send the same.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use crate::limits::{SHOWN_BODIES_MAX, SHOWN_BODIES_TIME};
 
-/// What was shown last of plain peers, and of members.
+/// The last messages of plain peers, and of members.
 #[derive(Debug)]
 pub(super) struct ShownBodies {
     /// The key of the hashes: whoever does not know it cannot choose two bodies of one hash.
     key: u128,
-    of_plain: Bodies,
-    of_members: Bodies,
+    of_plain: VecDeque<Body>,
+    of_members: VecDeque<Body>,
+    /// How many of these came from each source.
+    sources: BTreeMap<Source, usize>,
+}
+
+/// The host that a message came from, and the port of the plain peer. The links of a member have numbers, so all
+/// members of a host are one source.
+type Source = (IpAddr, Option<u16>);
+
+#[derive(Debug)]
+struct Body {
+    at: Instant,
+    source: Source,
+    hash: u64,
 }
 
 impl ShownBodies {
     /// Nothing was shown yet.
     pub fn new(key: u128) -> Self {
-        Self { key, of_plain: Bodies::default(), of_members: Bodies::default() }
+        let (of_plain, of_members) = Default::default();
+        Self { key, of_plain, of_members, sources: BTreeMap::new() }
     }
 
-    /// A plain message from `host` arrives. Returns whether to show it: it was not shown as a member's.
-    pub fn receive_plain(&mut self, host: IpAddr, body: &[u8], now: Instant) -> bool {
-        let hash = self.hash(host, body);
-        let is_new = !self.of_members.take(hash, now);
-        if is_new {
-            self.of_plain.add(hash, now);
-        }
-        is_new
+    /// A plain message arrives from a peer at `from`. `may_repeat`: it may come again, on another connection. Returns
+    /// whether to show it.
+    pub fn receive_plain(&mut self, from: SocketAddr, body: &[u8], may_repeat: bool, now: Instant) -> bool {
+        self.receive_from((from.ip(), Some(from.port())), body, may_repeat, now)
     }
 
-    /// A message of a member at `host` arrives. `may_repeat`: it may come again, from a connection that is taken for a
-    /// plain peer's. Returns whether to show it: it was not shown as a plain peer's.
+    /// A message of a member at `host` arrives. The rest is as for [`receive_plain`](Self::receive_plain).
     pub fn receive(&mut self, host: IpAddr, body: &[u8], may_repeat: bool, now: Instant) -> bool {
-        if !may_repeat && self.of_plain.order.is_empty() {
+        self.receive_from((host, None), body, may_repeat, now)
+    }
+
+    /// A body is shown as often as it came from the source that sent it most often.
+    fn receive_from(&mut self, source: Source, body: &[u8], may_repeat: bool, now: Instant) -> bool {
+        let (host, port) = source;
+        let of_host = (host, None)..=(host, Some(u16::MAX));
+        if !may_repeat && (self.sources.is_empty() || self.sources.range(of_host.clone()).next().is_none()) {
             // Nearly always, and a hash costs a fifth of all that is done for a message.
             return true;
         }
-        let hash = self.hash(host, body);
-        let is_new = !self.of_plain.take(hash, now);
-        if is_new && may_repeat {
-            self.of_members.add(hash, now);
-        }
-        is_new
-    }
-
-    fn hash(&self, host: IpAddr, body: &[u8]) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.key, host, body).hash(&mut hasher);
-        hasher.finish()
-    }
-}
-
-/// Hashes of the last bodies and their hosts, as a multiset.
-#[derive(Debug, Default)]
-struct Bodies {
-    order: VecDeque<(Instant, u64)>,
-}
-
-impl Bodies {
-    fn add(&mut self, hash: u64, now: Instant) {
-        self.expire(now);
-        if self.order.len() == SHOWN_BODIES_MAX {
-            self.order.pop_front();
+        (self.key, body).hash(&mut hasher);
+        let hash = hasher.finish();
+        let Self { of_plain, of_members, sources, .. } = self;
+        for bodies in [&mut *of_plain, of_members] {
+            while bodies.front().is_some_and(|body| now >= body.at + SHOWN_BODIES_TIME) {
+                remove_first(bodies, sources);
+            }
         }
-        self.order.push_back((now, hash));
+        let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+        if sources.range(of_host).any(|(other, _)| *other != source) {
+            let is_same = |body: &&Body| body.source.0 == host && body.hash == hash;
+            for body in of_plain.iter().chain(&*of_members).filter(is_same) {
+                *counts.entry(body.source).or_default() += 1;
+            }
+        }
+        let count = counts.remove(&source).unwrap_or(0);
+        let bodies = if port.is_some() { of_plain } else { of_members };
+        if bodies.len() == SHOWN_BODIES_MAX {
+            remove_first(bodies, sources);
+        }
+        bodies.push_back(Body { at: now, source, hash });
+        *sources.entry(source).or_default() += 1;
+        counts.into_values().all(|other| count >= other)
     }
+}
 
-    /// Takes out a hash. Returns whether it was there.
-    fn take(&mut self, hash: u64, now: Instant) -> bool {
-        self.expire(now);
-        let index = self.order.iter().position(|(_, known)| *known == hash);
-        index.and_then(|index| self.order.remove(index)).is_some()
-    }
-
-    fn expire(&mut self, now: Instant) {
-        while self.order.front().is_some_and(|(at, _)| now >= *at + SHOWN_BODIES_TIME) {
-            self.order.pop_front();
+fn remove_first(bodies: &mut VecDeque<Body>, sources: &mut BTreeMap<Source, usize>) {
+    if let Some(Body { source, .. }) = bodies.pop_front()
+        && let Some(count) = sources.get_mut(&source)
+    {
+        *count -= 1;
+        if *count == 0 {
+            sources.remove(&source);
         }
     }
 }
@@ -99,31 +109,44 @@ mod tests {
     #[test]
     fn a_line_is_shown_once_whichever_way_it_comes_first() {
         let (mut shown, now) = (ShownBodies::new(1), Instant::now());
-        assert!(shown.receive_plain(HOST, b"one", now) && !shown.receive(HOST, b"one", false, now));
-        assert!(shown.receive(HOST, b"two", true, now) && !shown.receive_plain(HOST, b"two", now));
-        assert!(shown.receive_plain(HOST, b"three", now) && shown.receive_plain(HOST, b"three", now));
-        let other = Ipv4Addr::UNSPECIFIED.into();
-        assert!(shown.receive(other, b"three", false, now), "from another host");
-        assert!(!shown.receive(HOST, b"three", false, now) && !shown.receive(HOST, b"three", false, now));
-        assert!(shown.receive(HOST, b"three", false, now), "as often as it was shown");
+        let [plain, another] = [1000, 1001].map(|port| SocketAddr::from((HOST, port)));
+        assert!(shown.receive_plain(plain, b"one", true, now) && !shown.receive(HOST, b"one", true, now));
+        assert!(!shown.receive_plain(another, b"one", true, now), "on a third connection");
+        assert!(shown.receive(HOST, b"two", true, now) && !shown.receive_plain(plain, b"two", true, now));
         assert!(
-            shown.receive(HOST, b"four", false, now) && shown.receive_plain(HOST, b"four", now),
-            "not kept"
+            shown.receive_plain(plain, b"three", true, now)
+                && shown.receive_plain(plain, b"three", true, now)
+        );
+        let other = Ipv4Addr::UNSPECIFIED.into();
+        assert!(shown.receive(other, b"three", true, now), "from another host");
+        for _ in 0..2 {
+            assert!(
+                !shown.receive(HOST, b"three", true, now)
+                    && !shown.receive_plain(another, b"three", true, now)
+            );
+        }
+        assert!(shown.receive(HOST, b"three", true, now), "as often as it was sent");
+        assert!(
+            !shown.receive_plain(another, b"three", true, now)
+                && shown.receive_plain(another, b"three", true, now)
         );
     }
 
     #[test]
     fn bodies_are_forgotten_by_time_and_number() {
-        let (mut bodies, now) = (Bodies::default(), Instant::now());
-        for hash in 0..=SHOWN_BODIES_MAX as u64 {
-            bodies.add(hash, now);
+        let (mut shown, now) = (ShownBodies::new(1), Instant::now());
+        let plain = SocketAddr::from((HOST, 1000));
+        for number in 0..=SHOWN_BODIES_MAX {
+            assert!(shown.receive_plain(plain, &number.to_be_bytes(), true, now));
         }
-        assert_eq!(bodies.order.len(), SHOWN_BODIES_MAX);
-        assert!(!bodies.take(0, now), "the oldest went");
-        assert!(bodies.take(1, now) && !bodies.take(2, now + SHOWN_BODIES_TIME));
-        bodies.add(1, now + SHOWN_BODIES_TIME);
-        let last = now + SHOWN_BODIES_TIME * 2 - Duration::from_secs(1);
-        assert!(bodies.take(1, last));
-        assert!(bodies.order.is_empty());
+        let elsewhere = Ipv4Addr::UNSPECIFIED.into();
+        assert!(shown.receive(elsewhere, b"not kept", false, now));
+        assert_eq!((shown.of_plain.len(), shown.of_members.len()), (SHOWN_BODIES_MAX, 0));
+        let receive =
+            |shown: &mut ShownBodies, number: usize, at| shown.receive(HOST, &number.to_be_bytes(), true, at);
+        assert!(receive(&mut shown, 0, now), "the oldest went");
+        let last = now + SHOWN_BODIES_TIME - Duration::from_secs(1);
+        assert!(!receive(&mut shown, 1, last) && receive(&mut shown, 2, now + SHOWN_BODIES_TIME));
+        assert!(shown.of_plain.is_empty() && shown.of_members.len() == 2 && shown.sources.len() == 1);
     }
 }

@@ -25,7 +25,6 @@
 //! | `end of-list` | the list is complete |
 //! | `ask ID[,ID]...` | the sender requests what the receiver knows of these members |
 //! | `digest DIGEST` | the digest of the ids of all members that the sender knows, itself included |
-//! | `differs yes` | the digest received differs from the sender's own, and the same two were compared before |
 //! | `buckets DIGEST[,DIGEST]...` | the digest received differs from the sender's own; these are the sender's, one for each first digit of an id |
 //! | `bucket DIGIT ID[,ID]...` | the ids with this first digit that the sender knows |
 
@@ -151,7 +150,6 @@ pub struct PeerFrame {
     pub ends_list: bool,
     pub asked: Vec<MemberId>,
     pub digest: Option<Digest>,
-    pub differs: bool,
     pub buckets: Vec<Digest>,
     /// First digit and ids.
     pub bucket: Vec<(usize, Vec<MemberId>)>,
@@ -190,7 +188,6 @@ impl PeerFrame {
                 "ask" => frame.asked.extend(read_list::<MemberId>(value)),
                 "end" => frame.ends_list |= value == "of-list",
                 "digest" => frame.digest = Digest::from_str_radix(value, 16).ok(),
-                "differs" => frame.differs |= value == "yes",
                 "buckets" => {
                     let digests = value.split(',').map_while(|text| Digest::from_str_radix(text, 16).ok());
                     frame.buckets = digests.take(BUCKETS).collect();
@@ -228,7 +225,6 @@ impl PeerFrame {
             ends_list,
             asked,
             digest,
-            differs,
             buckets,
             bucket,
         } = self;
@@ -259,7 +255,6 @@ impl PeerFrame {
             line("ask", &joined(asked));
         }
         digest.iter().for_each(|digest| line("digest", &format_args!("{digest:016x}")));
-        differs.then(|| line("differs", &"yes"));
         if !buckets.is_empty() {
             let digests: Vec<_> = buckets.iter().map(|digest| format!("{digest:016x}")).collect();
             line("buckets", &digests.join(","));
@@ -396,7 +391,6 @@ mod tests {
             ends_list: true,
             asked: vec![MemberId(1), MemberId(2)],
             digest: Some(0x1234),
-            differs: true,
             buckets: (0..16).collect(),
             bucket: vec![(15, vec![MemberId(u128::MAX)]), (0, Vec::new())],
         }

@@ -29,6 +29,8 @@ pub struct Truth {
     pub are_members: bool,
     /// They had one connection, so that a plain peer's messages are in order.
     pub keeps_order: bool,
+    /// It says so much that its log forgets messages.
+    pub overruns_log: bool,
 }
 
 /// What was shown of one other run.
@@ -39,6 +41,8 @@ pub struct Entry {
     shown: Option<(u64, u64)>,
     /// The first message that is owed: from there on, both belonged to the group.
     owed_from: Option<u64>,
+    /// The rest of its history may not come: that is not owed, and not reported missing once the log has forgotten it.
+    may_lack_history: bool,
     /// Messages that were shown under a label without an id, and when.
     plain: BTreeMap<u64, Instant>,
     /// How many were reported missing since the last message.
@@ -89,8 +93,10 @@ impl Entry {
         let Some(expected) = self.expected() else { return true };
         let count = number.saturating_sub(expected);
         let plain = self.plain.range(expected..expected + count).count() as u64;
+        let history =
+            if self.may_lack_history { self.owed_from.unwrap_or(0).saturating_sub(expected) } else { 0 };
         // Before the first message, more may be missing than was owed.
-        (self.gap <= count || self.shown.is_none()) && count <= self.gap + plain
+        (self.gap <= count || self.shown.is_none()) && count <= self.gap + plain + history
     }
 
     /// Whether the first message of all was shown as the member's.
@@ -192,6 +198,7 @@ impl Ledger {
                 let name = base(&from.name);
                 let truth = truth(&name).expect("the name of a run");
                 let entry = self.entry_mut(&name);
+                entry.may_lack_history = truth.overruns_log;
                 match from.id {
                     Some(_) => entry.show(number, &name, now),
                     None => entry.show_plain(number, &name, &truth, now),

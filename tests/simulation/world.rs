@@ -678,7 +678,7 @@ impl World {
         let links = || self.links.iter().filter(|link| link.is_between([run, other]));
         let keeps_order = !are_members && links().count() == 1;
         let has_left = matches!(state, State::Leaving | State::Gone);
-        Truth { said, has_left, are_members, keeps_order }
+        Truth { said, has_left, are_members, keeps_order, overruns_log: self.has_long_messages }
     }
 
     /// From now on the network is fast and refuses nobody, but for partitions and walls.
@@ -889,12 +889,19 @@ impl World {
     fn type_ahead(&mut self) {
         let (speaker, members) = (self.runs.len() - 1, self.members());
         let name = self.runs[speaker].name.clone();
+        // The list that the speaker is sent has the members that its sender has met, and no others: an address is passed
+        // on only by a member that reached somebody there. So the speaker cannot wait for whoever the sender could not
+        // reach. It learns of that one from a third member, after what it said first has left the log; the exact number
+        // is shown as missed then.
+        let others: Vec<_> = members.into_iter().filter(|other| *other != speaker).collect();
+        let is_known =
+            |other: &usize| others.iter().all(|third| third == other || self.is_linked(*other, *third));
+        let others: Vec<_> = others.iter().copied().filter(is_known).collect();
         let is_held = (0..1_000).any(|number| {
             self.say(speaker, true);
             self.runs[speaker].said == number
         });
         assert!(is_held, "ahead: nothing holds {name} back");
-        let others: Vec<_> = members.into_iter().filter(|other| *other != speaker).collect();
         for _ in 0..60 {
             self.now += Duration::from_millis(50);
             self.turn_all();

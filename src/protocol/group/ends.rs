@@ -56,7 +56,7 @@ impl<S> Group<S> {
                 Some(WantedBy::User) | None => (),
             }
         }
-        key.into_iter().for_each(|key| self.forget_if_unreachable(key));
+        key.into_iter().for_each(|key| self.forget_if_unreachable(key, now));
     }
 
     /// Whoever is at the other end leaves before it proved to be a member. Of a member that others told of, the user
@@ -69,7 +69,7 @@ impl<S> Group<S> {
             Some((target, WantedBy::Member(_))) => {
                 self.set_phase(id, Phase::Closed);
                 self.dialer.handle_failure(target, now);
-                key.into_iter().for_each(|key| self.forget_if_unreachable(key));
+                key.into_iter().for_each(|key| self.forget_if_unreachable(key, now));
             }
             Some((_, WantedBy::User)) | None => {
                 self.lose(id, LostReason::Closed { unfinished_bytes: 0 }, now);
@@ -101,7 +101,7 @@ impl<S> Group<S> {
         }
         let member = &self.members[key];
         if let Some(token) = member.token {
-            return self.handle_left(key, token);
+            return self.handle_left(key, token, now);
         }
         let peer = member.info();
         if self.is_leaving {
@@ -124,7 +124,7 @@ impl<S> Group<S> {
     }
 
     /// A run has left, as its token proves.
-    pub(super) fn handle_left(&mut self, key: MemberKey, token: Token) {
+    pub(super) fn handle_left(&mut self, key: MemberKey, token: Token, now: Instant) {
         let member = &self.members[key];
         let peer = member.info();
         let (is_unmet, count) = (member.is_unmet(), member.private.unacked());
@@ -138,7 +138,7 @@ impl<S> Group<S> {
         for link in self.members[key].links.clone() {
             self.push_ack(link, key);
         }
-        self.remove_member(key, Some(token));
+        self.remove_member(key, Some(token), now);
     }
 
     /// Shows how many of the messages before number `end` a member has not received, as far as is known.
@@ -182,7 +182,7 @@ impl<S> Group<S> {
             self.dialer[id].next_message = acked;
             self.dialer.handle_lost(id, now);
         }
-        self.remove_member(key, None);
+        self.remove_member(key, None, now);
     }
 
     /// Makes room for a member that connects: an absent one is removed, first one that was never met, then the one
@@ -196,16 +196,16 @@ impl<S> Group<S> {
     }
 
     /// Removes a member whose id was only claimed, and that has no address.
-    fn forget_if_unreachable(&mut self, key: MemberKey) {
+    fn forget_if_unreachable(&mut self, key: MemberKey, now: Instant) {
         let Some(member) = self.members.get(key) else { return };
         let has_address = self.dialer[member.target].addresses().next().is_some();
         if member.is_unmet() && member.pending.is_empty() && !has_address {
-            self.remove_member(key, None);
+            self.remove_member(key, None, now);
         }
     }
 
     /// Removes a member, its connections, its target and its name.
-    fn remove_member(&mut self, key: MemberKey, token: Option<Token>) {
+    fn remove_member(&mut self, key: MemberKey, token: Option<Token>, now: Instant) {
         let has_left = token.is_some();
         if !self.members[key].is_unmet() {
             let fate = if has_left { Fate::Left } else { Fate::Gone };
@@ -213,6 +213,8 @@ impl<S> Group<S> {
         }
         self.note_private_lost(key);
         let Some(member) = self.members.remove(key, token) else { return };
+        // Others may not know yet that it has left, or are connected to it.
+        self.handle_members_changed(now);
         for id in member.links.iter().chain(&member.pending) {
             self.close(*id);
             self.clients.detach(*id);
@@ -379,7 +381,9 @@ impl<S> Group<S> {
             target.handle_frame();
         }
         let body = frame.text();
-        let event = match message::read_message(&body) {
+        let message = message::read_message(&body);
+        let has_time = message.is_some();
+        let event = match message {
             None if is_blank(text_of(&body)) => return,
             None => {
                 let name = Label::of_place(address.to_string());
@@ -401,8 +405,8 @@ impl<S> Group<S> {
                 message_event(Some(message.at), from, message.text, false)
             }
         };
-        // A member that dials sends its hello first: only on a connection that we dialled is a plain peer a member.
-        if dialled.is_some() && !self.shown_bodies.receive_plain(address.ip(), body.as_bytes(), now) {
+        let may_repeat = self.clients.has_dialled(address.ip());
+        if has_time && !self.shown_bodies.receive_plain(address, body.as_bytes(), may_repeat, now) {
             return;
         }
         self.show_person(id);

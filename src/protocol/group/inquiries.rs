@@ -47,7 +47,7 @@ impl<S> Group<S> {
     }
 
     fn plain_clients(&self) -> impl Iterator<Item = (ClientId, &Client<S>)> {
-        self.clients.iter().filter(|(_, client)| matches!(client.phase, Phase::Plain(_)))
+        self.clients.iter().filter(|(_, client)| client.phase.plain().is_some())
     }
 
     fn of_plain(&self, id: ClientId, client: &Client<S>) -> RosterEntry {

@@ -408,7 +408,7 @@ impl<S> Group<S> {
         }
         self.handle_comparison(id, key, frame, now);
         for &token in &frame.left {
-            self.handle_token(token);
+            self.handle_token(token, now);
         }
         if self.members.get(key).is_some() {
             self.close_surplus(key);
@@ -462,11 +462,12 @@ impl<S> Group<S> {
             self.timers.set(at, Timer::Ack(link.key));
         }
         let body = frame.text();
+        let message = message::read_message(&body);
         let may_repeat = self.clients.has_dialled(host);
-        if !self.shown_bodies.receive(host, body.as_bytes(), may_repeat, now) {
+        if message.is_some() && !self.shown_bodies.receive(host, body.as_bytes(), may_repeat, now) {
             return;
         }
-        let event = match message::read_message(&body) {
+        let event = match message {
             Some(message) => message_event(Some(message.at), from, message.text, is_history),
             None if is_blank(&body) => return,
             None => message_event(None, from, text_of(&body), is_history),
@@ -670,6 +671,10 @@ impl<S> Group<S> {
             let delay = if entry.id < self.own.id { NEWS_DIAL_DELAY } else { NEWS_DIAL_DELAY * 2 };
             let at = if is_list { now } else { now + delay };
             let known = self.members.find(entry.id);
+            if known.is_none() && entry.age >= MEMBER_EXPIRY.as_secs() {
+                // It has expired here, and will there.
+                continue;
+            }
             let Some(key) = known.or_else(|| self.add_member(entry.id, &entry.name, now)) else {
                 // There is no room: it has to connect here itself.
                 continue;
@@ -754,13 +759,13 @@ impl<S> Group<S> {
     }
 
     /// A member sends the token of a run that has left.
-    fn handle_token(&mut self, token: Token) {
+    fn handle_token(&mut self, token: Token, now: Instant) {
         let Some(key) = self.members.find(id_of(token)) else { return };
         if self.members[key].is_here() {
             // Its last messages arrive on its own link, and so does its exit.
             self.members[key].token = Some(token);
         } else {
-            self.handle_left(key, token);
+            self.handle_left(key, token, now);
         }
     }
 
