@@ -79,7 +79,7 @@
 //!
 //! **A key becomes bytes on the sockets**
 //!
-//! 1. `Terminal::handle_event` → `Stdin::handle_event`: standard input is marked readable.
+//! 1. `Terminal::handle_readiness` → `Stdin::handle_event`: standard input is marked readable.
 //! 2. `EventLoop::handle_input`, while `Group::send_limit` allows it → `Terminal::read_input` →
 //!    `LineUi::handle_bytes` → `Keys::receive`.
 //! 3. `Terminal::next_action` → `LineUi::poll` → `Editor::press`; Enter makes a `UserAction::Submit`. (A pipe:
@@ -101,7 +101,7 @@
 //! 7. At the other end: `handle_request` → `SendState::start` → `Client::offer_from`.
 //!
 //! If the two **dial each other at once**, both connections come to step 7; `handle_request` closes older links that
-//! are dead, and `close_surplus` closes the one that is not needed ([`protocol`](protocol#one-connection-a-pair)).
+//! are dead, and `pair::surplus` decides which one is not needed ([`protocol`](protocol#one-connection-a-pair)).
 //!
 //! **A private message**
 //!

@@ -8,10 +8,13 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`group`] | the coordinator of all the others: its calls and their order |
-//! | `group::links` | links to members: how one is established, what is exchanged on it, which one is surplus |
-//! | `group::ends` | the end of a connection, of a member and of our own run; events about plain peers |
-//! | `group::inquiries` | replies to the user: the roster, recipients, who lacks messages |
-//! | `group::names` | the names of those who are present, kept up to date |
+//! | `group::dialing` | the group dials: members, and the peers that the user names |
+//! | `group::handshakes` | from the first frame of a connection to an established link |
+//! | `group::links` | what is exchanged on links, until they end |
+//! | `group::membership` | how members become known, are reported to others, leave and expire |
+//! | `group::plain` | plain peers: what they send, and the events about them |
+//! | `group::sending` | the log is written to all; input and leaving wait for that |
+//! | `group::names`, `group::queries` | names of those who are present; what the user can ask |
 //! | [`connection`] | one connection: its phase, its decoder, its cursor into the log, its outbox |
 //! | `clients` | all connections: the indexes that depend on their phases, and which have bytes to be written |
 //! | [`handshake`] | the handshake, a state machine without I/O |
@@ -62,7 +65,7 @@
 //! ## One connection a pair
 //!
 //! Two members that dial each other at once establish both connections. Both carry every message, and the numbers
-//! decide which ones are new. The surplus link then ends (`group::links`):
+//! decide which ones are new. The surplus link then ends (`pair`):
 //!
 //! | where | what is closed |
 //! | --- | --- |
@@ -131,7 +134,7 @@
 //! | two digests differ | `buckets`, `bucket`, then the entries that either side lacks |
 //! | members are absent | `ask ID,…` to three members that reported them and to three others, 1 s after a loss and then every minute; the reply is what those know |
 //!
-//! So a join costs a group of N some N entries, not N². The schedule is in `gossip`, the rest in `group::links`, the
+//! So a join costs a group of N some N entries, not N². The schedule is in `gossip`, the rest in `group::membership`, the
 //! digests in [`members`].
 //!
 //! ## Membership

@@ -84,7 +84,7 @@ impl<S> Group<S> {
         self.apply(changed);
     }
 
-    fn apply(&mut self, changed: Vec<(Holder, Label)>) {
+    pub(super) fn apply(&mut self, changed: Vec<(Holder, Label)>) {
         for (holder, label) in changed {
             match holder {
                 Holder::Member(id) => {

@@ -1,10 +1,8 @@
-//! Replies to the user: the roster, recipients, and who has not received which messages; and the commands `/connect`
-//! and `/msg`.
+//! What the user can ask: the roster, who is meant by a name, and who has not received which messages.
 
 use super::*;
-use crate::limits::{NAMED_MAX, PRIVATE_LOST_MAX};
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
-use crate::protocol::roster::{Connecting, Dialler, NotFound, NotPrivate, RosterEntry, Standing, Unreached};
+use crate::protocol::roster::{Dialler, NotFound, RosterEntry, Standing};
 
 impl<S> Group<S> {
     /// The roster, sorted by name: members, plain peers, and peers that the user named and that were not reached.
@@ -21,7 +19,7 @@ impl<S> Group<S> {
         roster
     }
 
-    fn of_member(&self, key: MemberKey, member: &Member) -> RosterEntry {
+    pub(super) fn of_member(&self, key: MemberKey, member: &Member) -> RosterEntry {
         let link = self.best_link(key).map(|id| &self.clients[id]);
         let (standing, since) = match member.presence {
             Presence::Here => (Standing::Here, link.map(|link| link.since)),
@@ -42,15 +40,11 @@ impl<S> Group<S> {
     }
 
     /// How many of our messages a member has not acknowledged.
-    fn behind_by(&self, member: &Member) -> u64 {
+    pub(super) fn behind_by(&self, member: &Member) -> u64 {
         member.send.unacked(self.log.next_number()) + member.private.unacked()
     }
 
-    fn plain_clients(&self) -> impl Iterator<Item = (ClientId, &Client<S>)> {
-        self.clients.iter().filter(|(_, client)| client.phase.plain().is_some())
-    }
-
-    fn of_plain(&self, id: ClientId, client: &Client<S>) -> RosterEntry {
+    pub(super) fn of_plain(&self, id: ClientId, client: &Client<S>) -> RosterEntry {
         RosterEntry {
             peer: self.plain_info(id),
             standing: Standing::Plain,
@@ -79,7 +73,11 @@ impl<S> Group<S> {
         self.find_within(name, Extent::Whole).map(|(peer, _)| peer)
     }
 
-    fn find_within<'a>(&self, words: &'a str, extent: Extent) -> Result<(PeerInfo, &'a str), NotFound> {
+    pub(super) fn find_within<'a>(
+        &self,
+        words: &'a str,
+        extent: Extent,
+    ) -> Result<(PeerInfo, &'a str), NotFound> {
         let members = self.members.iter().filter(|(_, member)| !member.is_unmet());
         let members = members.map(|(_, member)| Candidate {
             peer: member.info(),
@@ -116,7 +114,7 @@ impl<S> Group<S> {
 
     /// The peers that are not known to have received all messages; of connections without a member, those for which
     /// `counts` holds.
-    fn behind(&self, counts: impl Fn(&Client<S>) -> bool) -> Vec<PeerInfo> {
+    pub(super) fn behind(&self, counts: impl Fn(&Client<S>) -> bool) -> Vec<PeerInfo> {
         let lacks = |member: &Member| !member.is_unmet() && self.behind_by(member) > 0;
         let members =
             self.members.iter().filter(|(_, member)| lacks(member)).map(|(_, member)| member.info());
@@ -135,110 +133,6 @@ impl<S> Group<S> {
         let clients = clients.map(|(id, _)| self.plain_info(id));
         let named = self.dialer.named().filter_map(|(_, target)| of_named(target)).map(|one| one.peer);
         members.chain(clients).chain(named).collect()
-    }
-
-    /// Whether a connection was dialled because the user named the peer.
-    fn is_to_named(&self, client: &Client<S>) -> bool {
-        let target = client.dialled.and_then(|dialled| self.dialer.get(dialled.target));
-        target.is_some_and(|target| target.wanted_by() == WantedBy::User)
-    }
-
-    /// The peers that the user named and that were never reached.
-    #[must_use]
-    pub fn unreached(&self) -> Vec<Unreached> {
-        let unreached = self.dialer.named().map(|(_, target)| target).filter(|target| target.is_unreached());
-        unreached
-            .map(|target| Unreached { name: Rc::clone(target.name()), is_dialled: target.is_open() })
-            .collect()
-    }
-
-    /// Whether the user named peers, and none of them was ever reached.
-    #[must_use]
-    pub fn has_reached_nobody(&self) -> bool {
-        self.dialer.named().any(|(_, target)| target.is_unreached())
-            && !self.dialer.named().any(|(_, target)| target.was_reached())
-    }
-
-    /// Whether a member was met, or a peer that the user named was connected.
-    #[must_use]
-    pub fn has_reached_somebody(&self) -> bool {
-        self.dialer.named().any(|(_, target)| target.was_reached())
-            || self.members.iter().any(|(_, member)| !member.is_unmet())
-    }
-
-    /// Adds a peer that the user names, and dials it. It is sent every message from now on.
-    pub fn connect(&mut self, peer: Peer, now: Instant) -> Connecting {
-        let is_there = |target: &Target| peer.addresses.iter().any(|address| target.has(*address));
-        let met = self.members.iter().find(|(_, it)| !it.is_unmet() && is_there(&self.dialer[it.target]));
-        if let Some((_, member)) = met {
-            if member.is_here() {
-                return Connecting::Connected(member.info());
-            }
-            self.dialer[member.target].hurry(now);
-            return Connecting::Dialling;
-        }
-        let is_it = |client: &Client<S>| client.dialled.is_some() && peer.addresses.contains(&client.address);
-        if let Some((id, _)) = self.plain_clients().find(|(_, client)| is_it(client)) {
-            return Connecting::Connected(self.plain_info(id));
-        }
-        let known = self.dialer.named().find(|(_, target)| is_there(target)).map(|(id, _)| id);
-        match known {
-            Some(id) if self.dialer[id].is_open() => {
-                self.dialer[id].hurry(now);
-                return Connecting::Dialling;
-            }
-            Some(id) => {
-                self.dialer.remove(id);
-            }
-            None if self.dialer.named().count() >= NAMED_MAX => return Connecting::Full,
-            None => (),
-        }
-        self.dialer.add_named(peer, now, self.log.next_number());
-        Connecting::Begun
-    }
-
-    /// Sends `text` to `peer` alone, now or once it is connected again.
-    ///
-    /// # Errors
-    ///
-    /// Why it cannot be sent; then no part of it was.
-    pub fn send_private(
-        &mut self,
-        peer: &PeerInfo,
-        text: &str,
-        at: DateTime<FixedOffset>,
-    ) -> Result<(), NotPrivate> {
-        let id = peer.id.ok_or_else(|| NotPrivate::Plain(peer.clone()))?;
-        let key = self.members.find(id).ok_or_else(|| NotPrivate::Gone(peer.clone()))?;
-        let first = self.members[key].private.push(text, at, &self.own.writer);
-        let first = first.ok_or_else(|| NotPrivate::Full(peer.clone()))?;
-        if let Some(link) = self.best_link(key) {
-            self.push_private(link, key, first);
-        }
-        Ok(())
-    }
-
-    /// Whether a member may still acknowledge a private message.
-    #[must_use]
-    pub fn has_private_pending(&self) -> bool {
-        self.members.iter().any(|(_, member)| member.private.unacked() > 0)
-    }
-
-    /// The members that are not known to have received all private messages.
-    #[must_use]
-    pub fn private_undelivered(&self) -> Vec<PeerInfo> {
-        let kept = self.members.iter().filter(|(_, member)| member.private.unacked() > 0);
-        self.private_lost.iter().cloned().chain(kept.map(|(_, member)| member.info())).collect()
-    }
-
-    /// Records a member that is about to be removed with private messages that it did not acknowledge.
-    pub(super) fn note_private_lost(&mut self, key: MemberKey) {
-        if self.members[key].private.unacked() > 0 {
-            self.private_lost.push_back(self.members[key].info());
-            if self.private_lost.len() > PRIVATE_LOST_MAX {
-                self.private_lost.pop_front();
-            }
-        }
     }
 }
 
