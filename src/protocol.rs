@@ -197,7 +197,7 @@ pub mod visitors;
 pub use crate::wire::hello::MemberId;
 pub use connection::{Client, ClientId};
 pub use dialer::Attempt;
-pub use event::{Event, LostReason, PeerInfo};
+pub use event::{Event, EventKind, LostReason, PeerInfo};
 pub use group::Group;
 pub use label::Label;
 pub use log::Log;

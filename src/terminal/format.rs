@@ -9,7 +9,7 @@ use super::mention::Pattern;
 use super::palette::{Palette, Style, Styling};
 use super::wrap::{INDENT, expand_tabs};
 use crate::limits::MEMBER_EXPIRY;
-use crate::protocol::{Event, LostReason, PeerInfo};
+use crate::protocol::{Event, EventKind, LostReason, PeerInfo};
 use crate::sanitize::{is_printable_ascii, push_sanitized};
 use crate::wire::message::Timestamp;
 
@@ -367,37 +367,15 @@ impl Formatter {
 
 /// Whether `event` is a join, leave or rename, which a live format shows with its time.
 fn has_time(event: &Event) -> bool {
-    match event {
-        Event::Joined { .. }
-        | Event::Back { .. }
-        | Event::Renamed { .. }
-        | Event::Left { .. }
-        | Event::Lost { .. }
-        | Event::NamedLost { .. } => true,
-        Event::Message { .. }
-        | Event::Appeared { .. }
-        | Event::Identified { .. }
-        | Event::Visited { .. }
-        | Event::MoreVisitors { .. }
-        | Event::Missed { .. }
-        | Event::Present
-        | Event::Accepted { .. }
-        | Event::Connected { .. }
-        | Event::Assumed { .. }
-        | Event::Unmet { .. }
-        | Event::Unreachable { .. }
-        | Event::Oneself { .. }
-        | Event::Undelivered { .. }
-        | Event::Unanswered { .. }
-        | Event::Forgotten { .. }
-        | Event::NameTaken { .. }
-        | Event::Impostor { .. }
-        | Event::Alone { .. }
-        | Event::CannotAccept(_) => false,
+    match event.kind() {
+        EventKind::Arrival | EventKind::Departure | EventKind::Rename => true,
+        // At a terminal it is shown like the loss of a peer that sent messages.
+        EventKind::Diagnostic => matches!(event, Event::NamedLost { .. }),
+        EventKind::Message | EventKind::Gap | EventKind::Divider => false,
     }
 }
 
-/// The output to which an event goes.
+/// The output of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
     /// Standard output: the conversation.
@@ -408,36 +386,19 @@ pub enum Channel {
     Scripts,
 }
 
-/// The output to which `event` goes.
+/// The output of `event`.
 #[must_use]
 pub fn channel(event: &Event) -> Channel {
-    match event {
-        Event::Message { .. }
-        | Event::Joined { .. }
-        | Event::Back { .. }
-        | Event::Renamed { .. }
-        | Event::Missed { .. }
-        | Event::Present
-        | Event::Left { .. }
-        | Event::Lost { .. } => Channel::Stdout,
+    match event.kind() {
+        EventKind::Diagnostic => Channel::Stderr,
         // The message or goodbye that follows shows the peer.
-        Event::Appeared { .. } | Event::Identified { .. } => Channel::Scripts,
-        Event::Visited { .. }
-        | Event::MoreVisitors { .. }
-        | Event::Accepted { .. }
-        | Event::Connected { .. }
-        | Event::NamedLost { .. }
-        | Event::Assumed { .. }
-        | Event::Unmet { .. }
-        | Event::Unreachable { .. }
-        | Event::Oneself { .. }
-        | Event::Undelivered { .. }
-        | Event::Unanswered { .. }
-        | Event::Forgotten { .. }
-        | Event::NameTaken { .. }
-        | Event::Impostor { .. }
-        | Event::Alone { .. }
-        | Event::CannotAccept(_) => Channel::Stderr,
+        _ if matches!(event, Event::Appeared { .. } | Event::Identified { .. }) => Channel::Scripts,
+        EventKind::Message
+        | EventKind::Arrival
+        | EventKind::Departure
+        | EventKind::Rename
+        | EventKind::Gap
+        | EventKind::Divider => Channel::Stdout,
     }
 }
 

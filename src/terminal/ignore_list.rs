@@ -7,7 +7,7 @@ use super::speakers::Speaker;
 use crate::limits::MEMBERS_MAX;
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::NotFound;
-use crate::protocol::{Event, Host, Label, PeerInfo};
+use crate::protocol::{Event, EventKind, Host, Label, PeerInfo};
 
 /// The list of ignored peers; only the user adds to it.
 ///
@@ -76,35 +76,23 @@ impl IgnoreList {
             let renamed = self.all.iter_mut().filter(|ignored| ignored.is(peer));
             renamed.for_each(|ignored| ignored.name = peer.name.clone());
         }
-        match event {
-            Event::Message { from: peer, .. }
-            | Event::Joined { peer }
-            | Event::Back { peer }
-            | Event::Renamed { peer, .. }
-            | Event::Missed { peer, .. }
-            | Event::Left { peer }
-            | Event::Lost { peer, .. }
-            | Event::Appeared { peer }
-            | Event::Identified { before: peer }
-            | Event::Forgotten { peer } => self.holds(peer),
+        match (event.kind(), event) {
             // A connection that has sent nothing could be anybody's from that host.
-            Event::Accepted { address } | Event::Visited { address, .. } => {
+            (_, Event::Accepted { address } | Event::Visited { address, .. }) => {
                 self.holds_plain_of(host(address))
             }
-            Event::MoreVisitors { host, .. } => self.holds_plain_of(*host),
-            Event::Present
-            | Event::NamedLost { .. }
-            | Event::Connected { .. }
-            | Event::Assumed { .. }
-            | Event::Unmet { .. }
-            | Event::Unreachable { .. }
-            | Event::Oneself { .. }
-            | Event::Undelivered { .. }
-            | Event::Unanswered { .. }
-            | Event::NameTaken { .. }
-            | Event::Impostor { .. }
-            | Event::Alone { .. }
-            | Event::CannotAccept(_) => false,
+            (_, Event::MoreVisitors { host, .. }) => self.holds_plain_of(*host),
+            (EventKind::Diagnostic, Event::Forgotten { peer }) => self.holds(peer),
+            (EventKind::Diagnostic, _) => false,
+            (
+                EventKind::Message
+                | EventKind::Arrival
+                | EventKind::Departure
+                | EventKind::Rename
+                | EventKind::Gap
+                | EventKind::Divider,
+                _,
+            ) => event.peer().is_some_and(|peer| self.holds(peer)),
         }
     }
 

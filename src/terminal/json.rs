@@ -22,6 +22,7 @@
 //! another event by the local clock, as RFC 3339. Texts are exactly as they were sent: they are not sanitized.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -31,8 +32,9 @@ use serde::Serialize;
 use super::clock::{self, rfc3339};
 use super::format::sentence;
 use super::peer_list::seconds_until;
+use super::speakers::Speaker;
 use crate::protocol::roster::{Dialler, Retry, RosterEntry, Standing};
-use crate::protocol::{Event, MemberId, PeerInfo};
+use crate::protocol::{Event, EventKind, Label, MemberId, PeerInfo};
 use crate::wire::message::Timestamp;
 
 /// One line.
@@ -63,7 +65,7 @@ enum Details<'a> {
     Lost { why: String },
     Renamed { before: &'a str },
     Missed { count: u64 },
-    Event { text: Cow<'a, str> },
+    Diagnostic { text: Cow<'a, str> },
     Member(MemberRecord),
 }
 
@@ -146,7 +148,7 @@ pub fn push(event: &Event, out: &mut Vec<u8>) {
 
 /// Appends a diagnostic.
 pub fn push_report(sentence: &str, out: &mut Vec<u8>) {
-    push_line("notice", now(), None, Details::Event { text: sentence.into() }, out);
+    push_line("notice", now(), None, Details::Diagnostic { text: sentence.into() }, out);
 }
 
 /// Appends the `listening` event.
@@ -184,6 +186,69 @@ fn written(at: Option<Timestamp>) -> String {
     }
 }
 
+/// The peers of which the reader knows that they are here, each until its end, so that every `joined` and `back`
+/// has its `left` or `lost`, and no other event comes in between under a name that the reader does not know.
+///
+/// There are no more of them than members and connections.
+/// The value is the name that the reader knows. It is `None` for a peer that came while it was ignored, of
+/// which the reader knows nothing.
+#[derive(Debug, Default)]
+pub struct JsonPeers {
+    names: BTreeMap<Speaker, Option<Label>>,
+}
+
+impl JsonPeers {
+    /// The events to show in place of `event`, in order: one that the reader has missed, and the event itself.
+    /// `is_ignored` tells whether the user ignores its peer.
+    ///
+    /// An end is shown where the arrival was, even if the peer was ignored since. A peer that came while it
+    /// was ignored has joined with the first event that is shown of it.
+    #[must_use]
+    pub fn handle_event<'a>(
+        &mut self,
+        event: &'a Event,
+        is_ignored: bool,
+    ) -> (Option<Event>, Option<&'a Event>) {
+        let shown = Some(event).filter(|_| !is_ignored);
+        let Some(peer) = event.peer().filter(|_| event.kind() != EventKind::Diagnostic) else {
+            return (None, shown);
+        };
+        let speaker = Speaker::of(peer);
+        let name = || peer.name.clone();
+        if event.kind() == EventKind::Arrival {
+            self.names.insert(speaker, (!is_ignored).then(name));
+            return (None, shown);
+        }
+        let Some(known) = self.names.get(&speaker).cloned() else { return (None, shown) };
+        if event.kind() == EventKind::Departure {
+            self.names.remove(&speaker);
+            return (known.as_ref().and_then(|before| renamed(event, before)), known.and(Some(event)));
+        }
+        if is_ignored {
+            return (None, None);
+        }
+        let missing = match &known {
+            None => Some(Event::Joined { peer: peer.clone() }),
+            Some(before) => renamed(event, before),
+        };
+        if known.is_none() || missing.is_some() || matches!(event, Event::Renamed { .. }) {
+            self.names.insert(speaker, Some(name()));
+        }
+        // A peer that joins only now had no other name before.
+        let is_news = known.is_some() || !matches!(event, Event::Renamed { .. });
+        (missing, shown.filter(|_| is_news))
+    }
+}
+
+/// The change of name that the reader has to know of before `event`, if it knows the peer as `before`.
+fn renamed(event: &Event, before: &Label) -> Option<Event> {
+    let peer = event.peer()?;
+    // A message of no shape is under the address, whatever its sender is called.
+    let is_nameless = matches!(event, Event::Message { .. }) && peer.name.looks().is_none();
+    let is_known = peer.name == *before || is_nameless || matches!(event, Event::Renamed { .. });
+    (!is_known).then(|| Event::Renamed { peer: peer.clone(), before: before.clone() })
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
@@ -214,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn each_notice_is_one_object_on_one_line() {
+    fn each_event_is_one_object_on_one_line() {
         let (name, id, address) = ("bob\x1b\u{2028}\"", format!("{:032x}", 255), "127.0.0.1:5000");
         let peer = |event: &str, more: Value| {
             let mut object = json!({ "event": event, "name": name, "id": id, "address": address });
@@ -263,5 +328,104 @@ mod tests {
             let (from, text) = (from.clone(), String::new());
             check(&Event::Message { at, from, text, is_past: true, is_private: false }, expected.clone());
         }
+    }
+
+    fn event_of(kind: &str, peer: PeerInfo) -> Event {
+        match kind {
+            "joined" => Event::Joined { peer },
+            "appeared" => Event::Appeared { peer },
+            "back" => Event::Back { peer },
+            "left" => Event::Left { peer },
+            "lost" => Event::Lost { peer, why: LostReason::Overrun },
+            "identified" => Event::Identified { before: peer },
+            "renamed" => Event::Renamed { peer, before: "x".into() },
+            "forgotten" => Event::Forgotten { peer },
+            _ => {
+                let (text, at) = ("hi".to_owned(), None);
+                Event::Message { at, from: peer, text, is_past: false, is_private: false }
+            }
+        }
+    }
+
+    fn shown_line(event: &Event) -> String {
+        match event {
+            Event::Renamed { peer, before } => format!("{} renamed {}", &**before, &*peer.name),
+            Event::Joined { peer } | Event::Appeared { peer } => format!("{} joined", &*peer.name),
+            Event::Back { peer } => format!("{} back", &*peer.name),
+            Event::Left { peer } | Event::Identified { before: peer } => format!("{} left", &*peer.name),
+            Event::Lost { peer, .. } => format!("{} lost", &*peer.name),
+            Event::Message { from, .. } => format!("{} message", &*from.name),
+            _ => "notice".to_owned(),
+        }
+    }
+
+    /// Handles the events `NAME KIND` of one peer, those with a `-` while it is ignored, and compares the shown ones.
+    #[track_caller]
+    fn check_pairs(script: &[&str], expected: &[&str]) {
+        let address = ([10, 0, 0, 1], 5000).into();
+        for id in [None, Some(MemberId(1))] {
+            let mut peers = JsonPeers::default();
+            let mut lines = Vec::new();
+            for step in script {
+                let bare = step.trim_start_matches('-');
+                let (name, kind) = bare.split_once(' ').expect("two words");
+                let name = if name == "?" { Label::of_place("10.0.0.1:5000") } else { name.into() };
+                let event = event_of(kind, PeerInfo { name, id, address: Some(address) });
+                let (before, shown) = peers.handle_event(&event, bare.len() < step.len());
+                lines.extend(before.as_ref().into_iter().chain(shown).map(shown_line));
+            }
+            assert_eq!(lines, expected, "{script:?}");
+        }
+    }
+
+    #[test]
+    fn arrivals_and_ends_are_in_pairs() {
+        check_pairs(&["a joined", "a message", "a left"], &["a joined", "a message", "a left"]);
+        check_pairs(&["a joined", "a lost", "a back", "a lost"], &["a joined", "a lost", "a back", "a lost"]);
+        check_pairs(&["a appeared", "a identified"], &["a joined", "a left"]);
+        // Of an ignored peer that the reader knows of, only the end is shown.
+        check_pairs(&["a joined", "-a message", "-a left"], &["a joined", "a left"]);
+        check_pairs(
+            &["a joined", "-b renamed", "-b message", "-b lost"],
+            &["a joined", "a renamed b", "b lost"],
+        );
+        check_pairs(&["a joined", "-a lost", "-a back", "-a left"], &["a joined", "a lost"]);
+        check_pairs(&["a joined", "-a lost", "-a back", "a left"], &["a joined", "a lost"]);
+        check_pairs(&["a joined", "-a message", "a message", "a left"], &["a joined", "a message", "a left"]);
+        // The end of a peer that the reader does not know of is not shown.
+        check_pairs(&["-a joined", "-a message", "-a lost"], &[]);
+        check_pairs(&["-a appeared", "-a message", "a lost"], &[]);
+        check_pairs(
+            &["-a joined", "a forgotten", "a message", "a left"],
+            &["notice", "a joined", "a message", "a left"],
+        );
+        check_pairs(&["-a joined", "b renamed", "b message", "b lost"], &["b joined", "b message", "b lost"]);
+        check_pairs(
+            &["-a joined", "a message", "-a message", "-a lost"],
+            &["a joined", "a message", "a lost"],
+        );
+        // A peer that was never here.
+        check_pairs(&["a message", "a left", "-a message", "-a left"], &["a message", "a left"]);
+    }
+
+    #[test]
+    fn a_change_of_name_is_shown_before_its_first_use() {
+        check_pairs(
+            &["a appeared", "a message", "b message", "b lost"],
+            &["a joined", "a message", "a renamed b", "b message", "b lost"],
+        );
+        check_pairs(&["a appeared", "b left"], &["a joined", "a renamed b", "b left"]);
+        check_pairs(
+            &["a joined", "b renamed", "b message", "b left"],
+            &["a joined", "x renamed b", "b message", "b left"],
+        );
+        check_pairs(
+            &["? appeared", "? message", "a message"],
+            &["10.0.0.1:5000 joined", "10.0.0.1:5000 message", "10.0.0.1:5000 renamed a", "a message"],
+        );
+        check_pairs(
+            &["a appeared", "? message", "a message", "a lost"],
+            &["a joined", "10.0.0.1:5000 message", "a message", "a lost"],
+        );
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::layout::columns_at_most;
@@ -248,61 +249,24 @@ fn kind(event: &Event) -> Option<Kind> {
         Event::Forgotten { .. } => Some(Kind::Forgotten),
         Event::Connected { missed: 0, .. } => Some(Kind::Connected),
         Event::Accepted { .. } => Some(Kind::Accepted),
-        Event::Message { .. }
-        | Event::Renamed { .. }
-        | Event::Missed { .. }
-        | Event::Appeared { .. }
-        | Event::Identified { .. }
-        | Event::NamedLost { .. }
-        | Event::Visited { .. }
-        | Event::MoreVisitors { .. }
-        | Event::Present
-        | Event::Connected { .. }
-        | Event::Assumed { .. }
-        | Event::Unmet { .. }
-        | Event::Unreachable { .. }
-        | Event::Oneself { .. }
-        | Event::Undelivered { .. }
-        | Event::Unanswered { .. }
-        | Event::NameTaken { .. }
-        | Event::Impostor { .. }
-        | Event::Alone { .. }
-        | Event::CannotAccept(_) => None,
+        // Every other event is shown at once.
+        _ => None,
     }
 }
 
 /// The peer that an event is about; a connection is identified by its address.
 fn subject(event: &Event) -> Option<PeerInfo> {
+    let connection = |name: &str, address: &SocketAddr| PeerInfo {
+        name: Label::of_place(name),
+        id: None,
+        address: Some(*address),
+    };
     match event {
-        Event::Message { from: peer, .. }
-        | Event::Joined { peer }
-        | Event::Back { peer }
-        | Event::Renamed { peer, .. }
-        | Event::Missed { peer, .. }
-        | Event::Left { peer }
-        | Event::Lost { peer, .. }
-        | Event::NamedLost { peer, .. }
-        | Event::Appeared { peer }
-        | Event::Identified { before: peer }
-        | Event::Undelivered { peer, .. }
-        | Event::Unanswered { peer }
-        | Event::Forgotten { peer }
-        | Event::NameTaken { peer, .. }
-        | Event::Impostor { peer, .. } => Some(peer.clone()),
         Event::Accepted { address } | Event::Visited { address, .. } => {
-            Some(PeerInfo { name: Label::of_place(address.to_string()), id: None, address: Some(*address) })
+            Some(connection(&address.to_string(), address))
         }
-        Event::Connected { name, address, .. } => {
-            Some(PeerInfo { name: Label::of_place(&**name), id: None, address: Some(*address) })
-        }
-        Event::Present
-        | Event::MoreVisitors { .. }
-        | Event::Assumed { .. }
-        | Event::Unmet { .. }
-        | Event::Unreachable { .. }
-        | Event::Oneself { .. }
-        | Event::Alone { .. }
-        | Event::CannotAccept(_) => None,
+        Event::Connected { name, address, .. } => Some(connection(name, address)),
+        _ => event.peer().cloned(),
     }
 }
 
@@ -359,7 +323,7 @@ fn change(kind: Kind, names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
+    use std::net::Ipv4Addr;
     use std::time::Duration;
 
     use super::*;
