@@ -731,7 +731,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_names_that_people_try_in_any_case() {
+    fn commands_have_aliases_in_any_case() {
         for (names, expected) in [
             (&["names", "list", "NAMES", "Who"][..], Command::Who(None)),
             (&["exit", "part", "leave", "bye", "QUIT"], Command::Quit(None)),
@@ -839,7 +839,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_tell_what_to_write() {
+    fn refusals_show_what_to_write() {
         check_refused("/help me", "usage: /help (it takes no arguments)");
         check_refused("/msg", "usage: /msg NAME TEXT");
         check_refused("/query bob", "the next line still goes to everybody");
@@ -893,7 +893,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_message_behind_other_words_is_noticed() {
+    fn a_private_message_after_other_words_is_detected() {
         for text in ["i/msg bob sec", "hi /msg  bob sec", "hi bob, /DM bob sec ", "a/b \u{ff0f}msg bob sec"] {
             assert_eq!(private_behind(text), Some("bob sec"), "{text}");
         }
@@ -919,7 +919,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_its_slash_is_noticed() {
+    fn a_command_without_its_slash_is_detected() {
         #[track_caller]
         fn check(text: &str, expected: Option<(&str, bool)>) {
             let found = slashless(text).map(|found| (found.words, found.is_marked));

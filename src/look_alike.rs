@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_cannot_be_told_apart_look_alike() {
+    fn confusable_names_look_alike() {
         for (one, other) in [
             ("bob", "bob"),
             ("bob", "Bob"),

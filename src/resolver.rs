@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_a_list_of_addresses() {
+    fn a_reply_is_a_list_of_addresses() {
         let peer = look_up("printf '127.0.0.1:5000\\n[::1]:5000\\n'", wait).expect("found");
         assert_eq!(*peer.name, *"nosuchhost.invalid:5000");
         assert_eq!(peer.addresses.len(), 2);
     }
 
     #[test]
-    fn a_failure_is_told() {
+    fn a_failure_is_reported() {
         #[track_caller]
         fn check(command: &str, expected: &str) {
             let NotFound { peer, why } = look_up(command, wait).expect_err("nothing is found");
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_answer_is_ended() {
+    fn a_look_up_without_a_reply_is_ended() {
         let why = look_up("exec sleep 1000", |look_ups, poll| {
             let id = look_ups.running.as_ref().expect("it runs").child.id();
             let until = look_ups.deadline().expect("a deadline");

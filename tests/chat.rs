@@ -10,13 +10,13 @@ use std::thread;
 
 use rustix::process::Signal;
 use support::sockets::{
-    FreePort, accept, count, goodbye, hang_up, has_ipv6, is_dialled, listen, message, messages, reset,
-    said_by, shown, wait_for_connections, wait_for_members,
+    FreePort, accept, count, goodbye, hang_up, has_ipv6, is_dialled, listen, message, messages, messages_of,
+    reset, shown, wait_for_connections, wait_for_members,
 };
 use support::{PROGRAM, Peer, connect, read_to_end, read_until};
 
 #[test]
-fn two_peers_hear_each_other_and_goodbye() {
+fn two_peers_receive_each_others_messages_and_goodbyes() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     let mut bob = Peer::named("bob", &[address]);
@@ -87,7 +87,7 @@ fn in_a_mesh_every_line_reaches_each_other_peer_once_and_in_order() {
         }
         assert_eq!(leaver.conversation.rest(), [""; 0]);
         for other in names {
-            let heard = said_by(other, &leaver.conversation.seen);
+            let heard = messages_of(other, &leaver.conversation.seen);
             assert_eq!(heard, if other == name { &[] } else { lines.as_slice() }, "by {other} at {name}");
         }
     }
@@ -117,7 +117,7 @@ fn empty_lines_are_not_sent() {
 }
 
 #[test]
-fn who_talks_alone_is_told_so_once_and_again_after_somebody_came_and_went() {
+fn a_user_without_peers_is_informed_once_and_again_after_a_peer_left() {
     let unheard = "no peer is connected: only peers that join later can read this";
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
@@ -174,7 +174,7 @@ fn a_long_line_arrives_whole_as_several_messages() {
         }
         assert_eq!(messages(&bytes).concat(), text);
         bob.conversation.wait_for("alice has left the chat...");
-        let heard = said_by("alice", &bob.conversation.seen);
+        let heard = messages_of("alice", &bob.conversation.seen);
         assert!((4..=5).contains(&heard.len()), "{} messages", heard.len());
         assert_eq!(heard.concat(), text);
     }
@@ -237,7 +237,7 @@ fn says(bytes: &str) -> impl FnOnce(TcpStream) {
 }
 
 #[test]
-fn who_said_goodbye_has_left() {
+fn a_peer_that_sent_a_goodbye_has_left() {
     check_end(says(&goodbye("bob")), "bob has left the chat...");
     check_end(says("<EXITENCD>"), "bob has left the chat...");
     check_end(says("see you<EXTENCD>"), "bob has left the chat...");
@@ -247,7 +247,7 @@ fn who_said_goodbye_has_left() {
 }
 
 #[test]
-fn who_said_no_goodbye_is_lost_and_the_reason_is_shown() {
+fn a_peer_that_sent_no_goodbye_is_lost_and_the_reason_is_shown() {
     check_end(drop, "bob is lost: closed without a goodbye");
     check_end(reset, "bob is lost: connection reset by peer");
     check_end(says("half "), "bob is lost: closed in the middle of a message, after 4 bytes of it");
@@ -272,7 +272,7 @@ fn a_goodbye_that_is_only_quoted_is_none() {
 }
 
 #[test]
-fn who_never_told_a_name_is_called_by_address() {
+fn a_peer_that_never_sent_a_name_is_shown_under_its_address() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     for (bytes, expected) in
@@ -289,7 +289,7 @@ fn who_never_told_a_name_is_called_by_address() {
 /// Of health checks, scanners and other protocols there is a line on standard error, and nothing in the
 /// conversation, in the record or for scripts.
 #[test]
-fn who_never_sends_a_message_is_shown_as_nobody() {
+fn a_connection_without_a_message_is_not_shown_as_a_peer() {
     let record = std::env::temp_dir().join(format!("groupchat-visits-{}", std::process::id()));
     let record_path = record.to_str().expect("text");
     for options in [&["--log", record_path][..], &["--json", "--log", record_path]] {
@@ -333,7 +333,7 @@ fn who_never_sends_a_message_is_shown_as_nobody() {
 }
 
 #[test]
-fn a_peer_that_is_killed_is_lost_whoever_dialled() {
+fn a_killed_peer_is_lost_in_either_direction_of_the_connection() {
     let mut peers = mesh(&["alice", "bob", "carol"]);
     peers[1].say("hello");
     for reader in [0, 2] {
@@ -369,7 +369,7 @@ fn start_order_does_not_matter() {
     alice.conversation.wait_for("bob: four");
     alice.end_input();
     bob.conversation.wait_for("alice has left the chat...");
-    assert_eq!(said_by("alice", &bob.conversation.seen), ["one", "two", "three"]);
+    assert_eq!(messages_of("alice", &bob.conversation.seen), ["one", "two", "three"]);
     alice.notices.rest();
     let notices = &alice.notices.seen;
     assert_eq!(count(notices, &format!("cannot reach {}", port.address())), 1, "{notices:?}");
@@ -377,7 +377,7 @@ fn start_order_does_not_matter() {
 }
 
 #[test]
-fn a_peer_that_was_lost_is_dialled_again_and_told_what_it_missed() {
+fn a_peer_that_was_lost_is_dialled_again_and_sent_what_it_missed() {
     let (listener, address) = listen();
     let address = address.to_string();
     let mut alice = Peer::start(&["-n", "alice", "--framing", "text", "0", &address]);
@@ -395,7 +395,7 @@ fn a_peer_that_was_lost_is_dialled_again_and_told_what_it_missed() {
 }
 
 #[test]
-fn a_peer_that_was_killed_and_started_again_is_told_what_it_missed() {
+fn a_peer_that_was_killed_and_started_again_is_sent_what_it_missed() {
     let port = FreePort::new();
     let bob = || Peer::start(&["-n", "bob", "--history", "0", "-b", "127.0.0.1", &port.number()]);
     let mut first = bob();
@@ -412,7 +412,7 @@ fn a_peer_that_was_killed_and_started_again_is_told_what_it_missed() {
     alice.end_input();
     second.conversation.wait_for("alice has left the chat...");
     // The first bob may have been killed before he could say that he had the first one.
-    let heard = said_by("alice", &second.conversation.seen);
+    let heard = messages_of("alice", &second.conversation.seen);
     assert!(heard.ends_with(&["two", "three", "four"]) && heard.len() <= 4, "{heard:?}");
 }
 
@@ -469,7 +469,7 @@ fn check_oneself(host: &str) {
 }
 
 #[test]
-fn a_connection_to_oneself_is_noticed_and_dropped() {
+fn a_connection_to_oneself_is_detected_and_closed() {
     check_oneself("");
     check_oneself("localhost:");
     check_oneself("127.0.0.1:");
@@ -484,7 +484,7 @@ fn a_connection_to_oneself_is_noticed_and_dropped() {
 
 /// Systems take the address of nowhere for that of this machine.
 #[test]
-fn a_connection_to_oneself_is_noticed_whatever_it_is_called() {
+fn a_connection_to_oneself_is_detected_under_any_address() {
     check_oneself("0.0.0.0:");
     if has_ipv6() {
         check_oneself("[::]:");

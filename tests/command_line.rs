@@ -74,12 +74,12 @@ fn help_and_version_go_to_standard_output() {
 /// A mistake in the arguments is answered with one visible line on standard error, which holds all
 /// of `parts`, and with nothing else.
 #[track_caller]
-fn check_mistake(arguments: &[&str], parts: &[&str]) {
-    check_mistake_of(Peer::start(arguments), parts);
+fn check_argument_error(arguments: &[&str], parts: &[&str]) {
+    check_argument_error_of(Peer::start(arguments), parts);
 }
 
 #[track_caller]
-fn check_mistake_of(peer: Peer, parts: &[&str]) {
+fn check_argument_error_of(peer: Peer, parts: &[&str]) {
     let (output, errors) = check_end_of(peer, 2);
     assert_eq!(output, [""; 0]);
     let [line] = errors.as_slice() else { panic!("one line, not {errors:?}") };
@@ -93,28 +93,28 @@ fn check_mistake_of(peer: Peer, parts: &[&str]) {
 #[test]
 fn a_port_is_a_number_that_is_there() {
     let parts = ["usage: groupchat [OPTIONS] <PORT> [PEER]...", "required", r#""groupchat 5000" begins"#];
-    check_mistake(&[], &parts);
-    check_mistake(&["--stay"], &parts);
+    check_argument_error(&[], &parts);
+    check_argument_error(&["--stay"], &parts);
     for port in ["70000", "65536", "abc", "", "5000x", "0x10", "1.5", "\u{661}"] {
-        check_mistake(&[port], &[&format!("'{port}' for '<PORT>'"), "0 to 65535"]);
+        check_argument_error(&[port], &[&format!("'{port}' for '<PORT>'"), "0 to 65535"]);
     }
-    check_mistake(&["80x"], &["0 takes a free one"]);
-    check_mistake(&["127.0.0.1", "5000"], &["to join, write groupchat 0 127.0.0.1:PORT"]);
-    check_mistake(&["::1", "5000"], &["to join, write groupchat 0 [::1]:PORT"]);
-    check_mistake(&["chat.example", "5000"], &["to join, write groupchat 0 chat.example:PORT"]);
-    check_mistake(&["--json=yes", "0"], &["'--json' takes no value; write it without one"]);
-    check_mistake(&["help"], &["'help' for '<PORT>'", "did you mean --help?"]);
-    check_mistake(&["-1"], &["unknown option '-1'; a port is a number from 0 to 65535"]);
-    check_mistake(&["host:5000"], &["'host:5000' for '<PORT>'", "write groupchat 0 host:5000"]);
+    check_argument_error(&["80x"], &["0 takes a free one"]);
+    check_argument_error(&["127.0.0.1", "5000"], &["to join, write groupchat 0 127.0.0.1:PORT"]);
+    check_argument_error(&["::1", "5000"], &["to join, write groupchat 0 [::1]:PORT"]);
+    check_argument_error(&["chat.example", "5000"], &["to join, write groupchat 0 chat.example:PORT"]);
+    check_argument_error(&["--json=yes", "0"], &["'--json' takes no value; write it without one"]);
+    check_argument_error(&["help"], &["'help' for '<PORT>'", "did you mean --help?"]);
+    check_argument_error(&["-1"], &["unknown option '-1'; a port is a number from 0 to 65535"]);
+    check_argument_error(&["host:5000"], &["'host:5000' for '<PORT>'", "write groupchat 0 host:5000"]);
 }
 
 #[test]
 fn a_peer_is_a_host_and_a_port() {
     #[track_caller]
     fn check(peer: &str, part: &str) {
-        check_mistake(&["0", peer], &[&format!("'{peer}' for '[PEER]...'"), part]);
+        check_argument_error(&["0", peer], &[&format!("'{peer}' for '[PEER]...'"), part]);
         // The first mistake is told, wherever it stands.
-        check_mistake(&["0", "127.0.0.1:9", peer, "127.0.0.1:9"], &[&format!("'{peer}' for"), part]);
+        check_argument_error(&["0", "127.0.0.1:9", peer, "127.0.0.1:9"], &[&format!("'{peer}' for"), part]);
     }
     check("host", "write host:PORT");
     check("host:", "1 to 65535");
@@ -142,17 +142,17 @@ fn a_peer_is_a_host_and_a_port() {
 }
 
 #[test]
-fn an_ipv6_address_without_a_port_is_told_how_to_have_one() {
-    check_mistake(&["0", "::1"], &["'::1' for '[PEER]...'", "[::1]:PORT"]);
-    check_mistake(&["0", "[::1]"], &["'[::1]' for '[PEER]...'", "[::1]:PORT"]);
+fn the_error_for_an_ipv6_address_without_a_port_shows_the_right_form() {
+    check_argument_error(&["0", "::1"], &["'::1' for '[PEER]...'", "[::1]:PORT"]);
+    check_argument_error(&["0", "[::1]"], &["'[::1]' for '[PEER]...'", "[::1]:PORT"]);
 }
 
 #[test]
-fn a_host_that_nobody_knows_is_a_mistake() {
+fn an_unknown_host_is_an_error() {
     for peer in ["no-such-host.invalid:5000", "no such host:5000"] {
         let parts =
             ["cannot find its host: n", "or write its IP address", &format!("'{peer}' for '[PEER]...'")];
-        check_mistake(&["0", peer], &parts);
+        check_argument_error(&["0", peer], &parts);
     }
 }
 
@@ -161,12 +161,12 @@ fn a_name_can_be_shown_and_is_short() {
     #[track_caller]
     fn check(name: &str, shown: &str, why: &str) {
         let parts = [&format!("'{shown}' for '--name <NAME>'"), why];
-        check_mistake(&["-n", name, "0"], &parts);
-        check_mistake(&[&format!("--name={name}"), "0"], &parts);
+        check_argument_error(&["-n", name, "0"], &parts);
+        check_argument_error(&[&format!("--name={name}"), "0"], &parts);
         if !name.is_empty() {
             let environment = format!("GROUPCHAT_NAME={name}");
             let peer = Peer::run(Command::new("env").args([&environment, PROGRAM, "0"]));
-            check_mistake_of(peer, &[parts[0], parts[1], "from GROUPCHAT_NAME"]);
+            check_argument_error_of(peer, &[parts[0], parts[1], "from GROUPCHAT_NAME"]);
         }
     }
     check("", "", "empty: take at least one letter");
@@ -184,57 +184,57 @@ fn a_name_can_be_shown_and_is_short() {
 /// However an argument is broken into lines, what is said of it is one, and names the argument.
 #[test]
 fn line_breaks_in_an_argument_hide_nothing() {
-    check_mistake(&["-n", "a\tb", "0"], &["--name <NAME>", "control characters"]);
-    check_mistake(&["-n", "a\nb", "0"], &["--name <NAME>", "control characters"]);
-    check_mistake(&["-n", "a\n\nb", "0"], &["--name <NAME>", "control characters"]);
-    check_mistake(&["0\n\n1"], &["<PORT>", "0 to 65535"]);
-    check_mistake(&["0", "a\n\nb"], &["[PEER]..."]);
-    check_mistake(&["0", "a\n\nb:5000"], &["[PEER]..."]);
+    check_argument_error(&["-n", "a\tb", "0"], &["--name <NAME>", "control characters"]);
+    check_argument_error(&["-n", "a\nb", "0"], &["--name <NAME>", "control characters"]);
+    check_argument_error(&["-n", "a\n\nb", "0"], &["--name <NAME>", "control characters"]);
+    check_argument_error(&["0\n\n1"], &["<PORT>", "0 to 65535"]);
+    check_argument_error(&["0", "a\n\nb"], &["[PEER]..."]);
+    check_argument_error(&["0", "a\n\nb:5000"], &["[PEER]..."]);
 }
 
 #[test]
-fn options_that_are_none_are_mistakes() {
-    check_mistake(&["--frob", "0"], &["unknown option '--frob' (see groupchat --help)"]);
-    check_mistake(&["--nmae", "bob", "0"], &["unknown option '--nmae'; did you mean --name?"]);
-    check_mistake(&["--colour=never", "0"], &["unknown option '--colour'; did you mean --color?"]);
-    check_mistake(&["--se", "x"], &["unknown option '--se'; did you mean --send?"]);
-    check_mistake(&["--s", "0"], &["did you mean --stay or --send?"]);
+fn unknown_options_are_errors() {
+    check_argument_error(&["--frob", "0"], &["unknown option '--frob' (see groupchat --help)"]);
+    check_argument_error(&["--nmae", "bob", "0"], &["unknown option '--nmae'; did you mean --name?"]);
+    check_argument_error(&["--colour=never", "0"], &["unknown option '--colour'; did you mean --color?"]);
+    check_argument_error(&["--se", "x"], &["unknown option '--se'; did you mean --send?"]);
+    check_argument_error(&["--s", "0"], &["did you mean --stay or --send?"]);
     let long = format!("--{}", "x".repeat(70_000));
-    check_mistake(&[&long, "0"], &["unknown option '--xxx", "xxx...' (see"]);
-    check_mistake(
+    check_argument_error(&[&long, "0"], &["unknown option '--xxx", "xxx...' (see"]);
+    check_argument_error(
         &["-n", "a", "--name", "b", "0"],
         &["'--name <NAME>' cannot be given twice; leave one of them out"],
     );
-    check_mistake(&["-z", "0"], &["'-z'"]);
-    check_mistake(&["-1"], &["'-1'"]);
-    check_mistake(&["--framing", "xml", "0"], &["'xml' for '--framing <", "text, lab"]);
-    check_mistake(&["0", "--framing"], &["--framing <"]);
-    check_mistake(&["0", "--name"], &["a value is required for '--name <NAME>'"]);
+    check_argument_error(&["-z", "0"], &["'-z'"]);
+    check_argument_error(&["-1"], &["'-1'"]);
+    check_argument_error(&["--framing", "xml", "0"], &["'xml' for '--framing <", "text, lab"]);
+    check_argument_error(&["0", "--framing"], &["--framing <"]);
+    check_argument_error(&["0", "--name"], &["a value is required for '--name <NAME>'"]);
     for count in ["-3", "x", "", "1.5", "99999999999"] {
-        check_mistake(
+        check_argument_error(
             &["--history", count, "0"],
             &[&format!("'{count}' for '--history <COUNT>'"), "a number"],
         );
     }
-    check_mistake(&["--stay=yes", "0"], &["'--stay'"]);
+    check_argument_error(&["--stay=yes", "0"], &["'--stay'"]);
 }
 
 #[test]
-fn an_argument_that_is_no_text_is_a_mistake() {
+fn an_argument_that_is_not_utf8_is_an_error() {
     // What the shell makes of it is a byte that is no UTF-8.
     for arguments in [r#""$x""#, r#"0 "$x:5000""#, r#"-n "$x" 0"#, r#"-b "$x" 0"#] {
         let peer = Peer::start_shell(&format!(r#"x=$(printf '\377'); exec "$PEER" {arguments}"#));
-        check_mistake_of(peer, &["UTF-8"]);
+        check_argument_error_of(peer, &["UTF-8"]);
     }
     let peer = Peer::start_shell(r#"GROUPCHAT_NAME=$(printf '\377') exec "$PEER" 0"#);
-    check_mistake_of(peer, &["GROUPCHAT_NAME is not UTF-8; choose another name with --name <NAME>"]);
+    check_argument_error_of(peer, &["GROUPCHAT_NAME is not UTF-8; choose another name with --name <NAME>"]);
 }
 
 #[test]
 fn an_address_to_listen_on_is_one_of_ours() {
     #[track_caller]
     fn check(address: &str, part: &str) {
-        check_mistake(&["-b", address, "0"], &[&format!("'{address}' for '--bind <ADDRESS>'"), part]);
+        check_argument_error(&["-b", address, "0"], &[&format!("'{address}' for '--bind <ADDRESS>'"), part]);
     }
     check("nowhere", "IP address");
     check("", "IP address");
@@ -249,20 +249,20 @@ fn an_address_to_listen_on_is_one_of_ours() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_a_mistake() {
+fn a_port_in_use_is_an_error() {
     let (_taken, address) = listen();
     let port = address.port().to_string();
     let parts = [&format!("cannot listen on port {port}"), "address already in use", "0 for a free one"];
-    check_mistake(&[&port], &parts);
-    check_mistake(&["-b", "127.0.0.1", &port], &parts);
-    check_mistake(&["-b", "0.0.0.0", &port], &parts);
+    check_argument_error(&[&port], &parts);
+    check_argument_error(&["-b", "127.0.0.1", &port], &parts);
+    check_argument_error(&["-b", "0.0.0.0", &port], &parts);
     let mut peer = Peer::named("alice", &[]);
     let port = peer.address().port().to_string();
-    check_mistake(&[&port], &["in use", &port]);
+    check_argument_error(&[&port], &["in use", &port]);
 }
 
 #[test]
-fn port_0_takes_a_free_one_and_says_which() {
+fn port_0_takes_a_free_one_and_shows_which() {
     /// `bind` is listened on as `shown`, and reached at every one of `hosts`.
     #[track_caller]
     fn check(bind: &[&str], shown: &str, hosts: &[std::net::IpAddr]) {
@@ -317,7 +317,7 @@ fn the_name_is_the_option_then_the_variable_then_the_login_name() {
 }
 
 #[test]
-fn a_pipeline_delivers_its_lines_and_says_goodbye() {
+fn a_pipeline_delivers_its_lines_and_a_goodbye() {
     let (listener, address) = listen();
     let port = address.port();
     // A bare port, a number and a name, which may have other addresses before the one that answers.
@@ -333,7 +333,7 @@ fn a_pipeline_delivers_its_lines_and_says_goodbye() {
 }
 
 #[test]
-fn what_reached_nobody_is_a_failure() {
+fn messages_that_reached_nobody_are_a_failure() {
     #[track_caller]
     fn check(input: &str, peers: &[&str], code: i32, parts: &[&str]) {
         let mut peer = Peer::start(&[&["-n", "bot", "0"], peers].concat());
@@ -399,7 +399,7 @@ fn stay_keeps_it_running_when_input_ends() {
 /// Linux drops who dials while the queue of a listener is full.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_peer_that_does_not_answer_is_not_waited_for_for_ever() {
+fn the_wait_for_an_unreachable_peer_has_an_end() {
     let silent = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     silent.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
     silent.listen(0).expect("a listener");
@@ -428,9 +428,9 @@ fn a_peer_that_does_not_answer_is_not_waited_for_for_ever() {
 
 #[test]
 fn what_is_sent_goes_to_somebody() {
-    check_mistake(&["0", "--send", "hi"], &["--send requires <PEER>..."]);
+    check_argument_error(&["0", "--send", "hi"], &["--send requires <PEER>..."]);
     let check = |text: &str, part: &str| {
-        check_mistake(&["0", "127.0.0.1:9", "--send", text], &["for '--send <TEXT>'", part]);
+        check_argument_error(&["0", "127.0.0.1:9", "--send", text], &["for '--send <TEXT>'", part]);
     };
     for text in ["/who", "/quit", "/reply x", "/clear", " \n/name bob", "/connect 5000"] {
         check(text, "/msg, /me and /say");
@@ -443,12 +443,12 @@ fn what_is_sent_goes_to_somebody() {
     check("/me", "usage: /me TEXT, as in /me waves");
     check("/msg bob", "write /msg NAME TEXT");
     check("/who\nis there", "/who takes one line");
-    check_mistake(&["0", "127.0.0.1:9", "--send", ""], &["'--send <TEXT>'", "nothing to say"]);
-    check_mistake(
+    check_argument_error(&["0", "127.0.0.1:9", "--send", ""], &["'--send <TEXT>'", "nothing to say"]);
+    check_argument_error(
         &["0", "127.0.0.1:9", "--send", "hi", "--stay"],
         &["--stay", "cannot be used with", "leave one of them out"],
     );
-    check_mistake(
+    check_argument_error(
         &["0", "127.0.0.1:9", "--send", "-", "--send", "-"],
         &["'--send -' cannot be given twice: standard input is one message"],
     );
@@ -475,32 +475,32 @@ fn times_are_shown_in_a_way_that_is_known() {
         ("%H%n%M", "cannot be seen"),
         ("\u{1b}[2J", "cannot be seen"),
     ] {
-        check_mistake(&["--time-format", format, "0"], &["for '--time-format <FORMAT>'", why]);
+        check_argument_error(&["--time-format", format, "0"], &["for '--time-format <FORMAT>'", why]);
     }
     check_start(&["--time-format", "%a %H:%M:%S%.3f %%", "0"]);
 }
 
 #[test]
 fn words_for_options_are_known() {
-    check_mistake(&["--color", "red", "0"], &["'red'", "--color"]);
-    check_mistake(&["--completions", "csh"], &["'csh'", "--completions"]);
-    check_mistake(&["--completions", "bash", "0"], &["--completions", "cannot be used with"]);
-    check_mistake(&["--man", "0"], &["'--man' cannot be used with other arguments; leave them out"]);
+    check_argument_error(&["--color", "red", "0"], &["'red'", "--color"]);
+    check_argument_error(&["--completions", "csh"], &["'csh'", "--completions"]);
+    check_argument_error(&["--completions", "bash", "0"], &["--completions", "cannot be used with"]);
+    check_argument_error(&["--man", "0"], &["'--man' cannot be used with other arguments; leave them out"]);
 }
 
 #[test]
-fn a_record_that_cannot_be_opened_is_a_mistake() {
-    check_mistake(&["--log", "/", "0"], &["cannot record to '/'", "directory; name another file"]);
+fn a_log_file_that_cannot_be_opened_is_an_error() {
+    check_argument_error(&["--log", "/", "0"], &["cannot record to '/'", "directory; name another file"]);
     let folder = std::env::temp_dir().join(format!("groupchat-fifo-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder");
     let fifo = folder.join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo, which POSIX has").success());
     let named = fifo.to_str().expect("a path of text");
-    check_mistake(&["--log", named, "0"], &["not a regular file; name another file"]);
+    check_argument_error(&["--log", named, "0"], &["not a regular file; name another file"]);
     fs::remove_dir_all(folder).expect("our folder");
     // Standard output is a pipe here.
-    check_mistake(&["--log", "/dev/stdout", "0"], &["not a regular file; name another file"]);
-    check_mistake(
+    check_argument_error(&["--log", "/dev/stdout", "0"], &["not a regular file; name another file"]);
+    check_argument_error(
         &["--log", "/no/such/folder/file", "0"],
         &["cannot record to '/no/such/folder/file'", "no such file or directory; create its folder first"],
     );

@@ -44,7 +44,7 @@ fn event(lines: &mut Lines, kind: &str) -> Value {
 }
 
 #[test]
-fn something_can_be_said_to_one_alone() {
+fn a_private_message_reaches_one_member_alone() {
     let (mut alice, address, mut bob) = pair(&[], &[]);
     let mut carol = Peer::named("carol", &[address]);
     alice.conversation.wait_for("carol has joined");
@@ -71,7 +71,7 @@ fn something_can_be_said_to_one_alone() {
 
 /// The name that a member has given up, by leaving or by taking another, still counts as a reading.
 #[test]
-fn a_text_for_a_former_name_goes_to_nobody_else() {
+fn a_text_for_a_former_name_is_sent_to_no_other_peer() {
     let (mut alice, address, mut bob) = pair(&[], &[]);
     let mut other = Peer::named("bob the", &[address]);
     alice.conversation.wait_for("\"bob the\" has joined");
@@ -98,7 +98,7 @@ fn a_text_for_a_former_name_goes_to_nobody_else() {
 }
 
 #[test]
-fn who_cannot_be_spoken_to_alone_is_told_of() {
+fn a_peer_without_private_messages_is_reported() {
     let (listener, address) = listen();
     let mut alice = Peer::named("alice", &[address]);
     let mut stream = accept(&listener);
@@ -158,7 +158,7 @@ fn names_can_be_changed() {
 }
 
 #[test]
-fn who_is_there_is_told() {
+fn the_command_who_lists_the_peers() {
     let (listener, address) = listen();
     let nobody = support::sockets::FreePort::new();
     let (mut alice, _, bob) = pair(&[&address.to_string(), &nobody.address().to_string()], &[]);
@@ -188,7 +188,7 @@ fn who_is_there_is_told() {
 }
 
 #[test]
-fn who_comes_says_something_and_goes_can_be_ignored_afterwards() {
+fn a_peer_that_has_left_can_be_ignored() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     let visit = |bytes: &str| {
@@ -219,7 +219,7 @@ fn who_comes_says_something_and_goes_can_be_ignored_afterwards() {
 }
 
 #[test]
-fn who_is_ignored_is_not_shown() {
+fn an_ignored_peer_is_not_shown() {
     let record = File::new("ignored");
     let (mut alice, _, mut bob) = pair(&["--log", record.path()], &[]);
     alice.say("/ignore bob");
@@ -284,7 +284,7 @@ fn a_peer_can_be_named_while_chatting() {
 }
 
 #[test]
-fn commands_are_obeyed_and_not_said() {
+fn commands_are_executed_and_not_sent() {
     let (mut alice, _, mut bob) = pair(&[], &[]);
     alice.say("/halp");
     alice.notices.wait_for("unknown command /halp; did you mean /help?");
@@ -559,7 +559,7 @@ fn what_is_sent_is_waited_for() {
 }
 
 #[test]
-fn send_obeys_what_sends() {
+fn send_executes_the_commands_that_send() {
     let (mut alice, address, mut bob) = pair(&[], &[]);
     let peer = address.to_string();
     let send = |texts: &[&str]| {
@@ -700,7 +700,7 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
 }
 
 #[test]
-fn what_connect_began_can_be_ended() {
+fn disconnect_ends_what_connect_began() {
     let ((listener, address), nobody) = (listen(), support::sockets::FreePort::new());
     let (mut alice, _, bob) = pair(&[], &[]);
     alice.say(&format!("/connect {address}"));
@@ -747,7 +747,7 @@ fn a_member_stays_connected() {
 }
 
 #[test]
-fn who_has_not_what_is_sent_is_told() {
+fn send_reports_the_peers_that_have_not_received_it() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address().to_string();
     let nobody = support::sockets::FreePort::new().address().to_string();

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use support::descriptors::{content, feed, file_with, full_pipe, wait_until_idle};
 use support::sockets::{EXIT, FreePort, MESSAGE, accept, hang_up, listen, messages, wait_until};
-use support::{Lines, PROGRAM, Peer, read_to_end, read_until, without_introduction};
+use support::{Lines, PROGRAM, Peer, read_to_end, read_until, without_hellos};
 
 /// A peer called alice with these standard streams, and a connection that it dialled.
 fn start_with(streams: [Stdio; 3]) -> (Peer, TcpStream) {
@@ -165,7 +165,7 @@ fn a_script_whose_reader_goes_away_delivers_what_it_has_said() {
         let listener = TcpListener::bind(port.address()).expect("nobody else has it");
         let mut stream = accept(&listener);
         let bytes = read_to_end(&mut stream);
-        assert_eq!(messages(without_introduction(&bytes)), ["one"]);
+        assert_eq!(messages(without_hellos(&bytes)), ["one"]);
         assert!(bytes.ends_with(EXIT.as_bytes()), "no goodbye");
         let last = peer.notices.rest().pop().expect("why it failed");
         assert_eq!(peer.exit_code(), 1);

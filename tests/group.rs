@@ -13,7 +13,7 @@ use std::thread;
 
 use rustix::process::Signal;
 use support::links::{End, established};
-use support::sockets::{FreePort, count, listen, said_by, wait_for_members, wait_until};
+use support::sockets::{FreePort, count, listen, messages_of, wait_for_members, wait_until};
 use support::{PROGRAM, Peer};
 
 fn name(number: usize) -> String {
@@ -88,7 +88,7 @@ fn check_talk(peers: &mut [Peer], lines: usize) {
             missing -= usize::from(line.contains(": line "));
         }
         for sender in (0..count).filter(|sender| *sender != reader) {
-            let mut heard = said_by(&name(sender), &peer.conversation.seen);
+            let mut heard = messages_of(&name(sender), &peer.conversation.seen);
             heard.retain(|text| text.starts_with("line "));
             assert_eq!(heard, expected, "{} at {}", name(sender), name(reader));
         }
@@ -117,7 +117,7 @@ fn check_shape(dials: impl Fn(usize) -> Option<usize>) {
 }
 
 #[test]
-fn thirty_who_dial_the_same_one_all_find_each_other() {
+fn thirty_peers_that_dial_the_same_one_find_each_other() {
     check_shape(|number| (number > 0).then_some(0));
 }
 
@@ -141,7 +141,7 @@ fn two_that_dial_each_other_end_with_one_connection() {
 }
 
 #[test]
-fn who_is_named_under_two_addresses_is_connected_once() {
+fn a_peer_named_under_two_addresses_is_connected_once() {
     if !cfg!(target_os = "linux") {
         return;
     }
@@ -176,7 +176,7 @@ fn a_pipe_reaches_everybody_through_one_address() {
         for peer in &mut peers {
             peer.conversation.wait_for("bot has left the chat...");
             let (one, two) = (format!("one {round}"), format!("two {round}"));
-            assert!(said_by("bot", &peer.conversation.seen).ends_with(&[&one, &two]));
+            assert!(messages_of("bot", &peer.conversation.seen).ends_with(&[&one, &two]));
         }
     }
 }
@@ -193,7 +193,7 @@ fn a_long_pipe_reaches_everybody_whole() {
         bot.end_input();
         for peer in &mut peers {
             peer.conversation.wait_for("bot has left the chat...");
-            let heard = said_by("bot", &peer.conversation.seen);
+            let heard = messages_of("bot", &peer.conversation.seen);
             let heard = &heard[heard.len().saturating_sub(lines.len())..];
             let wrong = heard.iter().zip(&lines).position(|(heard, line)| heard != line);
             assert!(heard == lines, "{} lines, the first wrong one is {wrong:?}", heard.len());
@@ -204,7 +204,7 @@ fn a_long_pipe_reaches_everybody_whole() {
 }
 
 #[test]
-fn who_was_never_reached_is_told_of_as_well() {
+fn a_peer_that_was_never_reached_is_reported_too() {
     let mut peers = gather(&[None, Some(0), Some(0)]);
     peers[2].signal(Signal::STOP);
     let address = peers[0].address();
@@ -220,7 +220,7 @@ fn who_was_never_reached_is_told_of_as_well() {
 /// The one that a pipe was told to dial is stopped and then goes on: it is no plain peer, and the rest of
 /// its group is reached.
 #[test]
-fn a_pipe_waits_for_a_peer_that_is_slow_to_introduce_itself() {
+fn a_pipe_waits_for_a_slow_handshake() {
     let mut peers = gather(&[None, Some(0)]);
     let address = peers[0].address();
     peers[0].signal(Signal::STOP);
@@ -322,7 +322,7 @@ fn a_newcomer_that_is_dialled_is_shown_the_past_like_any_other() {
 }
 
 #[test]
-fn what_was_said_alone_is_the_past_of_who_comes() {
+fn messages_sent_without_peers_are_history_for_a_newcomer() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     alice.say("is anybody here");
@@ -336,7 +336,7 @@ fn what_was_said_alone_is_the_past_of_who_comes() {
 }
 
 #[test]
-fn members_of_one_name_are_told_apart_everywhere() {
+fn members_with_one_name_are_disambiguated_everywhere() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     let mut first = Peer::named("bob", &[address]);
@@ -421,7 +421,7 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, passed: &AtomicUsize, limit: 
 /// Two peers that reach each other only through a [`Cutter`]: each listens where the other is not told
 /// that it does.
 #[test]
-fn nothing_is_lost_or_said_twice_over_two_hundred_broken_connections() {
+fn nothing_is_lost_or_shown_twice_over_two_hundred_broken_connections() {
     const CUTS: usize = 200;
     const LINES: usize = 10_000;
     if !cfg!(target_os = "linux") {
@@ -454,7 +454,7 @@ fn nothing_is_lost_or_said_twice_over_two_hundred_broken_connections() {
     }
     for (reader, peer) in peers.iter_mut().enumerate() {
         peer.conversation.wait_for(&format!(": line {}", LINES - 1));
-        let heard = said_by(&name(1 - reader), &peer.conversation.seen);
+        let heard = messages_of(&name(1 - reader), &peer.conversation.seen);
         let wrong = heard.iter().zip(&lines).position(|(heard, line)| heard != line);
         assert!(heard == lines, "{} of {LINES}, the first wrong one is {wrong:?}", heard.len());
         let seen = &peer.conversation.seen;
@@ -511,7 +511,7 @@ fn a_member_that_is_killed_is_lost_once_and_its_next_run_joins() {
 }
 
 #[test]
-fn a_member_that_was_stopped_longer_than_everybody_waits_is_told_exactly_what_it_missed() {
+fn a_member_that_was_stopped_for_long_is_shown_exactly_what_it_missed() {
     let mut peers = gather(&[None, Some(0), Some(0)]);
     peers[1].signal(Signal::STOP);
     // More than the system and the log keep for somebody who takes nothing.
@@ -522,7 +522,7 @@ fn a_member_that_was_stopped_longer_than_everybody_waits_is_told_exactly_what_it
     }
     // The third hears all of it, and both know that the second is gone.
     peers[2].conversation.wait_for(&format!("peer0: {} ", lines - 1));
-    assert_eq!(said_by("peer0", &peers[2].conversation.seen).len(), lines);
+    assert_eq!(messages_of("peer0", &peers[2].conversation.seen).len(), lines);
     peers[0].conversation.wait_for("peer1 is lost: ");
     peers[1].signal(Signal::CONT);
     peers[0].conversation.wait_for("peer1 is back");
@@ -552,7 +552,7 @@ fn a_member_that_was_stopped_longer_than_everybody_waits_is_told_exactly_what_it
 }
 
 #[test]
-fn who_leaves_is_told_who_did_not_get_what() {
+fn a_leaving_user_is_shown_the_undelivered_messages_of_each_member() {
     let mut peers = gather(&[None, Some(0), Some(0)]);
     peers[0].say("one");
     for reader in [1, 2] {
@@ -575,7 +575,7 @@ fn who_leaves_is_told_who_did_not_get_what() {
 // Plain peers.
 
 #[test]
-fn a_plain_peer_joins_nobody_and_is_told_of_nobody() {
+fn a_plain_peer_takes_no_part_in_gossip() {
     let mut peers = gather(&[None, Some(0)]);
     let address = peers[0].address();
     let mut plain = Peer::start(&["-n", "plain", "--plain", "0", &address.to_string()]);
@@ -589,6 +589,6 @@ fn a_plain_peer_joins_nobody_and_is_told_of_nobody() {
     peers[0].conversation.wait_for("plain has left the chat...");
     assert_eq!(plain.exit_code(), 0);
     plain.conversation.rest();
-    assert_eq!(said_by("peer1", &plain.conversation.seen), [""; 0]);
+    assert_eq!(messages_of("peer1", &plain.conversation.seen), [""; 0]);
     assert_eq!(count(&plain.conversation.seen, "joined"), 0);
 }

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use support::descriptors::{feed, full_pipe, wait_until_idle};
 use support::sockets::{
-    MESSAGE, connect_deaf, count, goodbye, lab_frame, message, messages, reset, said_by, shown,
-    wait_for_connections, wait_for_members,
+    MESSAGE, connect_with_little_room, count, goodbye, lab_frame, message, messages, messages_of, reset,
+    shown, wait_for_connections, wait_for_members,
 };
 use support::{Lines, PROGRAM, Peer, connect, read_to_end, read_until};
 
@@ -70,7 +70,7 @@ fn one_byte_at_a_time_is_a_message_at_its_last() {
         send(&mut slow, [*byte]);
     }
     alice.conversation.wait_for("carol: slow");
-    assert_eq!(said_by("carol", &alice.conversation.seen), ["slow"]);
+    assert_eq!(messages_of("carol", &alice.conversation.seen), ["slow"]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn whoever_is_gone_in_the_middle_of_a_frame_is_lost_alone() {
             check_talk(&mut alice, &mut bob, &format!("after {peer}"));
         }
     }
-    assert_eq!(said_by("carol", &alice.conversation.seen), [""; 0]);
+    assert_eq!(messages_of("carol", &alice.conversation.seen), [""; 0]);
 }
 
 /// A lab frame whose length promises much more than comes.
@@ -296,7 +296,7 @@ fn processor_time(peer: &Peer) -> Duration {
 #[test]
 fn who_takes_nothing_is_closed_in_the_end_and_holds_up_nobody() {
     let (mut alice, address, mut bob) = alice_and_bob();
-    let deaf = connect_deaf(address);
+    let deaf = connect_with_little_room(address);
     let peer = deaf.local_addr().expect("its address");
     let reader = read_messages(connect(address));
     wait_for_connections(&mut alice, 2);
@@ -313,7 +313,7 @@ fn who_takes_nothing_is_closed_in_the_end_and_holds_up_nobody() {
     alice.end_input();
     bob.conversation.wait_for("alice has left the chat...");
     lines.extend(["in between".into(), "afterwards".into()]);
-    assert_eq!(said_by("alice", &bob.conversation.seen), lines);
+    assert_eq!(messages_of("alice", &bob.conversation.seen), lines);
     assert_eq!(reader.join().expect("frames"), lines);
     assert_eq!(alice.exit_code(), 0);
 }
@@ -321,7 +321,7 @@ fn who_takes_nothing_is_closed_in_the_end_and_holds_up_nobody() {
 #[test]
 fn who_falls_further_behind_than_the_log_reaches_is_closed_and_holds_up_nobody() {
     let (mut alice, address, mut bob) = alice_and_bob();
-    let deaf: Vec<_> = (0..3).map(|_| connect_deaf(address)).collect();
+    let deaf: Vec<_> = (0..3).map(|_| connect_with_little_room(address)).collect();
     let reader = read_messages(connect(address));
     wait_for_connections(&mut alice, 4);
     let lines = lines_of_a_kibibyte(4096);
@@ -332,7 +332,7 @@ fn who_falls_further_behind_than_the_log_reaches_is_closed_and_holds_up_nobody()
     }
     alice.end_input();
     bob.conversation.wait_for("alice has left the chat...");
-    assert_eq!(said_by("alice", &bob.conversation.seen), lines);
+    assert_eq!(messages_of("alice", &bob.conversation.seen), lines);
     assert_eq!(reader.join().expect("frames"), lines);
     assert_eq!(alice.exit_code(), 0);
     assert_eq!(count(&alice.conversation.rest(), "lost"), 0, "nobody else");
@@ -342,7 +342,7 @@ fn who_falls_further_behind_than_the_log_reaches_is_closed_and_holds_up_nobody()
 fn who_reads_slowly_is_waited_for_and_loses_nothing() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
-    let mut slow = connect_deaf(address);
+    let mut slow = connect_with_little_room(address);
     wait_for_connections(&mut alice, 1);
     // UserAction far faster than it is read, and much more than the log keeps.
     let lines = lines_of_a_kibibyte(4096);
@@ -356,7 +356,7 @@ fn who_reads_slowly_is_waited_for_and_loses_nothing() {
 fn leaving_does_not_wait_for_who_takes_nothing() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
-    let deaf = [connect_deaf(address), connect_deaf(address)];
+    let deaf = [connect_with_little_room(address), connect_with_little_room(address)];
     let mut reader = connect(address);
     wait_for_connections(&mut alice, 3);
     let lines = many_lines();
@@ -377,7 +377,7 @@ fn leaving_does_not_wait_for_who_comes_meanwhile() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     // Because of this one it takes two seconds to leave.
-    let _deaf = connect_deaf(address);
+    let _deaf = connect_with_little_room(address);
     let mut reader = connect(address);
     wait_for_connections(&mut alice, 2);
     feed(alice.input.take().expect("its input"), many_lines().join("\n"));
@@ -419,7 +419,7 @@ fn what_was_said_before_a_connection_failed_is_shown() {
         }
     };
     assert_eq!(end, "bob has left the chat...");
-    assert_eq!(said_by("bob", &conversation.seen), texts);
+    assert_eq!(messages_of("bob", &conversation.seen), texts);
 }
 
 // Too few descriptors.

@@ -47,7 +47,7 @@ fn say(stream: &mut TcpStream, name: &str, text: &str) {
 }
 
 #[track_caller]
-fn check_said(stream: &mut TcpStream, expected: &str) {
+fn check_sent(stream: &mut TcpStream, expected: &str) {
     assert_eq!(messages(read_until(stream, MESSAGE).as_bytes()), [expected]);
 }
 
@@ -70,7 +70,7 @@ fn leave_unchecked(mut window: Window, mut stream: TcpStream) {
 }
 
 #[test]
-fn who_chats_alone_at_a_terminal_leaves_with_success() {
+fn a_user_without_peers_leaves_a_terminal_with_success() {
     let nobody = FreePort::new();
     for peers in [&[][..], &[nobody.number().as_str()]] {
         let mut window = Window::run(&[&[PROGRAM, "-n", "alice", "0"], peers].concat(), Size::new(80, 24));
@@ -84,14 +84,14 @@ fn who_chats_alone_at_a_terminal_leaves_with_success() {
 }
 
 #[test]
-fn what_is_typed_is_seen_and_said_with_enter() {
+fn typed_text_is_shown_and_sent_with_enter() {
     let (mut window, mut stream) = connected(Size::new(80, 24));
     window.press("helo");
     window.wait_for_rows(&["alice> helo|"]);
     window.press("\x7flo\x1b[Hoh, ");
     window.wait_for_rows(&["alice> oh, |hello"]);
     window.press("\r");
-    check_said(&mut stream, "oh, hello");
+    check_sent(&mut stream, "oh, hello");
     window.wait_until("the message, and an empty line", |screen| {
         let text = screen.contents();
         text.contains("] alice: oh, hello\n") && text.trim_end().ends_with("alice>")
@@ -124,7 +124,7 @@ fn the_line_stays_whole_below_a_thousand_messages() {
     }
     window.wait_for(&format!("bob: message {}\nalice> ", said - 1));
     window.press("\r");
-    check_said(&mut stream, &typed);
+    check_sent(&mut stream, &typed);
     let rows = window.look(|screen| screen.rows(0, 80).collect::<Vec<_>>());
     let numbers = rows.iter().filter_map(|row| row.split_once("bob: message ")?.1.trim().parse().ok());
     let numbers: Vec<usize> = numbers.collect();
@@ -174,7 +174,7 @@ fn a_window_can_be_resized_while_one_types() {
     window.resize(Size::new(100, 30));
     window.wait_for_rows(&[&format!("alice> {typed}|")]);
     window.press("!\r");
-    check_said(&mut stream, &format!("{typed}!"));
+    check_sent(&mut stream, &format!("{typed}!"));
     leave(window, stream);
 }
 
@@ -291,7 +291,7 @@ fn a_paste_of_several_lines_is_one_message() {
     window.press("see: \x1b[200~one\r\n\ttwo\rthree\n\x1b[201~");
     window.wait_for_rows(&["alice> see: one", "^Itwo", "three|"]);
     window.press("\r");
-    check_said(&mut stream, "see: one\n\ttwo\nthree");
+    check_sent(&mut stream, "see: one\n\ttwo\nthree");
     window.wait_for("alice: see: one\n            two\n    three\nalice> ");
     let many = vec!["line"; 21].join("\n");
     window.press(&format!("draft\x1b[200~{many}\x1b[201~"));
@@ -303,14 +303,14 @@ fn a_paste_of_several_lines_is_one_message() {
     window.press("n");
     window.wait_for_rows(&["alice> draft|"]);
     window.press(&format!("\x15\x1b[200~{many}\x1b[201~y\r"));
-    check_said(&mut stream, &many);
+    check_sent(&mut stream, &many);
     window.press(&format!("\x1b[200~{}\x1b[201~", "x".repeat(70_000)));
     window.wait_for("not pasted: the text has 70000 bytes");
     leave(window, stream);
 }
 
 #[test]
-fn lines_that_arrive_at_once_are_asked_about() {
+fn lines_that_arrive_at_once_need_confirmation() {
     let (mut window, mut stream) = connected(Size::new(40, 10));
     window.press("ls\rrm -r x\r");
     let question = ["Paste of 2 lines, 10 characters:", "\"ls\" ... \"rm -r x\""];
@@ -330,7 +330,7 @@ fn lines_that_arrive_at_once_are_asked_about() {
     window.press("y");
     window.wait_for_rows(&["line 1999|"]);
     window.press("\r");
-    check_said(&mut stream, &format!("see: {}", many.join("\n")));
+    check_sent(&mut stream, &format!("see: {}", many.join("\n")));
     leave(window, stream);
 }
 
@@ -341,7 +341,7 @@ fn a_line_break_can_be_typed() {
     window.press("one\x1b\rtwo\x1b[13;2uthree\x1b[27;2;13~four");
     window.wait_for_rows(&["alice> one", "two", "three", "four|"]);
     window.press("\x1b[13u");
-    check_said(&mut stream, "one\ntwo\nthree\nfour");
+    check_sent(&mut stream, "one\ntwo\nthree\nfour");
     leave(window, stream);
 }
 
@@ -363,7 +363,7 @@ fn what_the_terminal_reports_is_not_typed() {
         window.look(|screen| screen.contents().contains("alice> draft!?"))
     });
     window.press("\x15ok\r");
-    check_said(&mut stream, "ok");
+    check_sent(&mut stream, "ok");
     leave(window, stream);
 }
 
@@ -404,7 +404,7 @@ fn lines_come_back_and_are_searched_for() {
     let (mut window, mut stream) = connected(Size::new(80, 24));
     for line in ["first line", "second line"] {
         window.press(&format!("{line}\r"));
-        check_said(&mut stream, line);
+        check_sent(&mut stream, line);
     }
     window.press(&format!("draft{UP}{UP}"));
     window.wait_for_rows(&["alice> first line|"]);
@@ -421,7 +421,7 @@ fn lines_come_back_and_are_searched_for() {
     window.press("\x13line");
     window.wait_for_rows(&["(forward search) line: first |line"]);
     window.press("\x13\r");
-    check_said(&mut stream, "second line");
+    check_sent(&mut stream, "second line");
     leave(window, stream);
 }
 
@@ -453,7 +453,7 @@ fn with_member() -> (Window, Peer) {
 }
 
 #[test]
-fn a_refused_line_comes_back_and_a_private_one_without_its_slash_asks_first() {
+fn a_refused_line_comes_back_and_a_private_one_without_its_slash_needs_confirmation() {
     let (mut window, mut bob) = with_member();
     window.press("/mgs bob sec\r");
     window.wait_for("unknown command /mgs; did you mean /msg?");
@@ -491,7 +491,7 @@ fn a_refused_line_comes_back_and_a_private_one_without_its_slash_asks_first() {
 }
 
 #[test]
-fn a_pasted_command_is_obeyed_and_pasted_text_is_sent_unchanged() {
+fn a_pasted_command_is_executed_and_pasted_text_is_sent_unchanged() {
     let (mut window, mut bob) = with_member();
     let paste = |text: &str| format!("\x1b[200~{text}\x1b[201~");
     window.press(&paste("/msg bob sec3\rsec4"));
@@ -531,7 +531,7 @@ fn a_pasted_command_is_obeyed_and_pasted_text_is_sent_unchanged() {
 }
 
 #[test]
-fn a_reply_shows_to_whom_it_goes_and_names_are_completed_by_who_spoke_last() {
+fn a_reply_shows_its_recipient_and_recent_senders_are_completed_first() {
     let mut window = Window::start(&["-n", "alice", "--color=never", "--bind=127.0.0.1", "0"]);
     window.wait_for("listening on 127.0.0.1:");
     let text = window.look(|screen| screen.contents());
@@ -650,12 +650,12 @@ fn a_stopped_peer_gives_the_terminal_back_and_goes_on() {
     window.wait_for("bob: are you there?");
     window.wait_for_rows(&["alice> draft|"]);
     window.press("\r");
-    check_said(&mut stream, "draft");
+    check_sent(&mut stream, "draft");
     leave(window, stream);
 }
 
 #[test]
-fn who_is_started_in_the_background_chats_on_and_can_be_brought_to_the_front() {
+fn a_peer_started_in_the_background_chats_on_and_can_be_brought_to_the_front() {
     let (listener, address) = listen();
     let script =
         format!("set -m; \"$0\" -n alice --framing text --color=never 0 {address} & read key; fg; exit $?");
@@ -669,12 +669,12 @@ fn who_is_started_in_the_background_chats_on_and_can_be_brought_to_the_front() {
     window.wait_for("bob: are you there?");
     window.wait_for_rows(&["alice> |"]);
     window.press("now\r");
-    check_said(&mut stream, "now");
+    check_sent(&mut stream, "now");
     leave(window, stream);
 }
 
 #[test]
-fn who_is_stopped_without_being_told_goes_on_where_it_was() {
+fn a_peer_stopped_by_sigstop_continues_where_it_was() {
     let (mut window, mut stream) = connected(Size::new(80, 24));
     window.press("draft");
     window.wait_for_rows(&["alice> draft|"]);
@@ -690,7 +690,7 @@ fn who_is_stopped_without_being_told_goes_on_where_it_was() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_is_stopped_without_being_told_leaves_the_terminal_to_the_shell() {
+fn a_peer_stopped_by_sigstop_leaves_the_terminal_to_the_shell() {
     let (listener, address) = listen();
     let script = format!(
         "set -m; \"$0\" -n alice --framing text --color=never 0 {address}; echo stopped; read key; fg; exit $?"
@@ -711,12 +711,12 @@ fn who_is_stopped_without_being_told_leaves_the_terminal_to_the_shell() {
     window.wait_for("bob: are you there?");
     window.wait_for_rows(&["alice> draft|"]);
     window.press("\r");
-    check_said(&mut stream, "draft");
+    check_sent(&mut stream, "draft");
     leave(window, stream);
 }
 
 #[test]
-fn who_has_no_shell_is_not_stopped() {
+fn a_peer_without_a_shell_is_not_stopped() {
     let (mut window, stream) = connected(Size::new(80, 24));
     window.press(CTRL_Z);
     window.wait_for("not stopped");
@@ -962,7 +962,7 @@ fn bells(window: &Window) -> usize {
 }
 
 #[test]
-fn who_is_mentioned_sees_and_hears_it() {
+fn a_mention_is_highlighted_and_rings_the_bell() {
     let (mut window, mut stream) = connected_with(Size::new(80, 24), &["--color=always"]);
     say(&mut stream, "bob", "malice and alices are not meant");
     window.wait_for("not meant");
@@ -1012,7 +1012,7 @@ fn the_bell_and_colors_can_be_left_out() {
 }
 
 #[test]
-fn a_stopped_terminal_stops_nothing_else_and_tells_what_it_skipped() {
+fn a_stopped_terminal_stops_nothing_else_and_counts_the_skipped_lines() {
     let (mut window, mut stream) = connected_with(Size::new(80, 24), &["--time-format=%H:%M:%S"]);
     // The terminal's own way to stop what is shown; Ctrl+S is a key here.
     rustix::termios::tcflow(&window.device, Action::OOff).expect("a terminal");
@@ -1021,7 +1021,7 @@ fn a_stopped_terminal_stops_nothing_else_and_tells_what_it_skipped() {
     // All of it is taken, although nothing is shown.
     stream.write_all(said.concat().as_bytes()).expect("a peer that reads");
     window.press("two\r");
-    check_said(&mut stream, "two");
+    check_sent(&mut stream, "two");
     support::descriptors::wait_until_idle(window.child.process_id().expect("a process"));
     rustix::termios::tcflow(&window.device, Action::OOn).expect("a terminal");
     window.wait_for("x 3999");
@@ -1059,6 +1059,6 @@ fn every_time_can_be_shown_in_every_format() {
     stream.write_all(format!("[+10000-01-01T00:00:00] bob:\n\t\tlate{MESSAGE}").as_bytes()).expect("a peer");
     window.wait_for(": [+10000-01-01T00:00:00] bob:\n");
     window.press("still here\r");
-    check_said(&mut stream, "still here");
+    check_sent(&mut stream, "still here");
     leave(window, stream);
 }

@@ -77,7 +77,7 @@ fn people(line: &str) -> usize {
 }
 
 #[test]
-fn the_first_screen_says_how_others_join() {
+fn the_first_screen_shows_how_others_join() {
     let window = alice(WIDE, &["0"]);
     let (rows, port) = (rows(&window), port(&window));
     assert_eq!(rows[0], format!("listening on [::]:{port}"));
@@ -102,7 +102,7 @@ fn the_first_screen_fits_a_small_window() {
 }
 
 #[test]
-fn who_listens_on_loopback_or_names_peers_needs_other_advice() {
+fn the_advice_depends_on_the_address_and_on_named_peers() {
     let window = alice(WIDE, &["-b", "127.0.0.1", "0"]);
     let port = port(&window);
     assert_eq!(
@@ -125,7 +125,7 @@ fn who_listens_on_loopback_or_names_peers_needs_other_advice() {
 }
 
 #[test]
-fn who_comes_while_a_named_peer_is_not_reached_has_joined() {
+fn a_peer_that_dials_while_a_named_one_is_not_reached_has_joined() {
     let nobody = FreePort::new();
     let window = alice(WIDE, &["0", &nobody.number()]);
     window.wait_for("cannot reach ");
@@ -145,7 +145,7 @@ fn a_script_sees_only_what_it_listens_on() {
 }
 
 #[test]
-fn a_group_that_is_joined_is_one_line_and_comes_and_goes_in_few() {
+fn joining_a_group_takes_one_line_and_its_end_few() {
     const COUNT: usize = 25;
     let (mut peers, address) = gather(&names(COUNT));
     let path = std::env::temp_dir().join(format!("groupchat-presence-{}", std::process::id()));
@@ -179,7 +179,7 @@ fn a_group_that_is_joined_is_one_line_and_comes_and_goes_in_few() {
 }
 
 #[test]
-fn nobody_speaks_before_the_line_that_tells_of_them() {
+fn no_message_precedes_the_line_about_its_sender() {
     let window = alice(WIDE, &["-b", "127.0.0.1", "0"]);
     let address = SocketAddr::from(([127, 0, 0, 1], port(&window)));
     let mut peers: Vec<Peer> = names(6).iter().map(|name| Peer::named(name, &[address])).collect();
@@ -204,7 +204,7 @@ fn nobody_speaks_before_the_line_that_tells_of_them() {
 }
 
 #[test]
-fn who_is_there_is_told_in_words() {
+fn the_command_who_describes_each_connection() {
     let (listener, address) = listen();
     let nobody = FreePort::new();
     let mut window = alice(WIDE, &["0", &address.to_string(), &nobody.address().to_string()]);

@@ -10,7 +10,9 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 use support::descriptors::wait_until_idle;
-use support::sockets::{EXIT, MESSAGE, accept, connect_deaf, listen, message, messages, wait_until};
+use support::sockets::{
+    EXIT, MESSAGE, accept, connect_with_little_room, listen, message, messages, wait_until,
+};
 use support::{Lines, PROGRAM, read_to_end, read_until};
 
 const CTRL_C: &str = "\x03";
@@ -131,7 +133,7 @@ fn check_goodbye(stream: &mut TcpStream) {
 }
 
 #[test]
-fn a_line_is_said_with_enter_and_what_others_say_is_shown() {
+fn a_line_is_sent_with_enter_and_received_ones_are_shown() {
     let (mut terminal, mut screen, mut keyboard, mut stream) = connected();
     press(&mut keyboard, "helo");
     // What the terminal itself lets a user correct is never seen by others.
@@ -181,7 +183,7 @@ fn a_second_ctrl_c_ends_it_at_once() {
     let (mut screen, mut keyboard) = terminal.screen();
     let mut stream = accept(&listener);
     let port = screen.wait_for("listening on ").trim_end().rsplit(':').next().map(str::parse);
-    let _deaf = connect_deaf(([127, 0, 0, 1], port.expect("a port").expect("a number")).into());
+    let _deaf = connect_with_little_room(([127, 0, 0, 1], port.expect("a port").expect("a number")).into());
     screen.wait_for(" connected");
     let line = format!("{}\r", "x".repeat(1000));
     for _ in 0..600 {

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use support::descriptors::{file_with, wait_until_idle};
 use support::sockets::{FreePort, accept, messages, wait_for_members};
-use support::{PROGRAM, Peer, read_to_end, without_introduction};
+use support::{PROGRAM, Peer, read_to_end, without_hellos};
 
 /// A peer called bot that is given `script` as a file and connects to `peers`.
 fn bot(script: &str, peers: &[&str]) -> Peer {
@@ -179,7 +179,7 @@ fn a_script_waits_for_a_member_that_reads_slowly() {
 }
 
 #[test]
-fn what_stands_before_a_command_goes_before_it() {
+fn lines_before_a_command_are_sent_before_it() {
     check_late(&[], &[], "one\n/name bat\ntwo\n", &["] bot: one", "bot is now bat", "] bat: two"]);
     // A plain peer is sent what was said until it is disconnected.
     let port = FreePort::new();
@@ -188,13 +188,13 @@ fn what_stands_before_a_command_goes_before_it() {
     let listener = TcpListener::bind(port.address()).expect("nobody else has it");
     let mut stream = accept(&listener);
     let bytes = read_to_end(&mut stream);
-    assert_eq!(messages(without_introduction(&bytes)), ["one"]);
+    assert_eq!(messages(without_hellos(&bytes)), ["one"]);
     assert!(bytes.ends_with(b"bot<EXITENCD>"));
     bot.notices.wait_for("disconnected from");
 }
 
 #[test]
-fn messages_that_connected_peers_have_not_confirmed_are_not_said_to_have_reached_nobody() {
+fn unacknowledged_messages_are_not_reported_as_having_reached_nobody() {
     let mut bob = Peer::named("bob", &[]);
     let mut bot = Peer::named("bot", &[bob.address()]);
     wait_for_members(&mut bot, 1);

@@ -9,17 +9,17 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use rustix::process::Signal;
 use support::descriptors::{feed, wait_until_idle};
 use support::sockets::{
-    EXIT, FreePort, MESSAGE, accept, connect_deaf, listen, message, messages, wait_for_connections,
-    wait_for_members,
+    EXIT, FreePort, MESSAGE, accept, connect_with_little_room, listen, message, messages,
+    wait_for_connections, wait_for_members,
 };
 use support::{DEADLINE, Peer, connect, read_to_end, read_until};
 
-/// How many lines [`say_more_than_fits`] says.
+/// How many lines [`send_more_than_fits`] says.
 const LINES: usize = 600;
 
 /// A peer with somebody who reads, and somebody who has not read anything yet and has little room.
-fn with_reader_and_deaf() -> (Peer, TcpStream, TcpStream) {
-    let (peer, reader, deaf) = with_two(connect_deaf, &[]);
+fn with_reader_and_stalled() -> (Peer, TcpStream, TcpStream) {
+    let (peer, reader, deaf) = with_two(connect_with_little_room, &[]);
     deaf.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     (peer, reader, deaf)
 }
@@ -37,7 +37,7 @@ fn with_two(
 
 /// Says more than the system takes for who does not read, and less than the log keeps. Everybody who
 /// reads has it then.
-fn say_more_than_fits(peer: &mut Peer, reader: &mut TcpStream) {
+fn send_more_than_fits(peer: &mut Peer, reader: &mut TcpStream) {
     let line = "x".repeat(1000);
     (0..LINES).for_each(|_| peer.say(&line));
     peer.say("that was all");
@@ -60,7 +60,7 @@ fn check_has_everything(stream: &mut TcpStream) {
 }
 
 #[test]
-fn every_signal_says_goodbye() {
+fn every_signal_sends_a_goodbye() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let mut bob = Peer::named("bob", &[]);
         let mut alice = Peer::named("alice", &[bob.address()]);
@@ -85,10 +85,10 @@ fn every_signal_says_goodbye() {
 }
 
 #[test]
-fn everything_that_was_said_comes_before_the_goodbye() {
+fn every_message_is_sent_before_the_goodbye() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        let (mut peer, mut reader, mut deaf) = with_reader_and_deaf();
-        say_more_than_fits(&mut peer, &mut reader);
+        let (mut peer, mut reader, mut deaf) = with_reader_and_stalled();
+        send_more_than_fits(&mut peer, &mut reader);
         peer.signal(signal);
         // Whoever reads has the goodbye while the other has yet to read anything.
         read_until(&mut reader, EXIT);
@@ -98,10 +98,10 @@ fn everything_that_was_said_comes_before_the_goodbye() {
 }
 
 #[test]
-fn who_never_reads_does_not_hold_the_end_up() {
-    let (mut peer, mut reader, deaf) = with_reader_and_deaf();
+fn a_peer_that_never_reads_does_not_delay_the_end() {
+    let (mut peer, mut reader, deaf) = with_reader_and_stalled();
     let name = deaf.local_addr().expect("its address");
-    say_more_than_fits(&mut peer, &mut reader);
+    send_more_than_fits(&mut peer, &mut reader);
     peer.signal(Signal::TERM);
     read_until(&mut reader, EXIT);
     peer.notices.wait_for(&format!("{name} is lost: took nothing for 2 s"));
@@ -111,8 +111,8 @@ fn who_never_reads_does_not_hold_the_end_up() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     for second in [Signal::INT, Signal::TERM] {
-        let (mut peer, mut reader, deaf) = with_reader_and_deaf();
-        say_more_than_fits(&mut peer, &mut reader);
+        let (mut peer, mut reader, deaf) = with_reader_and_stalled();
+        send_more_than_fits(&mut peer, &mut reader);
         peer.signal(Signal::INT);
         read_until(&mut reader, EXIT);
         peer.signal(second);
@@ -127,8 +127,8 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_second_signal_ends_it_at_once_behind_the_end_of_the_input() {
     let port = FreePort::new();
-    let (mut peer, mut reader, deaf) = with_two(connect_deaf, &[port.address()]);
-    say_more_than_fits(&mut peer, &mut reader);
+    let (mut peer, mut reader, deaf) = with_two(connect_with_little_room, &[port.address()]);
+    send_more_than_fits(&mut peer, &mut reader);
     peer.end_input();
     wait_until_idle(peer.child.id());
     reader.set_nonblocking(true).expect("a connection");
@@ -147,8 +147,8 @@ fn a_second_signal_ends_it_at_once_behind_the_end_of_the_input() {
 #[test]
 fn a_hang_up_does_not_cut_the_goodbye_short() {
     for first in [None, Some(Signal::HUP), Some(Signal::TERM)] {
-        let (mut peer, mut reader, mut deaf) = with_reader_and_deaf();
-        say_more_than_fits(&mut peer, &mut reader);
+        let (mut peer, mut reader, mut deaf) = with_reader_and_stalled();
+        send_more_than_fits(&mut peer, &mut reader);
         match first {
             Some(signal) => peer.signal(signal),
             None => peer.end_input(),
@@ -162,9 +162,9 @@ fn a_hang_up_does_not_cut_the_goodbye_short() {
 
 /// Closing with something unread would send a reset, which destroys what is still on its way.
 #[test]
-fn what_others_still_say_destroys_nothing() {
+fn messages_received_while_leaving_destroy_nothing() {
     let (mut peer, mut reader, mut late) = with_two(connect, &[]);
-    say_more_than_fits(&mut peer, &mut reader);
+    send_more_than_fits(&mut peer, &mut reader);
     // More is unread when it leaves than one turn reads.
     peer.signal(Signal::STOP);
     let feeder = feed(late.try_clone().expect("another descriptor"), message("bob", "wait!").repeat(6_000));

@@ -34,12 +34,12 @@ fn start_with(arguments: &[&str], streams: [Stdio; 3]) -> (Peer, TcpStream) {
 /// What a peer with `input` says until it leaves, and what it tells its user of that.
 #[track_caller]
 fn said(input: Stdio) -> (Vec<String>, String) {
-    said_until(input, 0)
+    sent_with_exit_code(input, 0)
 }
 
 /// The same of a peer that ends with `code`.
 #[track_caller]
-fn said_until(input: Stdio, code: i32) -> (Vec<String>, String) {
+fn sent_with_exit_code(input: Stdio, code: i32) -> (Vec<String>, String) {
     let (mut peer, mut stream) = start_with(&[], [input, Stdio::piped(), Stdio::piped()]);
     let bytes = read_to_end(&mut stream);
     assert!(bytes.ends_with(format!("|\nalice{EXIT}").as_bytes()), "no goodbye after {} bytes", bytes.len());
@@ -74,7 +74,7 @@ fn check_long_line(bytes: &[u8], expected: &str) {
 }
 
 #[test]
-fn lines_are_said_as_they_are() {
+fn lines_are_sent_unchanged() {
     check_input(b"one\ntwo\n", &["one", "two"]);
     check_input(b"one\ntwo", &["one", "two"]);
     check_input(b"x", &["x"]);
@@ -89,7 +89,7 @@ fn lines_are_said_as_they_are() {
 }
 
 #[test]
-fn a_line_of_any_length_is_said_whole() {
+fn a_line_of_any_length_is_sent_whole() {
     for length in [64_999, 65_000, 65_001, 70_000, 1 << 20] {
         let line = "abcdefghi".repeat(length).split_off(length * 8);
         check_long_line(line.as_bytes(), &line);
@@ -104,7 +104,7 @@ fn a_line_of_any_length_is_said_whole() {
 
 /// What is no UTF-8 takes three times the room.
 #[test]
-fn a_long_last_line_that_is_no_text_is_said_whole() {
+fn a_long_last_line_that_is_not_utf8_is_sent_whole() {
     for length in [60_000, 200_000] {
         check_long_line(&vec![0xff; length], &"\u{fffd}".repeat(length));
     }
@@ -112,7 +112,7 @@ fn a_long_last_line_that_is_no_text_is_said_whole() {
 
 /// The end of input is found in a turn in which as much was said as one turn may say.
 #[test]
-fn a_long_last_line_behind_many_short_ones_is_said_and_the_end_is_seen() {
+fn a_long_last_line_after_many_short_ones_is_sent_and_the_end_is_detected() {
     let last = "y".repeat(57_000);
     let (mut peer, mut stream) = start_with(&[], [Stdio::piped(), Stdio::null(), Stdio::piped()]);
     wait_until_idle(peer.child.id());
@@ -129,7 +129,7 @@ fn a_long_last_line_behind_many_short_ones_is_said_and_the_end_is_seen() {
 }
 
 #[test]
-fn all_lines_of_a_large_file_are_said_in_order() {
+fn all_lines_of_a_large_file_are_sent_in_order() {
     let expected: Vec<_> = (0..100_000).map(|number| number.to_string()).collect();
     let (texts, _) = said(file_with(expected.join("\n").as_bytes()).into());
     assert!(texts == expected, "{} lines, the last is {:?}", texts.len(), texts.last());
@@ -152,7 +152,7 @@ fn a_line_may_come_in_pieces() {
 fn input_that_cannot_be_read_is_an_end_of_input_and_a_failure() {
     #[track_caller]
     fn check(input: Stdio, trouble: Option<&str>) {
-        let (texts, notices) = said_until(input, i32::from(trouble.is_some()));
+        let (texts, notices) = sent_with_exit_code(input, i32::from(trouble.is_some()));
         assert_eq!(texts, [""; 0]);
         let told = notices.lines().last().and_then(|line| line.strip_prefix("groupchat: "));
         let trouble = trouble.map(|why| format!("cannot read standard input: {why}"));

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::thread;
 
 use support::sockets::{
-    EXIT, LabPeer, PEER, accept, count, goodbye, lab_frame, listen, message, messages, said_by, shown,
+    EXIT, LabPeer, PEER, accept, count, goodbye, lab_frame, listen, message, messages, messages_of, shown,
     wait_for_connections, wait_for_members,
 };
 use support::{Peer, connect, read_to_end, read_until};
@@ -68,7 +68,7 @@ fn check_goodbye(frame: &str, port: u16, code: &str) {
 }
 
 #[test]
-fn text_framing_is_what_the_exercise_says() {
+fn text_framing_is_that_of_the_exercise() {
     let mut alice = alice_with("", "");
     let address = alice.address();
     let mut reader = connect(address);
@@ -95,7 +95,7 @@ fn everything_sent(alice: &mut Peer, stream: &mut TcpStream) -> String {
 }
 
 #[test]
-fn only_who_is_dialled_is_sent_a_peer_frame_and_nobody_by_a_plain_peer() {
+fn only_a_dialled_peer_is_sent_a_hello_and_a_plain_peer_sends_none() {
     for (options, alice_dials, peer_frames) in [("", false, 0), ("", true, 1), ("--plain", true, 0)] {
         let (listener, address) = listen();
         let peers = if alice_dials { address.to_string() } else { String::new() };
@@ -145,7 +145,7 @@ fn check_lab_peer(alice_dials: bool, alice_speaks_first: bool, alice_leaves: boo
 }
 
 #[test]
-fn a_lab_peer_that_dials_is_heard_and_answered() {
+fn a_lab_peer_that_dials_sends_and_receives() {
     for alice_speaks_first in [false, true] {
         for alice_leaves in [false, true] {
             check_lab_peer(false, alice_speaks_first, alice_leaves);
@@ -154,7 +154,7 @@ fn a_lab_peer_that_dials_is_heard_and_answered() {
 }
 
 #[test]
-fn a_lab_peer_that_is_dialled_is_heard_and_answered() {
+fn a_lab_peer_that_is_dialled_sends_and_receives() {
     for alice_speaks_first in [false, true] {
         for alice_leaves in [false, true] {
             check_lab_peer(true, alice_speaks_first, alice_leaves);
@@ -163,7 +163,7 @@ fn a_lab_peer_that_is_dialled_is_heard_and_answered() {
 }
 
 #[test]
-fn who_has_not_spoken_yet_is_sent_text_framing_until_it_speaks() {
+fn a_peer_is_sent_text_framing_until_its_first_frame() {
     for alice_dials in [false, true] {
         let (mut alice, mut stream) = alice_and("text", alice_dials);
         alice.say("one");
@@ -177,7 +177,7 @@ fn who_has_not_spoken_yet_is_sent_text_framing_until_it_speaks() {
 }
 
 #[test]
-fn who_speaks_text_framing_is_answered_in_it_whatever_was_sent_before() {
+fn a_peer_that_sends_text_framing_is_sent_it_from_then_on() {
     for alice_dials in [false, true] {
         let (mut alice, stream) = alice_and("lab", alice_dials);
         let mut bob = lab(stream);
@@ -236,13 +236,16 @@ fn check_three(alice_dials_lab: bool, alice_dials_plain: bool, alice_leaves_firs
     assert_eq!(alice.exit_code(), 0);
     alice.conversation.rest();
     let lines = &alice.conversation.seen;
-    assert_eq!((said_by("bob", lines), said_by("carol", lines)), (vec!["I am bob"], vec!["I am carol"]));
+    assert_eq!(
+        (messages_of("bob", lines), messages_of("carol", lines)),
+        (vec!["I am bob"], vec!["I am carol"])
+    );
     assert_eq!(count(lines, "has left"), if alice_leaves_first { 0 } else { 2 });
     assert_eq!(count(lines, "is lost"), 0);
 }
 
 #[test]
-fn ours_a_lab_peer_and_a_plain_client_hear_each_other_and_see_each_other_leave() {
+fn a_member_a_lab_peer_and_a_plain_client_see_each_others_messages_and_goodbyes() {
     for alice_dials_lab in [false, true] {
         for alice_dials_plain in [false, true] {
             for alice_leaves_first in [false, true] {
@@ -342,7 +345,7 @@ fn frames_mean_the_same_glued_together_in_any_number() {
         let bytes: Vec<_> = frames.chain([goodbye("bob")]).flat_map(frame).collect();
         send(&mut bob, bytes);
         alice.conversation.wait_for("bob has left the chat...");
-        assert_eq!(said_by("bob", &alice.conversation.seen), lines);
+        assert_eq!(messages_of("bob", &alice.conversation.seen), lines);
     }
 }
 

@@ -166,7 +166,7 @@ impl EventLoop {
         // Connected peers come before lost ones, and recent senders before others.
         let speakers = self.terminal.speakers();
         roster.sort_by_cached_key(|one| {
-            (one.standing == Standing::Lost, Reverse(speakers.last_spoken(&one.peer)))
+            (one.standing == Standing::Lost, Reverse(speakers.last_message(&one.peer)))
         });
         let names: Vec<_> = roster.into_iter().map(|one| one.peer.name).collect();
         let known = Known { commands: &COMMANDS.map(|entry| entry.name), names: &names };

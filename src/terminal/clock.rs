@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_knows_what_it_tells() {
+    fn a_format_knows_its_parts() {
         #[track_caller]
         fn check(format: &str, has_date: bool, has_fraction: bool) {
             let format = TimeFormat::new(format).expect("a format");

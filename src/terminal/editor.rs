@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_answer(pressed: &str, expected: Outcome) {
+    fn check_outcome(pressed: &str, expected: Outcome) {
         assert_eq!(press_all(&mut Editor::default(), pressed), expected, "after {pressed}");
     }
 
@@ -539,8 +539,8 @@ mod tests {
         check("abc<C-t>", "acb|");
         check("abc<Left><C-t>", "acb|");
         check("abc<Left><Left><C-t>", "ba|c");
-        check_answer("a<C-t>", Outcome::Bell);
-        check_answer("abc<Home><C-t>", Outcome::Bell);
+        check_outcome("a<C-t>", Outcome::Bell);
+        check_outcome("abc<Home><C-t>", Outcome::Bell);
     }
 
     #[test]
@@ -552,11 +552,11 @@ mod tests {
         check("abc<Left>x<C-_><C-_>", "|");
         check("abc<Bs><Bs><C-_>", "abc|");
         check("abc<C-c><C-_>", "abc|");
-        check_answer("<C-_>", Outcome::Bell);
+        check_outcome("<C-_>", Outcome::Bell);
         check("one<C-w><C-x><C-u>", "one|");
         check("abc<Left>x<C-x><C-u><C-x><C-u>", "|");
         check("abc<C-x>d<C-u>", "|");
-        check_answer("<C-x><C-u>", Outcome::Bell);
+        check_outcome("<C-x><C-u>", Outcome::Bell);
     }
 
     #[test]
@@ -564,7 +564,7 @@ mod tests {
         check("one<Break>two", "one\ntwo|");
         check("one<Left><Break>", "on\n|e");
         check("one<Break>two<C-_>", "|");
-        check_answer("one<Break>two<Enter>", Outcome::Submit("one\ntwo".into()));
+        check_outcome("one<Break>two<Enter>", Outcome::Submit("one\ntwo".into()));
     }
 
     #[test]
@@ -575,9 +575,9 @@ mod tests {
         check("one<Enter>two<Enter><Up>x<Enter><Up><Up>", "two|");
         check("one<Enter>one<Enter><Up><Up>", "one|");
         check("<Enter>dra<Up>", "dra|");
-        check_answer("one<Enter><Up>!<Enter>", Outcome::Submit("one!".into()));
-        check_answer("one<Enter><Down>", Outcome::Bell);
-        check_answer("one<Enter><Up><Up>", Outcome::Bell);
+        check_outcome("one<Enter><Up>!<Enter>", Outcome::Submit("one!".into()));
+        check_outcome("one<Enter><Down>", Outcome::Bell);
+        check_outcome("one<Enter><Up><Up>", Outcome::Bell);
     }
 
     #[test]
@@ -601,14 +601,14 @@ mod tests {
         check(&format!("{before}<C-r>line<C-r><C-s><C-s>x<Bs>"), "first |line");
         check(&format!("{before}<Up><Up><Up><C-s>line"), "second |line");
         check(&format!("{before}<Up><Up><C-s>third<C-e>!"), "third!|");
-        check_answer(&format!("{before}<C-s>line<C-s><C-s>"), Outcome::Bell);
-        check_answer(&format!("{before}<C-s>line<Enter>"), Outcome::Submit("first line".into()));
+        check_outcome(&format!("{before}<C-s>line<C-s><C-s>"), Outcome::Bell);
+        check_outcome(&format!("{before}<C-s>line<Enter>"), Outcome::Submit("first line".into()));
         check(&format!("{before}<C-r>line<C-e>!"), "second line!|");
         check(&format!("{before}<C-r>line<Left><Down><Down>"), "dra|");
         check(&format!("{before}<C-r>line<C-_>"), "dra|");
-        check_answer(&format!("{before}<C-r>fir<Enter>"), Outcome::Submit("first line".into()));
-        check_answer(&format!("{before}<C-r>linex"), Outcome::Bell);
-        check_answer(&format!("{before}<C-r>line<C-r><C-r>"), Outcome::Bell);
+        check_outcome(&format!("{before}<C-r>fir<Enter>"), Outcome::Submit("first line".into()));
+        check_outcome(&format!("{before}<C-r>linex"), Outcome::Bell);
+        check_outcome(&format!("{before}<C-r>line<C-r><C-r>"), Outcome::Bell);
     }
 
     #[test]
@@ -617,7 +617,7 @@ mod tests {
         check(&format!("{before}<C-r>line"), "two |line");
         check(&format!("{before}<C-r>line<C-r>"), "one |line");
         check(&format!("{before}<C-s>line<C-s>"), "two |line");
-        check_answer(&format!("{before}<C-r>bob"), Outcome::Bell);
+        check_outcome(&format!("{before}<C-r>bob"), Outcome::Bell);
         check(&format!("{before}<Up>"), "/dm x line|");
         check(&format!("{before}<Up><Up><Up>"), "/REPLY line|");
         // A line that was refused may have been meant as a private one.
@@ -629,7 +629,7 @@ mod tests {
     }
 
     #[test]
-    fn the_search_says_what_it_looks_for() {
+    fn the_search_shows_its_pattern() {
         let mut editor = Editor::default();
         press_all(&mut editor, "one<Enter><C-r>on");
         assert_eq!(editor.mode(), Mode::Search { pattern: "on", is_found: true, is_forward: false });
@@ -642,22 +642,22 @@ mod tests {
     }
 
     #[test]
-    fn keys_have_answers() {
-        check_answer("hello<Enter>", Outcome::Submit("hello".into()));
-        check_answer("<Enter>", Outcome::Submit(String::new()));
-        check_answer("<C-d>", Outcome::Leave);
-        check_answer("x<C-d>", Outcome::Bell);
-        check_answer("x<C-c>", Outcome::Cleared);
-        check_answer("x<C-c>y<C-c>", Outcome::Cleared);
-        check_answer("x<C-c><C-c>", Outcome::Interrupt);
-        check_answer("<C-c>", Outcome::Interrupt);
-        check_answer("<C-r><C-c>", Outcome::Cleared);
-        check_answer("<C-s>x<C-c>", Outcome::Cleared);
-        check_answer("<Esc>", Outcome::Nothing);
-        check_answer("x<Esc>", Outcome::Nothing);
-        check_answer("<C-z>", Outcome::Suspend);
-        check_answer("<C-l>", Outcome::Redraw);
-        check_answer("<Tab>", Outcome::Complete);
+    fn keys_have_outcomes() {
+        check_outcome("hello<Enter>", Outcome::Submit("hello".into()));
+        check_outcome("<Enter>", Outcome::Submit(String::new()));
+        check_outcome("<C-d>", Outcome::Leave);
+        check_outcome("x<C-d>", Outcome::Bell);
+        check_outcome("x<C-c>", Outcome::Cleared);
+        check_outcome("x<C-c>y<C-c>", Outcome::Cleared);
+        check_outcome("x<C-c><C-c>", Outcome::Interrupt);
+        check_outcome("<C-c>", Outcome::Interrupt);
+        check_outcome("<C-r><C-c>", Outcome::Cleared);
+        check_outcome("<C-s>x<C-c>", Outcome::Cleared);
+        check_outcome("<Esc>", Outcome::Nothing);
+        check_outcome("x<Esc>", Outcome::Nothing);
+        check_outcome("<C-z>", Outcome::Suspend);
+        check_outcome("<C-l>", Outcome::Redraw);
+        check_outcome("<Tab>", Outcome::Complete);
         check("x<C-c>", "|");
     }
 
@@ -672,7 +672,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_paste_asks_first() {
+    fn a_long_paste_needs_confirmation() {
         let lines = |count: usize| vec!["x"; count].join("\n");
         let mut editor = Editor::default();
         press_all(&mut editor, "ab");
@@ -708,7 +708,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_came_at_once_ask_first() {
+    fn lines_that_came_at_once_need_confirmation() {
         let mut editor = Editor::default();
         press_all(&mut editor, "ab");
         assert_eq!(editor.press(Key::UnmarkedPaste("1\n2\n".into())), Outcome::Nothing);
@@ -739,14 +739,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_names_whom_it_goes_to_as_soon_as_it_is_typed() {
+    fn a_reply_is_expanded_as_soon_as_it_is_typed() {
         for begun in ["/reply ", "/r ", "/REPLY ", " /Reply ", "\u{ff0f}reply "] {
-            check_answer(begun, Outcome::ExpandReply);
+            check_outcome(begun, Outcome::ExpandReply);
         }
         for other in ["/reply", "reply ", "/replyx ", "/reply  ", "/reply x ", "x /reply ", "//r ", "/me "] {
-            check_answer(other, Outcome::Nothing);
+            check_outcome(other, Outcome::Nothing);
         }
-        check_answer("/replyx<Left> ", Outcome::Nothing);
+        check_outcome("/replyx<Left> ", Outcome::Nothing);
         let mut editor = Editor::default();
         press_all(&mut editor, "/reply ");
         editor.replace_text("/msg bob ".into());

@@ -584,7 +584,7 @@ mod tests {
     }
 
     #[test]
-    fn the_day_is_told_by_our_clock_and_of_the_past_by_the_senders() {
+    fn the_day_of_live_messages_is_ours_and_of_past_ones_the_senders() {
         let events = [
             ("2026-11-27T12:00:00", at("2026-11-25T10:00:00", true)),
             ("2026-11-27T12:00:00", at("2026-11-26T11:00:00", true)),
@@ -616,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_and_goes_has_a_time_where_somebody_reads_along() {
+    fn joins_and_leaves_have_a_time_in_live_output() {
         let (bob, now) = (|| peer("bob"), "2026-11-27T12:34:00");
         let events = [
             (now, Event::Joined { peer: bob() }),
@@ -700,7 +700,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_reads_like_a_notice_is_in_quotes() {
+    fn a_name_that_reads_like_an_event_is_in_quotes() {
         let (peer, address) = (|| peer("alice"), ([127, 0, 0, 1], 5000).into());
         for event in [
             Event::Joined { peer: peer() },

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_from_the_host_of_an_ignored_plain_peer_are_not_told() {
+    fn connections_from_the_host_of_an_ignored_plain_peer_are_hidden() {
         let mut ignored = IgnoreList::default();
         let nameless = |host| PeerInfo { name: Label::of_place("10.0.0.1:1"), ..plain("", host, 1) };
         let is_told = |ignored: &mut IgnoreList| {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_of_the_ignored_but_what_concerns_ones_own_messages() {
+    fn events_of_ignored_peers_are_hidden_except_about_own_messages() {
         let mut ignored = IgnoreList::default();
         ignored.add(member("bob", 1));
         let peer = || member("rob", 1);

@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_once_and_so_is_that_it_is_not_any_more() {
+    fn a_full_disk_and_its_end_are_reported_once() {
         let (place, mut now) = (Place::new("full"), Instant::now());
         std::os::unix::fs::symlink("/dev/full", place.file()).expect("a link");
         let mut record = LogFile::open(&place.file()).expect("opened");

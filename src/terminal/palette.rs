@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn colors_can_be_told_apart() {
+    fn colors_are_distinguishable() {
         for (index, &one) in COLORS.iter().enumerate() {
             for &other in &COLORS[..index] {
                 let difference = difference(lab(one), lab(other));

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_has_a_line_in_words() {
+    fn every_peer_has_a_line() {
         let now = Instant::now() + Duration::from_secs(1_000);
         let mut entries = vec![
             person("bob", Standing::Here, now),
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_shown_with_all_that_is_known() {
+    fn the_details_of_a_peer_are_complete() {
         let now = Instant::now() + Duration::from_secs(1_000);
         let id = MemberId(0x01_62_6f_62);
         let check = |standing, expected: &[&str]| {
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_in_units_that_say_something() {
+    fn durations_are_in_readable_units() {
         for (seconds, expected) in [
             (0, "0 s"),
             (119, "119 s"),

@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_named_peer_has_no_group_whoever_comes_later_is_new() {
+    fn without_a_group_every_member_that_joins_is_new() {
         check(true, &["0 all-met", "9000 joined bob"], &["9000 bob Joined"]);
     }
 
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_somebody_stands_before_the_line_that_tells_of_it() {
+    fn no_event_of_a_peer_precedes_the_line_that_names_it() {
         check(
             false,
             &["0 joined a", "1 joined b c", "2 said a", "3 said c", "4 said b", "9000 wait"],
@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_there_before_us_is_listed_when_all_are_met_or_the_time_is_over() {
+    fn members_of_the_group_are_listed_when_all_are_met_or_in_time() {
         check(true, &["100 joined a", "100 all-met", "500 joined b"], &["100 here: a", "500 b Joined"]);
         check(
             true,
@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_look_alike_are_told_apart_in_one_line() {
+    fn names_that_look_alike_are_marked_in_one_line() {
         let (mut presence, now) = (Presence::default(), Instant::now());
         let marked = peer("Carl").name.with_mark("#5332");
         presence.push(&event("joined", "dora"), now);

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_stands_above() {
+    fn the_conversation_is_above() {
         let (mut screen, mut out) = (Screen::new(Size::new(10, 5), true), Vec::new());
         screen.draw(b"", &line("12345678x", 9), &mut out);
         out.clear();

@@ -61,7 +61,7 @@ impl Speakers {
 
     /// The number of `peer`'s last message, which is greater the later it was; 0 if there is none.
     #[must_use]
-    pub fn last_spoken(&self, peer: &PeerInfo) -> u64 {
+    pub fn last_message(&self, peer: &PeerInfo) -> u64 {
         self.last.get(&Speaker::of(peer)).copied().unwrap_or(0)
     }
 
@@ -91,13 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn who_said_something_later_is_known() {
+    fn later_senders_have_greater_numbers() {
         let mut speakers = Speakers::default();
         for port in [1, 2, 1] {
             speakers.handle_event(&said(peer(port), false));
         }
-        assert!(speakers.last_spoken(&peer(1)) > speakers.last_spoken(&peer(2)));
-        assert_eq!(speakers.last_spoken(&peer(3)), 0);
+        assert!(speakers.last_message(&peer(1)) > speakers.last_message(&peer(2)));
+        assert_eq!(speakers.last_message(&peer(3)), 0);
         assert_eq!(speakers.last_private(), None);
         speakers.handle_event(&said(peer(2), true));
         speakers.handle_event(&said(peer(3), false));
@@ -111,7 +111,7 @@ mod tests {
             speakers.handle_event(&said(peer(port), false));
         }
         assert!(speakers.last.len() <= SPEAKERS_MAX);
-        assert_eq!(speakers.last_spoken(&peer(0)), 0);
-        assert_ne!(speakers.last_spoken(&peer(SPEAKERS_MAX as u16)), 0);
+        assert_eq!(speakers.last_message(&peer(0)), 0);
+        assert_ne!(speakers.last_message(&peer(SPEAKERS_MAX as u16)), 0);
     }
 }

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_screen_says_how_others_join_and_who_can() {
+    fn the_first_screen_shows_how_others_join_and_who_can() {
         let network = "others in this network join with:";
         let elsewhere = "from elsewhere: forward port 5000 on your router, tell your public address";
         check(

@@ -223,7 +223,7 @@ pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
         assert!(count > 0, "the peer closed after {:?}", String::from_utf8_lossy(&bytes));
         bytes.push(byte[0]);
     }
-    String::from_utf8(without_introduction(&bytes).to_vec()).expect("text")
+    String::from_utf8(without_hellos(&bytes).to_vec()).expect("text")
 }
 
 /// Reads from `stream` until the peer closes it. An introduction at the front is left out.
@@ -231,11 +231,11 @@ pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     // A reset ends it as well.
     let _ = stream.read_to_end(&mut bytes);
-    without_introduction(&bytes).to_vec()
+    without_hellos(&bytes).to_vec()
 }
 
 /// What follows the peer frames at the front of `bytes`.
-pub fn without_introduction(mut bytes: &[u8]) -> &[u8] {
+pub fn without_hellos(mut bytes: &[u8]) -> &[u8] {
     while bytes.starts_with(b"groupchat/2\n") {
         let Some(end) = memchr::memmem::find(bytes, sockets::PEER.as_bytes()) else { break };
         bytes = &bytes[end + sockets::PEER.len()..];

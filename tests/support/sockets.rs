@@ -47,7 +47,7 @@ pub fn messages(bytes: &[u8]) -> Vec<String> {
 }
 
 /// What `name` said among the lines of a conversation, in order.
-pub fn said_by<'a>(name: &str, lines: &'a [String]) -> Vec<&'a str> {
+pub fn messages_of<'a>(name: &str, lines: &'a [String]) -> Vec<&'a str> {
     let mark = format!("] {name}: ");
     lines.iter().filter_map(|line| line.split_once(&mark).map(|(_, text)| text)).collect()
 }
@@ -155,7 +155,7 @@ impl FreePort {
 
 /// Connects with so little room that what is not read soon waits at the peer: a small buffer on this
 /// side, and small segments, which make the buffer on the other side small as well.
-pub fn connect_deaf(address: SocketAddr) -> TcpStream {
+pub fn connect_with_little_room(address: SocketAddr) -> TcpStream {
     let socket = socket_to(address);
     socket.set_recv_buffer_size(1).expect("an option");
     // Where this is not supported, it takes somewhat more.
