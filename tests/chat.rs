@@ -20,7 +20,7 @@ fn two_peers_receive_each_others_messages_and_goodbyes() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     let mut bob = Peer::named("bob", &[address]);
-    bob.notices.wait_for("connected to ");
+    bob.stderr.wait_for("connected to ");
     bob.conversation.wait_for("alice has joined");
     alice.conversation.wait_for("bob has joined");
     alice.say("hello");
@@ -37,7 +37,7 @@ fn two_peers_receive_each_others_messages_and_goodbyes() {
 fn a_plain_connection_can_read_and_write() {
     let mut alice = Peer::named("alice", &[]);
     let mut stream = connect(alice.address());
-    alice.notices.wait_for(" connected");
+    alice.stderr.wait_for(" connected");
     alice.say("hello");
     let frame = read_until(&mut stream, "<MSGENCD>");
     assert!(frame.ends_with("] alice:\n\t\thello<MSGENCD>"), "{frame}");
@@ -81,7 +81,7 @@ fn in_a_mesh_every_line_reaches_each_other_peer_once_and_in_order() {
     for name in names {
         let mut leaver = peers.remove(0);
         leaver.end_input();
-        assert_eq!(leaver.exit_code(), 0, "{:?}", leaver.notices.rest());
+        assert_eq!(leaver.exit_code(), 0, "{:?}", leaver.stderr.rest());
         for reader in &mut peers {
             assert_eq!(reader.conversation.next_line(), Some(format!("{name} has left the chat...")));
         }
@@ -110,7 +110,7 @@ fn peers_that_leave_at_the_same_time_are_not_lost() {
 fn empty_lines_are_not_sent() {
     let mut alice = Peer::named("alice", &[]);
     let mut reader = connect(alice.address());
-    alice.notices.wait_for(" connected");
+    alice.stderr.wait_for(" connected");
     alice.say("\n\none\n\r\n\ntwo\r\n\n three");
     alice.end_input();
     assert_eq!(messages(&read_to_end(&mut reader)), ["one", "two", " three"]);
@@ -123,9 +123,9 @@ fn a_user_without_peers_is_informed_once_and_again_after_a_peer_left() {
     let address = alice.address();
     for _ in 0..3 {
         alice.say("one\ntwo\nthree");
-        assert_eq!(alice.notices.next_line().as_deref(), Some(unheard));
+        assert_eq!(alice.stderr.next_line().as_deref(), Some(unheard));
         let mut visitor = connect(address);
-        let line = alice.notices.next_line().expect("a visitor");
+        let line = alice.stderr.next_line().expect("a visitor");
         assert!(line.ends_with(" connected"), "{line}");
         alice.say("four");
         assert_eq!(messages(read_until(&mut visitor, "<MSGENCD>").as_bytes()), ["four"]);
@@ -133,7 +133,7 @@ fn a_user_without_peers_is_informed_once_and_again_after_a_peer_left() {
         alice.conversation.wait_for("visitor has left the chat...");
     }
     alice.end_input();
-    assert_eq!(alice.notices.rest(), [""; 0]);
+    assert_eq!(alice.stderr.rest(), [""; 0]);
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn a_connection_without_a_message_is_not_shown_as_a_peer() {
         let mut alice = Peer::start(&[&["-n", "alice", "0"], options].concat());
         let line = match options.contains(&"--json") {
             true => alice.conversation.next_line().expect("where it listens"),
-            false => alice.notices.next_line().expect("where it listens"),
+            false => alice.stderr.next_line().expect("where it listens"),
         };
         let digits = line.split("[::]:").nth(1).expect("a port").split(|char: char| !char.is_ascii_digit());
         let port = digits.clone().next().expect("digits").parse().expect("a port");
@@ -312,7 +312,7 @@ fn a_connection_without_a_message_is_not_shown_as_a_peer() {
         bob.write_all((message("bob", "hi") + &goodbye("bob")).as_bytes()).expect("a peer that reads");
         read_to_end(&mut bob);
         alice.end_input();
-        let (shown_lines, told) = (alice.conversation.rest(), alice.notices.rest());
+        let (shown_lines, told) = (alice.conversation.rest(), alice.stderr.rest());
         assert_eq!(alice.exit_code(), 0);
         if options.contains(&"--json") {
             let events = shown_lines.iter().map(|line| line.split('"').nth(3).expect("an event"));
@@ -358,7 +358,7 @@ fn start_order_does_not_matter() {
     let port = FreePort::new();
     let (other, other_address) = listen();
     let mut alice = Peer::named("alice", &[port.address(), other_address]);
-    alice.notices.wait_for(&format!("cannot reach {}", port.address()));
+    alice.stderr.wait_for(&format!("cannot reach {}", port.address()));
     alice.say("one\ntwo");
     hang_up(&other, 4);
     let mut bob = Peer::start(&["-n", "bob", "-b", "127.0.0.1", &port.number()]);
@@ -370,10 +370,10 @@ fn start_order_does_not_matter() {
     alice.end_input();
     bob.conversation.wait_for("alice has left the chat...");
     assert_eq!(messages_of("alice", &bob.conversation.seen), ["one", "two", "three"]);
-    alice.notices.rest();
-    let notices = &alice.notices.seen;
-    assert_eq!(count(notices, &format!("cannot reach {}", port.address())), 1, "{notices:?}");
-    assert_eq!(count(notices, &format!("connected to {}", port.address())), 1, "{notices:?}");
+    alice.stderr.rest();
+    let stderr = &alice.stderr.seen;
+    assert_eq!(count(stderr, &format!("cannot reach {}", port.address())), 1, "{stderr:?}");
+    assert_eq!(count(stderr, &format!("connected to {}", port.address())), 1, "{stderr:?}");
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn a_peer_that_was_lost_is_dialled_again_and_sent_what_it_missed() {
     alice.say("one");
     assert_eq!(messages(read_until(&mut first, "one<MSGENCD>").as_bytes()), ["one"]);
     drop(first);
-    alice.notices.wait_for(" is lost: closed without a goodbye");
+    alice.stderr.wait_for(" is lost: closed without a goodbye");
     alice.say("two\nthree");
     let mut second = accept(&listener);
     alice.say("four");
@@ -440,7 +440,7 @@ fn every_address_of_a_name_is_tried() {
         let peer = format!("{host}{}", address.port());
         let mut alice = Peer::start(&["-n", "alice", "0", &peer]);
         let mut stream = accept(&listener);
-        alice.notices.wait_for(&format!("connected to {peer} at {address}"));
+        alice.stderr.wait_for(&format!("connected to {peer} at {address}"));
         alice.say("hello");
         assert_eq!(messages(read_until(&mut stream, "<MSGENCD>").as_bytes()), ["hello"]);
     }
@@ -460,9 +460,9 @@ fn check_oneself(host: &str) {
     let peer = format!("{host}{}", port.number());
     let mut command = Command::new(PROGRAM);
     let mut alice = Peer::run(command.args(["-n", "alice", &port.number(), &peer]));
-    alice.notices.wait_for(&format!("not connected to {peer}: it is your own address"));
+    alice.stderr.wait_for(&format!("not connected to {peer}: it is your own address"));
     alice.say("hello");
-    alice.notices.wait_for("no peer is connected");
+    alice.stderr.wait_for("no peer is connected");
     alice.end_input();
     assert_eq!(alice.exit_code(), 1);
     assert_eq!(alice.conversation.rest(), [""; 0]);
@@ -505,8 +505,8 @@ fn what_was_sent_in_a_guessed_framing_does_not_count_as_delivered() {
             let sent = read_to_end(&mut stream);
             assert!(String::from_utf8_lossy(&sent).contains("one<MSGENCD>"), "{sent:?}");
             assert_eq!(alice.exit_code(), exit_code, "{framing} {plain}");
-            let is_told = count(&alice.notices.rest(), "use --framing lab");
-            assert_eq!(is_told, exit_code as usize, "{:?}", alice.notices.seen);
+            let is_told = count(&alice.stderr.rest(), "use --framing lab");
+            assert_eq!(is_told, exit_code as usize, "{:?}", alice.stderr.seen);
         }
     }
 }

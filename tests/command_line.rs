@@ -24,7 +24,7 @@ fn check_end(arguments: &[&str], code: i32) -> (Vec<String>, Vec<String>) {
 #[track_caller]
 fn check_end_of(mut peer: Peer, code: i32) -> (Vec<String>, Vec<String>) {
     peer.end_input();
-    let lines = (peer.conversation.rest(), peer.notices.rest());
+    let lines = (peer.conversation.rest(), peer.stderr.rest());
     assert_eq!(peer.exit_code(), code, "{lines:?}");
     lines
 }
@@ -267,14 +267,14 @@ fn port_0_takes_a_free_one_and_shows_which() {
     #[track_caller]
     fn check(bind: &[&str], shown: &str, hosts: &[std::net::IpAddr]) {
         let mut peer = Peer::start(&[&["-n", "alice"], bind, &["0"]].concat());
-        let line = peer.notices.wait_for("listening on ");
+        let line = peer.stderr.wait_for("listening on ");
         let address = line.strip_prefix("listening on ").expect("nothing before");
         let port = address.strip_prefix(shown).expect("the address").strip_prefix(':').expect("a port");
         let port: u16 = port.parse().expect("a number");
         assert_ne!(port, 0);
         for host in hosts {
             let mut stream = connect((*host, port).into());
-            peer.notices.wait_for(" connected");
+            peer.stderr.wait_for(" connected");
             peer.say("hello");
             read_until(&mut stream, MESSAGE);
         }
@@ -367,7 +367,7 @@ fn what_one_of_two_peers_has_is_no_failure() {
     peer.end_input();
     assert_eq!(messages(&read_to_end(&mut accept(&listener))), ["one"]);
     let expected = format!("{} was never reached, and did not get what was said", nobody.address());
-    peer.notices.wait_for(&expected);
+    peer.stderr.wait_for(&expected);
     assert_eq!(peer.exit_code(), 0);
 }
 
@@ -378,7 +378,7 @@ fn a_peer_that_stays_and_meets_nobody_ends_with_success() {
         peer.end_input();
         wait_until_idle(peer.child.id());
         peer.signal(signal);
-        assert_eq!((peer.exit_code(), peer.notices.rest()), (0, Vec::new()));
+        assert_eq!((peer.exit_code(), peer.stderr.rest()), (0, Vec::new()));
     }
 }
 
@@ -423,7 +423,7 @@ fn the_wait_for_an_unreachable_peer_has_an_end() {
     // A signal does not wait for it.
     peer.signal(Signal::INT);
     assert_eq!(peer.exit_code(), 0);
-    assert!(!peer.notices.rest().iter().any(|line| line.contains("groupchat: ")));
+    assert!(!peer.stderr.rest().iter().any(|line| line.contains("groupchat: ")));
 }
 
 #[test]

@@ -79,16 +79,16 @@ fn a_text_for_a_former_name_is_sent_to_no_other_peer() {
     alice.conversation.wait_for("bob is now robert");
     alice.say("/msg bob the password");
     alice
-        .notices
+        .stderr
         .wait_for("\"the password\" to bob, who has another name now, or \"password\" to \"bob the\"#");
     bob.say("/name bob");
     alice.conversation.wait_for("robert is now bob");
     bob.say("/quit");
     alice.conversation.wait_for("bob has left");
     alice.say("/msg bob the password");
-    alice.notices.wait_for("\"the password\" to bob, who has left, or \"password\" to \"bob the\"#");
+    alice.stderr.wait_for("\"the password\" to bob, who has left, or \"password\" to \"bob the\"#");
     alice.say("/msg bob hi");
-    alice.notices.wait_for("bob has left");
+    alice.stderr.wait_for("bob has left");
     alice.say("/msg \"bob the\" for you");
     other.conversation.wait_for("private] alice: for you");
     assert!(!other.conversation.seen.iter().any(|line| line.contains("password")));
@@ -105,9 +105,9 @@ fn a_peer_without_private_messages_is_reported() {
     stream.write_all(message("nc", "hi").as_bytes()).expect("a peer that reads");
     alice.conversation.wait_for("nc: hi");
     alice.say("/msg nc psst");
-    alice.notices.wait_for("not sent: nc is a plain peer");
+    alice.stderr.wait_for("not sent: nc is a plain peer");
     alice.say("/msg nd psst");
-    alice.notices.wait_for("nobody is called nd; did you mean nc?");
+    alice.stderr.wait_for("nobody is called nd; did you mean nc?");
     for (words, error) in [
         ("\"Mary Ann\" hi", "nobody is called \"Mary Ann\"; /who lists who is here"),
         ("\"nd\" hi", "nobody is called nd; did you mean nc?"),
@@ -115,12 +115,12 @@ fn a_peer_without_private_messages_is_reported() {
         (": hi", "nobody is called \":\"; /who"),
     ] {
         alice.say(&format!("/msg {words}"));
-        alice.notices.wait_for(error);
+        alice.stderr.wait_for(error);
     }
     alice.say("/msg somebody psst");
-    alice.notices.wait_for("nobody is called somebody; /who lists who is here");
+    alice.stderr.wait_for("nobody is called somebody; /who lists who is here");
     alice.say("/msg nc");
-    alice.notices.wait_for("usage: /msg NAME TEXT");
+    alice.stderr.wait_for("usage: /msg NAME TEXT");
     alice.say("end");
     assert_eq!(messages(read_until(&mut stream, MESSAGE).as_bytes()), ["end"]);
 }
@@ -129,24 +129,24 @@ fn a_peer_without_private_messages_is_reported() {
 fn names_can_be_changed() {
     let (mut alice, address, mut bob) = pair(&[], &[]);
     bob.say("/name Mary Ann");
-    bob.notices.wait_for("you are now \"Mary Ann\"");
+    bob.stderr.wait_for("you are now \"Mary Ann\"");
     alice.conversation.wait_for("bob is now \"Mary Ann\"");
     bob.say("hi");
     alice.conversation.wait_for("Mary Ann: hi");
     alice.say("/msg mary ann psst");
     bob.conversation.wait_for("private] alice: psst");
     bob.say("/name \u{202e}x");
-    bob.notices.wait_for("control characters");
+    bob.stderr.wait_for("control characters");
     // PeerInfo comes later knows only the new name, and so do those who read its goodbye.
     let mut carol = Peer::named("carol", &[address]);
     carol.conversation.wait_for("\"Mary Ann\" has joined");
     bob.say("/name Alice");
-    let line = bob.notices.wait_for("you are now Alice; since somebody here is called that too");
+    let line = bob.stderr.wait_for("you are now Alice; since somebody here is called that too");
     let own = line.rsplit_once("the others see ").expect("what they see").1.to_owned();
     alice.conversation.wait_for(&format!("\"Mary Ann\" is now {own}"));
     carol.conversation.wait_for(&format!("\"Mary Ann\" is now {own}"));
     carol.say("/msg ALICE which?");
-    carol.notices.wait_for("several have that name: write ");
+    carol.stderr.wait_for("several have that name: write ");
     bob.say("/name bob");
     carol.conversation.wait_for(" is now bob");
     carol.say("/msg alice still you?");
@@ -165,25 +165,25 @@ fn the_command_who_lists_the_peers() {
     let mut stream = accept(&listener);
     stream.write_all(message("nc", "hi").as_bytes()).expect("a peer that reads");
     alice.conversation.wait_for("nc: hi");
-    alice.notices.wait_for("cannot reach");
+    alice.stderr.wait_for("cannot reach");
     alice.say("/who");
-    let line = alice.notices.wait_for("bob ");
+    let line = alice.stderr.wait_for("bob ");
     assert!(line.contains("  connected ") && line.contains(" s, at 127.0.0.1:"), "{line}");
-    let line = alice.notices.wait_for("nc ");
+    let line = alice.stderr.wait_for("nc ");
     assert!(line.contains("  plain peer, connected "), "{line}");
     // It is sorted by name, and a number comes first; so this is another answer.
     alice.say("/who");
-    let line = alice.notices.wait_for("  not reached yet, trying ");
+    let line = alice.stderr.wait_for("  not reached yet, trying ");
     assert!(line.contains(" again in ") || line.ends_with(" now"), "{line}");
     alice.say("/who bob");
-    assert!(alice.notices.wait_for("bob: connected ").ends_with(", has all your messages"));
-    assert!(alice.notices.wait_for("  at 127.0.0.1:").ends_with(", dialled you"));
-    alice.notices.wait_for("  id ");
+    assert!(alice.stderr.wait_for("bob: connected ").ends_with(", has all your messages"));
+    assert!(alice.stderr.wait_for("  at 127.0.0.1:").ends_with(", dialled you"));
+    alice.stderr.wait_for("  id ");
     bob.signal(Signal::KILL);
     alice.conversation.wait_for("bob is lost");
     alice.say("one more");
     alice.say("/who");
-    let line = alice.notices.wait_for("  lost, trying ");
+    let line = alice.stderr.wait_for("  lost, trying ");
     assert!(line.starts_with("bob ") && line.contains(", 1 message behind, at "), "{line}");
 }
 
@@ -200,12 +200,12 @@ fn a_peer_that_has_left_can_be_ignored() {
     alice.conversation.wait_for("gone: one");
     alice.conversation.wait_for("gone is lost");
     alice.say("/ignore gone");
-    alice.notices.wait_for("gone is ignored");
+    alice.stderr.wait_for("gone is ignored");
     let unnamed = visit("two<MSGENCD>");
     alice.conversation.wait_for(&format!("{unnamed}: two"));
     alice.conversation.wait_for("is lost");
     alice.say(&format!("/ignore {unnamed}"));
-    alice.notices.wait_for("is ignored");
+    alice.stderr.wait_for("is ignored");
     visit(&message("GONE", "three"));
     visit("four<MSGENCD>");
     visit(&message("carl", "five"));
@@ -223,32 +223,32 @@ fn an_ignored_peer_is_not_shown() {
     let record = File::new("ignored");
     let (mut alice, _, mut bob) = pair(&["--log", record.path()], &[]);
     alice.say("/ignore bob");
-    alice.notices.wait_for("bob is ignored");
+    alice.stderr.wait_for("bob is ignored");
     // A new name does not help, and is not told.
     bob.say("/name rob");
-    bob.notices.wait_for("you are now rob");
+    bob.stderr.wait_for("you are now rob");
     wait_until("alice knows it", || {
         alice.say("/who");
-        alice.notices.next_line().is_some_and(|line| line.starts_with("rob "))
+        alice.stderr.next_line().is_some_and(|line| line.starts_with("rob "))
     });
     alice.say("/unignore robert");
-    alice.notices.wait_for("robert is not ignored; ignored: bob");
+    alice.stderr.wait_for("robert is not ignored; ignored: bob");
     alice.say("/unignore bob");
-    alice.notices.wait_for("bob is not ignored any more");
+    alice.stderr.wait_for("bob is not ignored any more");
     bob.say("seen");
     alice.conversation.wait_for("rob: seen");
     alice.say("/ignore ROB");
-    alice.notices.wait_for("rob is ignored");
+    alice.stderr.wait_for("rob is ignored");
     bob.say("/name bob");
-    bob.notices.wait_for("you are now bob");
+    bob.stderr.wait_for("you are now bob");
     wait_until("alice knows it", || {
         alice.say("/who");
-        alice.notices.next_line().is_some_and(|line| line.starts_with("bob "))
+        alice.stderr.next_line().is_some_and(|line| line.starts_with("bob "))
     });
     alice.say("/unignore bob");
-    alice.notices.wait_for("bob is not ignored any more");
+    alice.stderr.wait_for("bob is not ignored any more");
     alice.say("/ignore bob");
-    alice.notices.wait_for("bob is ignored");
+    alice.stderr.wait_for("bob is ignored");
     bob.say("not seen");
     bob.say("/msg alice not seen either");
     bob.say("/quit not seen as well");
@@ -268,15 +268,15 @@ fn a_peer_can_be_named_while_chatting() {
     let address = alice.address();
     let mut bob = Peer::named("bob", &[]).listening();
     bob.say(&format!("/connect {address}"));
-    bob.notices.wait_for(&format!("connecting to {address}"));
+    bob.stderr.wait_for(&format!("connecting to {address}"));
     bob.conversation.wait_for("alice has joined");
     alice.conversation.wait_for("bob has joined");
     bob.say(&format!("/connect localhost:{}", address.port()));
-    bob.notices.wait_for("already connected to ");
+    bob.stderr.wait_for("already connected to ");
     bob.say("/connect no-such-host.invalid:5000");
-    bob.notices.wait_for("cannot connect to 'no-such-host.invalid:5000': cannot find its host");
+    bob.stderr.wait_for("cannot connect to 'no-such-host.invalid:5000': cannot find its host");
     bob.say("/connect host");
-    bob.notices.wait_for("cannot connect to 'host': it has no port; write host:PORT");
+    bob.stderr.wait_for("cannot connect to 'host': it has no port; write host:PORT");
     bob.say("still here");
     alice.conversation.wait_for("bob: still here");
     end(alice);
@@ -287,9 +287,9 @@ fn a_peer_can_be_named_while_chatting() {
 fn commands_are_executed_and_not_sent() {
     let (mut alice, _, mut bob) = pair(&[], &[]);
     alice.say("/halp");
-    alice.notices.wait_for("unknown command /halp; did you mean /help?");
+    alice.stderr.wait_for("unknown command /halp; did you mean /help?");
     alice.say("/help");
-    alice.notices.wait_for("/unignore NAME");
+    alice.stderr.wait_for("/unignore NAME");
     alice.say("/say /help");
     assert!(bob.conversation.wait_for("alice: ").ends_with("alice: /help"));
     alice.say("// a comment in a file");
@@ -302,7 +302,7 @@ fn commands_are_executed_and_not_sent() {
     assert_eq!(bob.exit_code(), 0);
     alice.end_input();
     assert_eq!(alice.exit_code(), 1, "a command failed");
-    alice.notices.wait_for("groupchat: '/halp' failed");
+    alice.stderr.wait_for("groupchat: '/halp' failed");
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn scripts_read_one_object_a_line_and_nothing_else() {
         assert!(event["event"].is_string() && event["time"].is_string(), "{line}");
     }
     // Only why it ended so stands there.
-    let [line] = &alice.notices.rest()[..] else { panic!("{:?}", alice.notices.seen) };
+    let [line] = &alice.stderr.rest()[..] else { panic!("{:?}", alice.stderr.seen) };
     assert_eq!(line, "groupchat: '/nonsense' failed");
 }
 
@@ -474,14 +474,14 @@ fn the_readme_shows_a_bot_that_works() {
 #[test]
 fn a_record_on_a_full_disk_stops_nobody() {
     let (mut alice, _, mut bob) = pair(&["--log", "/dev/full"], &[]);
-    alice.notices.wait_for("cannot record to '/dev/full': no space left");
+    alice.stderr.wait_for("cannot record to '/dev/full': no space left");
     bob.say("hi");
     alice.conversation.wait_for("bob: hi");
     alice.say("hello");
     bob.conversation.wait_for("alice: hello");
     alice.end_input();
     assert_eq!(alice.exit_code(), 1);
-    let rest = alice.notices.rest();
+    let rest = alice.stderr.rest();
     assert!(rest.iter().any(|line| line.contains("3 lines are missing there")), "{rest:?}");
     end(bob);
 }
@@ -566,7 +566,7 @@ fn send_executes_the_commands_that_send() {
         let mut arguments = vec!["-n", "bot", "0", &peer];
         arguments.extend(texts.iter().flat_map(|text| ["--send", text]));
         let mut bot = Peer::start(&arguments);
-        (bot.exit_code(), bot.notices.rest().join("\n"))
+        (bot.exit_code(), bot.stderr.rest().join("\n"))
     };
     let (code, _) = send(&["/msg bob secret", "/me builds", "/say /who", "// a comment", " \n/etc/hosts"]);
     assert_eq!(code, 0);
@@ -608,7 +608,7 @@ fn send_takes_standard_input_as_one_message() {
     let send = |input: &[u8]| {
         let mut bot = Peer::start(&["-n", "bot", "--send", "-", "0", &address.to_string()]);
         bot.input.take().expect("a pipe").write_all(input).expect("a peer that reads");
-        (bot.exit_code(), bot.notices.rest().join("\n"))
+        (bot.exit_code(), bot.stderr.rest().join("\n"))
     };
     assert_eq!(send(b"/who\n// two\n\nthree\n").0, 0);
     assert!(alice.conversation.wait_for("bot: ").ends_with("bot: /who"));
@@ -660,12 +660,12 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
         "/reply sec",
     ] {
         alice.say(line);
-        alice.notices.wait_for(&format!("'{line}' failed: "));
+        alice.stderr.wait_for(&format!("'{line}' failed: "));
     }
     // Of a line that is longer than a message, no part is sent without the others.
     for start in ["/msg bob sec", "/msg bbo sec", "/zork", "/say", " ", "msg bob sec"] {
         alice.say(&format!("{start}{}secret /msg bob sec", " ".repeat(66_000)));
-        alice.notices.wait_for("has at most 65000 bytes; nothing of it was sent");
+        alice.stderr.wait_for("has at most 65000 bytes; nothing of it was sent");
     }
     alice.say("/msg \u{201c}bob\u{201d} sec0");
     assert!(bob.conversation.wait_for("sec0").ends_with(" private] alice: sec0"));
@@ -709,27 +709,27 @@ fn disconnect_ends_what_connect_began() {
     alice.conversation.wait_for("nc: hi");
     // In one write: what was sent before is sent before the goodbye.
     alice.say(&format!("to all\n/disconnect {address}"));
-    alice.notices.wait_for("disconnected from nc");
+    alice.stderr.wait_for("disconnected from nc");
     let bytes = support::read_to_end(&mut stream);
     assert_eq!(messages(&bytes), ["to all"]);
     assert!(bytes.ends_with(b"|\nalice<EXITENCD>"), "{}", String::from_utf8_lossy(&bytes));
     // One that was never reached.
     alice.say(&format!("/connect {}", nobody.address()));
-    alice.notices.wait_for("cannot reach");
+    alice.stderr.wait_for("cannot reach");
     alice.say(&format!("/disconnect {}", nobody.address()));
-    alice.notices.wait_for(&format!("not connecting to {} any more", nobody.address()));
+    alice.stderr.wait_for(&format!("not connecting to {} any more", nobody.address()));
     alice.say("/who");
-    alice.notices.wait_for("bob ");
+    alice.stderr.wait_for("bob ");
     for (what, why) in
         [("localhost:9", "you did not connect to it"), ("bob", "it has no port; write bob:PORT")]
     {
         alice.say(&format!("/disconnect {what}"));
-        alice.notices.wait_for(&format!("cannot disconnect from '{what}': {why}"));
+        alice.stderr.wait_for(&format!("cannot disconnect from '{what}': {why}"));
     }
     assert!(
-        !alice.notices.seen.iter().any(|line| line.contains("not reached yet")),
+        !alice.stderr.seen.iter().any(|line| line.contains("not reached yet")),
         "{:?}",
-        alice.notices.seen
+        alice.stderr.seen
     );
     alice.end_input();
     assert_eq!(alice.exit_code(), 1, "commands failed");
@@ -740,7 +740,7 @@ fn disconnect_ends_what_connect_began() {
 fn a_member_stays_connected() {
     let (alice, address, mut bob) = pair(&[], &[]);
     bob.say(&format!("/disconnect {address}"));
-    bob.notices.wait_for("cannot disconnect from alice: all members of a group are connected");
+    bob.stderr.wait_for("cannot disconnect from alice: all members of a group are connected");
     bob.end_input();
     assert_eq!(bob.exit_code(), 1);
     end(alice);
@@ -754,12 +754,12 @@ fn send_reports_the_peers_that_have_not_received_it() {
     let mut bot = Peer::start(&["-n", "bot", "--send", "one", "0", &address, &nobody]);
     alice.conversation.wait_for("bot: one");
     assert_eq!(bot.exit_code(), 1);
-    bot.notices.wait_for(&format!("not delivered to everybody, as far as is known: {nobody}"));
+    bot.stderr.wait_for(&format!("not delivered to everybody, as far as is known: {nobody}"));
     alice.conversation.wait_for("bot has left");
     // One that is stopped looks like a plain peer that sends nothing; once it goes on, it is a member.
     alice.signal(Signal::STOP);
     let mut bot = Peer::start(&["-n", "bot", "--send", "two", "0", &address]);
-    bot.notices.wait_for(&format!("{address} has sent nothing"));
+    bot.stderr.wait_for(&format!("{address} has sent nothing"));
     alice.signal(Signal::CONT);
     alice.conversation.wait_for("bot: two");
     assert_eq!(bot.exit_code(), 0);

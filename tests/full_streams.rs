@@ -36,7 +36,7 @@ fn check_goodbye(peer: &mut Peer, stream: &mut TcpStream, code: i32) -> String {
     assert!(bytes.ends_with(EXIT.as_bytes()), "no goodbye after {} bytes", bytes.len());
     // It waits for that.
     stream.shutdown(Shutdown::Both).expect("a connection");
-    let lines = peer.notices.rest();
+    let lines = peer.stderr.rest();
     assert_eq!(peer.exit_code(), code, "{lines:?}");
     lines.last().cloned().unwrap_or_default()
 }
@@ -48,7 +48,7 @@ fn a_full_disk_is_told_once_and_at_the_end() {
     };
     let (mut peer, mut stream) = start_with([Stdio::piped(), full.into(), Stdio::piped()]);
     stream.write_all(b"one<MSGENCD>").expect("a peer that reads");
-    peer.notices.wait_for("cannot write standard output: no space left on device; the conversation waits");
+    peer.stderr.wait_for("cannot write standard output: no space left on device; the conversation waits");
     wait_until_idle(peer.child.id());
     stream.write_all(b"two<MSGENCD>").expect("a peer that reads");
     check_can_talk(&mut peer, &mut stream);
@@ -57,8 +57,8 @@ fn a_full_disk_is_told_once_and_at_the_end() {
     let last = check_goodbye(&mut peer, &mut stream, 1);
     assert!(last.starts_with("groupchat: cannot write standard output: no space left on device; "), "{last}");
     assert!(last.ends_with(" bytes are lost"), "{last}");
-    let told = peer.notices.seen.iter().filter(|line| line.contains("no space left")).count();
-    assert_eq!(told, 2, "once while it runs, and at the end: {:?}", peer.notices.seen);
+    let told = peer.stderr.seen.iter().filter(|line| line.contains("no space left")).count();
+    assert_eq!(told, 2, "once while it runs, and at the end: {:?}", peer.stderr.seen);
 }
 
 /// A limit on the size of files stands for a full disk, since it can be lifted.
@@ -78,7 +78,7 @@ fn a_disk_that_has_room_again_gets_everything() {
     let mut stream = accept(&listener);
     let lines: Vec<_> = (0..20_000).map(|number| format!("{number} is said<MSGENCD>")).collect();
     feed(stream.try_clone().expect("another descriptor"), lines.concat());
-    peer.notices.wait_for("cannot write standard output: file too large; the conversation waits");
+    peer.stderr.wait_for("cannot write standard output: file too large; the conversation waits");
     check_can_talk(&mut peer, &mut stream);
     let unlimited = Rlimit { current: None, maximum: None };
     prlimit(Some(Pid::from_child(&peer.child)), Resource::Fsize, unlimited).expect("a limit to lift");
@@ -158,16 +158,16 @@ fn a_script_whose_reader_goes_away_delivers_what_it_has_said() {
         let mut peer = Peer::run_with(&mut command, Stdio::piped(), writer.into(), Stdio::piped());
         if arguments.is_empty() {
             peer.say("/nonsense\none");
-            peer.notices.wait_for("'/nonsense' failed");
+            peer.stderr.wait_for("'/nonsense' failed");
         }
-        peer.notices.wait_for("cannot reach");
+        peer.stderr.wait_for("cannot reach");
         drop(reader);
         let listener = TcpListener::bind(port.address()).expect("nobody else has it");
         let mut stream = accept(&listener);
         let bytes = read_to_end(&mut stream);
         assert_eq!(messages(without_hellos(&bytes)), ["one"]);
         assert!(bytes.ends_with(EXIT.as_bytes()), "no goodbye");
-        let last = peer.notices.rest().pop().expect("why it failed");
+        let last = peer.stderr.rest().pop().expect("why it failed");
         assert_eq!(peer.exit_code(), 1);
         last
     };
@@ -251,7 +251,7 @@ fn texts_that_cannot_be_written_are_a_failure() {
         let mut command = Command::new(PROGRAM);
         let mut peer = Peer::run_with(command.args(arguments), Stdio::null(), output, Stdio::piped());
         let expected = expected.map(|why| format!("groupchat: cannot write standard output: {why}"));
-        assert_eq!(peer.notices.rest(), Vec::from_iter(expected.clone()), "{arguments:?}");
+        assert_eq!(peer.stderr.rest(), Vec::from_iter(expected.clone()), "{arguments:?}");
         assert_eq!(peer.exit_code(), i32::from(expected.is_some()), "{arguments:?}");
     }
     for arguments in [&["--help"][..], &["--man"], &["--version"], &["--completions", "zsh"]] {

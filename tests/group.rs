@@ -172,7 +172,7 @@ fn a_pipe_reaches_everybody_through_one_address() {
         bot.say(&format!("one {round}\ntwo {round}"));
         bot.end_input();
         assert_eq!(bot.exit_code(), 0);
-        assert_eq!(count(&bot.notices.rest(), "did not get"), 0, "{:?}", bot.notices.seen);
+        assert_eq!(count(&bot.stderr.rest(), "did not get"), 0, "{:?}", bot.stderr.seen);
         for peer in &mut peers {
             peer.conversation.wait_for("bot has left the chat...");
             let (one, two) = (format!("one {round}"), format!("two {round}"));
@@ -199,7 +199,7 @@ fn a_long_pipe_reaches_everybody_whole() {
             assert!(heard == lines, "{} lines, the first wrong one is {wrong:?}", heard.len());
         }
         assert_eq!(bot.exit_code(), 0);
-        assert_eq!(count(&bot.notices.rest(), "did not get"), 0, "{:?}", bot.notices.seen);
+        assert_eq!(count(&bot.stderr.rest(), "did not get"), 0, "{:?}", bot.stderr.seen);
     }
 }
 
@@ -212,7 +212,7 @@ fn a_peer_that_was_never_reached_is_reported_too() {
     bot.say("one\ntwo");
     bot.end_input();
     assert_eq!(bot.exit_code(), 0);
-    let errors = bot.notices.rest();
+    let errors = bot.stderr.rest();
     assert_eq!(count(&errors, "1 member of the group was never reached"), 1, "{errors:?}");
     assert_eq!(count(&errors, "did not get"), 1, "{errors:?}");
 }
@@ -227,7 +227,7 @@ fn a_pipe_waits_for_a_slow_handshake() {
     let mut bot = Peer::named("bot", &[address]);
     bot.say("hello");
     bot.end_input();
-    bot.notices.wait_for("connected to ");
+    bot.stderr.wait_for("connected to ");
     // By now it may have been taken for a plain peer, or not yet: either way it is waited for.
     thread::sleep(groupchat::limits::PLAIN_WAIT_MIN);
     peers[0].signal(Signal::CONT);
@@ -326,7 +326,7 @@ fn messages_sent_without_peers_are_history_for_a_newcomer() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     alice.say("is anybody here");
-    alice.notices.wait_for("no peer is connected: only peers that join later can read this");
+    alice.stderr.wait_for("no peer is connected: only peers that join later can read this");
     let mut bob = Peer::named("bob", &[address]);
     bob.conversation.wait_for("alice: is anybody here");
     assert_eq!(
@@ -467,7 +467,7 @@ fn nothing_is_lost_or_shown_twice_over_two_hundred_broken_connections() {
     for peer in &mut peers {
         peer.end_input();
         assert_eq!(peer.exit_code(), 0);
-        assert_eq!(count(&peer.notices.rest(), "did not get"), 0, "{:?}", peer.notices.seen);
+        assert_eq!(count(&peer.stderr.rest(), "did not get"), 0, "{:?}", peer.stderr.seen);
     }
 }
 
@@ -546,7 +546,7 @@ fn a_member_that_was_stopped_for_long_is_shown_exactly_what_it_missed() {
     }
     peers[0].end_input();
     assert_eq!(peers[0].exit_code(), 0);
-    let errors = peers[0].notices.rest();
+    let errors = peers[0].stderr.rest();
     assert_eq!(count(&errors, "peer1 did not get"), 1, "{errors:?}");
     assert_eq!(count(&errors, "peer2 did not get"), 0, "{errors:?}");
 }
@@ -564,7 +564,7 @@ fn a_leaving_user_is_shown_the_undelivered_messages_of_each_member() {
     peers[2].conversation.wait_for("peer0: three");
     peers[0].end_input();
     assert_eq!(peers[0].exit_code(), 0);
-    let errors = peers[0].notices.rest();
+    let errors = peers[0].stderr.rest();
     // Whether it still had time to say that it had the first one, nobody knows.
     let missing =
         [2, 3].map(|count| format!("peer1 did not get {count} of your messages, as far as is known"));
@@ -579,8 +579,8 @@ fn a_plain_peer_takes_no_part_in_gossip() {
     let mut peers = gather(&[None, Some(0)]);
     let address = peers[0].address();
     let mut plain = Peer::start(&["-n", "plain", "--plain", "0", &address.to_string()]);
-    plain.notices.wait_for("connected to ");
-    peers[0].notices.wait_for(" connected");
+    plain.stderr.wait_for("connected to ");
+    peers[0].stderr.wait_for(" connected");
     plain.say("hello");
     peers[0].conversation.wait_for("plain: hello");
     peers[0].say("hi");

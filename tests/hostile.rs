@@ -84,7 +84,7 @@ fn whoever_is_gone_in_the_middle_of_a_frame_is_lost_alone() {
             let peer = stream.local_addr().expect("its address");
             send(&mut stream, &bytes[..bytes.len().min(text.len() - 1)]);
             end(stream);
-            alice.notices.wait_for(&format!("{peer} "));
+            alice.stderr.wait_for(&format!("{peer} "));
             check_talk(&mut alice, &mut bob, &format!("after {peer}"));
         }
     }
@@ -119,7 +119,7 @@ fn a_peer_that_does_not_answer_is_given_up_after_a_while() {
     let mut alice = Peer::named("alice", &[address]);
     alice.say("hello");
     alice.end_input();
-    alice.notices.wait_for(&format!("cannot reach {address}: no answer; trying again"));
+    alice.stderr.wait_for(&format!("cannot reach {address}: no answer; trying again"));
     assert_eq!(alice.exit_code(), 1);
 }
 
@@ -184,7 +184,7 @@ fn an_endless_stream_is_closed_while_it_still_comes() {
             }
         };
         assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
-        alice.notices.wait_for(&format!("{peer} is lost: sent more than 65535 bytes without a code"));
+        alice.stderr.wait_for(&format!("{peer} is lost: sent more than 65535 bytes without a code"));
     }
     check_talk(&mut alice, &mut bob, "hello");
 }
@@ -306,7 +306,7 @@ fn who_takes_nothing_is_closed_in_the_end_and_holds_up_nobody() {
     bob.conversation.wait_for(lines.last().expect("a line"));
     check_talk(&mut alice, &mut bob, "in between");
     let (before, start) = (processor_time(&alice), Instant::now());
-    alice.notices.wait_for(&format!("{peer} is lost: took nothing for 15 s"));
+    alice.stderr.wait_for(&format!("{peer} is lost: took nothing for 15 s"));
     let (spent, passed) = (processor_time(&alice) - before, start.elapsed());
     assert!(spent < passed / 10, "it spins: {spent:?} of {passed:?}");
     check_talk(&mut alice, &mut bob, "afterwards");
@@ -328,7 +328,7 @@ fn who_falls_further_behind_than_the_log_reaches_is_closed_and_holds_up_nobody()
     alice.say(&lines.join("\n"));
     bob.conversation.wait_for(lines.last().expect("a line"));
     for _ in &deaf {
-        alice.notices.wait_for(" is lost: fell more than 1024 KiB behind");
+        alice.stderr.wait_for(" is lost: fell more than 1024 KiB behind");
     }
     alice.end_input();
     bob.conversation.wait_for("alice has left the chat...");
@@ -365,7 +365,7 @@ fn leaving_does_not_wait_for_who_takes_nothing() {
     assert!(heard.ends_with(b"|\nalice<EXITENCD>"), "the goodbye is not held up");
     assert_eq!(messages(&heard), lines);
     assert_eq!(alice.exit_code(), 0);
-    let ends = alice.notices.rest();
+    let ends = alice.stderr.rest();
     for stream in &deaf {
         let peer = stream.local_addr().expect("its address");
         assert_eq!(count(&ends, &format!("{peer} is lost: took nothing for 2 s")), 1, "{ends:?}");
@@ -447,7 +447,7 @@ const COMPLAINT: &str = "cannot accept more connections: ";
 fn out_of_descriptors_everybody_waits_for_a_free_place_and_is_heard() {
     let (mut alice, address) = alice_short_of_descriptors("");
     let mut clients = too_many(address);
-    alice.notices.wait_for(COMPLAINT);
+    alice.stderr.wait_for(COMPLAINT);
     // Looking for a free place again and again costs next to nothing.
     #[cfg(target_os = "linux")]
     {
@@ -470,8 +470,8 @@ fn out_of_descriptors_everybody_waits_for_a_free_place_and_is_heard() {
     assert!(heard.iter().copied().eq(0..clients.len()), "{heard:?}");
     alice.end_input();
     assert_eq!(alice.exit_code(), 0);
-    alice.notices.rest();
-    assert_eq!(count(&alice.notices.seen, " connected"), clients.len());
+    alice.stderr.rest();
+    assert_eq!(count(&alice.stderr.seen, " connected"), clients.len());
 }
 
 /// However often somebody has to wait, until nobody had to for a minute.
@@ -490,8 +490,8 @@ fn out_of_descriptors_is_told_once() {
         alice.conversation.wait_for(&text);
     }
     alice.end_input();
-    alice.notices.rest();
-    assert_eq!(count(&alice.notices.seen, COMPLAINT), 1, "{:?}", alice.notices.seen);
+    alice.stderr.rest();
+    assert_eq!(count(&alice.stderr.seen, COMPLAINT), 1, "{:?}", alice.stderr.seen);
 }
 
 /// Connections of one host that send nothing.
@@ -519,7 +519,7 @@ fn idle_connections_of_one_host_keep_nobody_out() {
     wait_for_members(&mut alice, 1);
     wait_for_members(&mut bob, 1);
     let idle = idle_connections(address, 100);
-    alice.notices.wait_for(COMPLAINT);
+    alice.stderr.wait_for(COMPLAINT);
     let _carol = Peer::named("carol", &[address]);
     alice.conversation.wait_for("carol has joined");
     let mut nina = connect(address);
@@ -534,10 +534,10 @@ fn idle_connections_of_one_host_keep_nobody_out() {
     assert_eq!(count(&alice.conversation.seen, " is lost"), 0, "{:?}", alice.conversation.seen);
     drop((idle, more));
     alice.end_input();
-    alice.notices.rest();
-    assert_eq!(count(&alice.notices.seen, COMPLAINT), 1, "{:?}", alice.notices.seen);
+    alice.stderr.rest();
+    assert_eq!(count(&alice.stderr.seen, COMPLAINT), 1, "{:?}", alice.stderr.seen);
     // They are one line a minute.
-    assert!(count(&alice.notices.seen, "127.9.9.9") <= 3, "{:?}", alice.notices.seen);
+    assert!(count(&alice.stderr.seen, "127.9.9.9") <= 3, "{:?}", alice.stderr.seen);
 }
 
 /// The description of the time zone is a file, which cannot be read then.
@@ -549,7 +549,7 @@ fn out_of_descriptors_times_are_local_all_the_same() {
     let client = connect(address);
     // All of another host, so that it is one of these that makes room for others.
     let silent: Vec<_> = (0..30).map(|_| TcpStream::connect(address).expect("room in the queue")).collect();
-    alice.notices.wait_for(COMPLAINT);
+    alice.stderr.wait_for(COMPLAINT);
     send(client, message("client", "hello"));
     drop(silent);
     let line = alice.conversation.wait_for("client: hello");

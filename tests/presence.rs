@@ -47,7 +47,7 @@ fn end(peers: impl IntoIterator<Item = Peer>) {
     for mut peer in peers {
         peer.end_input();
         let code = peer.exit_code();
-        assert_eq!(code, 0, "{:?}", peer.notices.rest());
+        assert_eq!(code, 0, "{:?}", peer.stderr.rest());
     }
 }
 
@@ -140,8 +140,8 @@ fn a_script_sees_only_what_it_listens_on() {
     let mut peer = Peer::named("alice", &[]).listening();
     peer.end_input();
     peer.conversation.rest();
-    assert!(!peer.notices.rest().iter().any(|line| line.contains("/help")), "{:?}", peer.notices.seen);
-    assert!(peer.notices.seen[0].starts_with("listening on [::]:"), "{:?}", peer.notices.seen);
+    assert!(!peer.stderr.rest().iter().any(|line| line.contains("/help")), "{:?}", peer.stderr.seen);
+    assert!(peer.stderr.seen[0].starts_with("listening on [::]:"), "{:?}", peer.stderr.seen);
 }
 
 #[test]

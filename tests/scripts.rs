@@ -23,10 +23,10 @@ fn bot(script: &str, peers: &[&str]) -> Peer {
 #[track_caller]
 fn check(script: &str, peers: &[&str], code: i32, parts: &[&str]) {
     let mut bot = bot(script, peers);
-    let notices = bot.notices.rest();
-    assert_eq!(bot.exit_code(), code, "{script:?}: {notices:?}");
+    let stderr = bot.stderr.rest();
+    assert_eq!(bot.exit_code(), code, "{script:?}: {stderr:?}");
     for part in parts {
-        assert!(notices.iter().any(|line| line.contains(part)), "{script:?}: {part:?} in {notices:?}");
+        assert!(stderr.iter().any(|line| line.contains(part)), "{script:?}: {part:?} in {stderr:?}");
     }
 }
 
@@ -106,7 +106,7 @@ fn a_script_that_reaches_nobody_gives_up_in_the_end() {
     // Nothing was said to everybody.
     let sender = (sender, "groupchat: '/msg carol hi' failed");
     for (mut bot, last) in bots.into_iter().chain(connects).chain([sender]) {
-        assert_eq!(bot.notices.rest().last().map(String::as_str), Some(last));
+        assert_eq!(bot.stderr.rest().last().map(String::as_str), Some(last));
         assert_eq!(bot.exit_code(), 1);
     }
 }
@@ -120,11 +120,11 @@ fn check_late(others: &[&str], arguments: &[&str], script: &str, expected: &[&st
     command.args(["-n", "bot"]).args(arguments).arg("0").args(others).arg(port.number());
     let input = file_with(script.as_bytes()).into();
     let mut bot = Peer::run_with(&mut command, input, Stdio::piped(), Stdio::piped());
-    bot.notices.wait_for(&format!("cannot reach {}", port.number()));
+    bot.stderr.wait_for(&format!("cannot reach {}", port.number()));
     let mut late = Peer::start(&["-n", "late", &port.number()]);
     expected.iter().for_each(|line| drop(late.conversation.wait_for(line)));
-    let notices = bot.notices.rest();
-    assert_eq!(bot.exit_code(), 0, "{arguments:?} {script:?}: {notices:?}");
+    let stderr = bot.stderr.rest();
+    assert_eq!(bot.exit_code(), 0, "{arguments:?} {script:?}: {stderr:?}");
 }
 
 #[test]
@@ -150,11 +150,11 @@ fn a_script_waits_for_a_peer_whose_connection_ends_at_once() {
         let mut bot = bot(script, &[&bob, &port.number()]);
         drop(accept(&proxy));
         drop(proxy);
-        bot.notices.wait_for("is lost: ");
+        bot.stderr.wait_for("is lost: ");
         let mut late = Peer::start(&["-n", "late", &port.number()]);
         late.conversation.wait_for("bot: hello");
-        let notices = bot.notices.rest();
-        assert_eq!(bot.exit_code(), 0, "{notices:?}");
+        let stderr = bot.stderr.rest();
+        assert_eq!(bot.exit_code(), 0, "{stderr:?}");
     }
 }
 
@@ -168,7 +168,7 @@ fn a_script_waits_for_a_member_that_reads_slowly() {
     // More than a pipe and the queue of standard output hold, and less than the log keeps.
     let lines: Vec<_> = (0..5_500).map(|number| format!("{number} {}", "x".repeat(100))).collect();
     let mut bot = bot(&(lines.join("\n") + "\n"), &[&address]);
-    bot.notices.wait_for("connected to ");
+    bot.stderr.wait_for("connected to ");
     // A connection that is closed with something unread would lose it.
     (0..4).for_each(|_| wait_until_idle(bot.child.id()));
     assert!(bot.child.try_wait().expect("our child").is_none(), "it has left");
@@ -184,13 +184,13 @@ fn lines_before_a_command_are_sent_before_it() {
     // A plain peer is sent what was said until it is disconnected.
     let port = FreePort::new();
     let mut bot = bot(&format!("one\n/disconnect {0}\ntwo\n", port.number()), &[&port.number()]);
-    bot.notices.wait_for("cannot reach");
+    bot.stderr.wait_for("cannot reach");
     let listener = TcpListener::bind(port.address()).expect("nobody else has it");
     let mut stream = accept(&listener);
     let bytes = read_to_end(&mut stream);
     assert_eq!(messages(without_hellos(&bytes)), ["one"]);
     assert!(bytes.ends_with(b"bot<EXITENCD>"));
-    bot.notices.wait_for("disconnected from");
+    bot.stderr.wait_for("disconnected from");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn unacknowledged_messages_are_not_reported_as_having_reached_nobody() {
     bot.say("/wo");
     bot.say("hello");
     bot.end_input();
-    bot.notices
+    bot.stderr
         .wait_for("groupchat: the message may be lost: nobody is known to have received it; '/wo' failed");
     assert_eq!(bot.exit_code(), 1);
 }
@@ -215,8 +215,8 @@ fn a_private_message_that_did_not_arrive_is_a_failure() {
     bob.signal(Signal::STOP);
     bot.say("/msg bob hi");
     bot.say("/who");
-    bot.notices.wait_for("1 message behind");
+    bot.stderr.wait_for("1 message behind");
     bot.signal(Signal::TERM);
-    bot.notices.wait_for("groupchat: a private message was not delivered, as far as is known: bob");
+    bot.stderr.wait_for("groupchat: a private message was not delivered, as far as is known: bob");
     assert_eq!(bot.exit_code(), 1);
 }

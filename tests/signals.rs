@@ -104,7 +104,7 @@ fn a_peer_that_never_reads_does_not_delay_the_end() {
     send_more_than_fits(&mut peer, &mut reader);
     peer.signal(Signal::TERM);
     read_until(&mut reader, EXIT);
-    peer.notices.wait_for(&format!("{name} is lost: took nothing for 2 s"));
+    peer.stderr.wait_for(&format!("{name} is lost: took nothing for 2 s"));
     assert_eq!(peer.exit_code(), 0);
 }
 
@@ -116,7 +116,7 @@ fn a_second_signal_ends_it_at_once() {
         peer.signal(Signal::INT);
         read_until(&mut reader, EXIT);
         peer.signal(second);
-        peer.notices.wait_for("groupchat: ended at once");
+        peer.stderr.wait_for("groupchat: ended at once");
         assert_eq!(peer.exit_code(), 1);
         assert_eq!(peer.conversation.rest(), [""; 0], "it was not waited for");
         drop(deaf);
@@ -137,7 +137,7 @@ fn a_second_signal_ends_it_at_once_behind_the_end_of_the_input() {
     peer.signal(Signal::INT);
     read_until(&mut reader, EXIT);
     peer.signal(Signal::INT);
-    peer.notices.wait_for("groupchat: ended at once");
+    peer.stderr.wait_for("groupchat: ended at once");
     assert_eq!(peer.exit_code(), 1);
     drop(deaf);
 }
@@ -156,7 +156,7 @@ fn a_hang_up_does_not_cut_the_goodbye_short() {
         read_until(&mut reader, EXIT);
         peer.signal(Signal::HUP);
         check_has_everything(&mut deaf);
-        assert_eq!(peer.exit_code(), 0, "{:?}", peer.notices.rest());
+        assert_eq!(peer.exit_code(), 0, "{:?}", peer.stderr.rest());
     }
 }
 

@@ -45,9 +45,9 @@ fn sent_with_exit_code(input: Stdio, code: i32) -> (Vec<String>, String) {
     assert!(bytes.ends_with(format!("|\nalice{EXIT}").as_bytes()), "no goodbye after {} bytes", bytes.len());
     // It waits for that.
     drop(stream);
-    let notices = peer.notices.rest().join("\n");
-    assert_eq!(peer.exit_code(), code, "{notices}");
-    (messages(&bytes), notices)
+    let stderr = peer.stderr.rest().join("\n");
+    assert_eq!(peer.exit_code(), code, "{stderr}");
+    (messages(&bytes), stderr)
 }
 
 /// `bytes` are said as `expected`, whether they come from a pipe or a file.
@@ -152,11 +152,11 @@ fn a_line_may_come_in_pieces() {
 fn input_that_cannot_be_read_is_an_end_of_input_and_a_failure() {
     #[track_caller]
     fn check(input: Stdio, trouble: Option<&str>) {
-        let (texts, notices) = sent_with_exit_code(input, i32::from(trouble.is_some()));
+        let (texts, stderr) = sent_with_exit_code(input, i32::from(trouble.is_some()));
         assert_eq!(texts, [""; 0]);
-        let told = notices.lines().last().and_then(|line| line.strip_prefix("groupchat: "));
+        let told = stderr.lines().last().and_then(|line| line.strip_prefix("groupchat: "));
         let trouble = trouble.map(|why| format!("cannot read standard input: {why}"));
-        assert_eq!(told, trouble.as_deref(), "{notices}");
+        assert_eq!(told, trouble.as_deref(), "{stderr}");
     }
     check(Stdio::null(), None);
     check(File::open(std::env::temp_dir()).expect("a directory").into(), Some("is a directory"));

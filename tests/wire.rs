@@ -72,7 +72,7 @@ fn text_framing_is_that_of_the_exercise() {
     let mut alice = alice_with("", "");
     let address = alice.address();
     let mut reader = connect(address);
-    alice.notices.wait_for(" connected");
+    alice.stderr.wait_for(" connected");
     alice.say("hello");
     check_message(&read_until(&mut reader, "<MSGENCD>"), "hello");
     alice.end_input();
@@ -593,8 +593,8 @@ fn nothing_that_acts_on_a_terminal_is_shown_raw_wherever_it_stands() {
     alice.conversation.wait_for(" is lost: closed without a goodbye");
     alice.end_input();
     alice.conversation.rest();
-    alice.notices.rest();
-    for line in alice.conversation.seen.iter().chain(&alice.notices.seen) {
+    alice.stderr.rest();
+    for line in alice.conversation.seen.iter().chain(&alice.stderr.seen) {
         let raw = line.chars().find(|&char| dangerous().any(|dangerous| dangerous == char));
         assert_eq!(raw, None, "in {line:?}");
     }

@@ -30,7 +30,7 @@ pub struct Peer {
     pub child: Child,
     pub input: Option<ChildStdin>,
     pub conversation: Lines,
-    pub notices: Lines,
+    pub stderr: Lines,
 }
 
 impl Peer {
@@ -56,8 +56,8 @@ impl Peer {
         let command = command.env_remove("GROUPCHAT_NAME").env("TZ", "UTC");
         let mut child = command.stdin(input).stdout(output).stderr(error).spawn().expect("it starts");
         let conversation = child.stdout.take().map_or_else(|| Lines::read(io::empty()), Lines::read);
-        let notices = child.stderr.take().map_or_else(|| Lines::read(io::empty()), Lines::read);
-        Self { input: child.stdin.take(), child, conversation, notices }
+        let stderr = child.stderr.take().map_or_else(|| Lines::read(io::empty()), Lines::read);
+        Self { input: child.stdin.take(), child, conversation, stderr }
     }
 
     /// A peer called `name` that listens on a free port and dials `peers`.
@@ -70,7 +70,7 @@ impl Peer {
 
     /// Where it listens, on loopback. Waits until it does.
     pub fn address(&mut self) -> SocketAddr {
-        let line = self.notices.wait_for("listening on ");
+        let line = self.stderr.wait_for("listening on ");
         let port = line.rsplit(':').next().expect("a port").parse().expect("a number");
         (Ipv4Addr::LOCALHOST, port).into()
     }
@@ -111,7 +111,7 @@ impl Peer {
             if let Some(status) = self.child.try_wait().expect("our child") {
                 return status.code().expect("an exit code, not a signal");
             }
-            assert!(Instant::now() < end, "the peer does not end; it said {:?}", self.notices.seen);
+            assert!(Instant::now() < end, "the peer does not end; it said {:?}", self.stderr.seen);
             thread::sleep(Duration::from_millis(2));
         }
     }

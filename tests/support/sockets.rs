@@ -62,7 +62,7 @@ pub fn count(lines: &[String], part: &str) -> usize {
 pub fn wait_for_connections(peer: &mut Peer, count: usize) {
     let mut left = count;
     while left > 0 {
-        let line = peer.notices.next_line().expect("a peer that runs");
+        let line = peer.stderr.next_line().expect("a peer that runs");
         left -= usize::from(line.starts_with("connected to ") || line.ends_with(" connected"));
     }
 }
