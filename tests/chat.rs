@@ -23,8 +23,8 @@ fn two_peers_receive_each_others_messages_and_goodbyes() {
     bob.stderr.wait_for("connected to ");
     bob.conversation.wait_for("alice has joined");
     alice.conversation.wait_for("bob has joined");
-    alice.say("hello");
-    bob.say("hi");
+    alice.write_line("hello");
+    bob.write_line("hi");
     let line = bob.conversation.wait_for("alice: hello");
     assert_eq!(line.len(), "[2026-11-22 06:55:22] alice: hello".len());
     alice.conversation.wait_for("] bob: hi");
@@ -38,7 +38,7 @@ fn a_plain_connection_can_read_and_write() {
     let mut alice = Peer::named("alice", &[]);
     let mut stream = connect(alice.address());
     alice.stderr.wait_for(" connected");
-    alice.say("hello");
+    alice.write_line("hello");
     let frame = read_until(&mut stream, "<MSGENCD>");
     assert!(frame.ends_with("] alice:\n\t\thello<MSGENCD>"), "{frame}");
     stream.write_all(message("bob", "hi").as_bytes()).expect("a peer that reads");
@@ -69,7 +69,7 @@ fn in_a_mesh_every_line_reaches_each_other_peer_once_and_in_order() {
     let mut peers = mesh(&names);
     for line in &lines {
         for peer in &mut peers {
-            peer.say(line);
+            peer.write_line(line);
         }
     }
     for peer in &mut peers {
@@ -87,8 +87,8 @@ fn in_a_mesh_every_line_reaches_each_other_peer_once_and_in_order() {
         }
         assert_eq!(leaver.conversation.rest(), [""; 0]);
         for other in names {
-            let heard = messages_of(other, &leaver.conversation.seen);
-            assert_eq!(heard, if other == name { &[] } else { lines.as_slice() }, "by {other} at {name}");
+            let received = messages_of(other, &leaver.conversation.seen);
+            assert_eq!(received, if other == name { &[] } else { lines.as_slice() }, "by {other} at {name}");
         }
     }
 }
@@ -111,7 +111,7 @@ fn empty_lines_are_not_sent() {
     let mut alice = Peer::named("alice", &[]);
     let mut reader = connect(alice.address());
     alice.stderr.wait_for(" connected");
-    alice.say("\n\none\n\r\n\ntwo\r\n\n three");
+    alice.write_line("\n\none\n\r\n\ntwo\r\n\n three");
     alice.end_input();
     assert_eq!(messages(&read_to_end(&mut reader)), ["one", "two", " three"]);
 }
@@ -122,12 +122,12 @@ fn a_user_without_peers_is_informed_once_and_again_after_a_peer_left() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     for _ in 0..3 {
-        alice.say("one\ntwo\nthree");
+        alice.write_line("one\ntwo\nthree");
         assert_eq!(alice.stderr.next_line().as_deref(), Some(unheard));
         let mut visitor = connect(address);
         let line = alice.stderr.next_line().expect("a visitor");
         assert!(line.ends_with(" connected"), "{line}");
-        alice.say("four");
+        alice.write_line("four");
         assert_eq!(messages(read_until(&mut visitor, "<MSGENCD>").as_bytes()), ["four"]);
         visitor.write_all(goodbye("visitor").as_bytes()).expect("a peer that reads");
         alice.conversation.wait_for("visitor has left the chat...");
@@ -164,7 +164,7 @@ fn a_long_line_arrives_whole_as_several_messages() {
         let (mut bob, mut reader) = (Peer::named("bob", &[address]), connect(address));
         wait_for_members(&mut alice, 1);
         wait_for_connections(&mut alice, 1);
-        alice.say(&text);
+        alice.write_line(&text);
         alice.end_input();
         let bytes = read_to_end(&mut reader);
         for frame in
@@ -174,9 +174,9 @@ fn a_long_line_arrives_whole_as_several_messages() {
         }
         assert_eq!(messages(&bytes).concat(), text);
         bob.conversation.wait_for("alice has left the chat...");
-        let heard = messages_of("alice", &bob.conversation.seen);
-        assert!((4..=5).contains(&heard.len()), "{} messages", heard.len());
-        assert_eq!(heard.concat(), text);
+        let received = messages_of("alice", &bob.conversation.seen);
+        assert!((4..=5).contains(&received.len()), "{} messages", received.len());
+        assert_eq!(received.concat(), text);
     }
     check("a");
     check("\u{fc}x\u{20ac}\u{1f980}");
@@ -203,7 +203,7 @@ fn there_is_one_thread_also_under_load() {
     for line in 0..80_000 {
         alice.conversation.next_line().expect("a line");
         if line % 100 == 0 {
-            alice.say("hello");
+            alice.write_line("hello");
         }
         if line % 1000 == 0 {
             check(&alice);
@@ -232,28 +232,28 @@ fn check_end(act: impl FnOnce(TcpStream), expected: &str) {
 }
 
 /// Says `bytes`, and closes the connection.
-fn says(bytes: &str) -> impl FnOnce(TcpStream) {
+fn sends(bytes: &str) -> impl FnOnce(TcpStream) {
     move |mut stream| stream.write_all(bytes.as_bytes()).expect("a peer that reads")
 }
 
 #[test]
 fn a_peer_that_sent_a_goodbye_has_left() {
-    check_end(says(&goodbye("bob")), "bob has left the chat...");
-    check_end(says("<EXITENCD>"), "bob has left the chat...");
-    check_end(says("see you<EXTENCD>"), "bob has left the chat...");
-    check_end(says(&goodbye("robert")), "robert has left the chat...");
-    check_end(says(&(goodbye("bob") + &message("bob", "still here"))), "bob has left the chat...");
-    check_end(says(&(goodbye("bob") + &goodbye("bob") + "half")), "bob has left the chat...");
+    check_end(sends(&goodbye("bob")), "bob has left the chat...");
+    check_end(sends("<EXITENCD>"), "bob has left the chat...");
+    check_end(sends("see you<EXTENCD>"), "bob has left the chat...");
+    check_end(sends(&goodbye("robert")), "robert has left the chat...");
+    check_end(sends(&(goodbye("bob") + &message("bob", "still here"))), "bob has left the chat...");
+    check_end(sends(&(goodbye("bob") + &goodbye("bob") + "half")), "bob has left the chat...");
 }
 
 #[test]
 fn a_peer_that_sent_no_goodbye_is_lost_and_the_reason_is_shown() {
     check_end(drop, "bob is lost: closed without a goodbye");
     check_end(reset, "bob is lost: connection reset by peer");
-    check_end(says("half "), "bob is lost: closed in the middle of a message, after 4 bytes of it");
-    check_end(says("bye<EXITENCD"), "bob is lost: closed in the middle of a message, after 12 bytes of it");
-    check_end(says("\r\n"), "bob is lost: closed without a goodbye");
-    check_end(says("not known<BYEENCD>"), "bob is lost: closed without a goodbye");
+    check_end(sends("half "), "bob is lost: closed in the middle of a message, after 4 bytes of it");
+    check_end(sends("bye<EXITENCD"), "bob is lost: closed in the middle of a message, after 12 bytes of it");
+    check_end(sends("\r\n"), "bob is lost: closed without a goodbye");
+    check_end(sends("not known<BYEENCD>"), "bob is lost: closed without a goodbye");
     let half_closes = |stream: TcpStream| {
         stream.shutdown(std::net::Shutdown::Write).expect("a connection");
         read_to_end(&mut { stream });
@@ -312,7 +312,7 @@ fn a_connection_without_a_message_is_not_shown_as_a_peer() {
         bob.write_all((message("bob", "hi") + &goodbye("bob")).as_bytes()).expect("a peer that reads");
         read_to_end(&mut bob);
         alice.end_input();
-        let (shown_lines, told) = (alice.conversation.rest(), alice.stderr.rest());
+        let (shown_lines, reported) = (alice.conversation.rest(), alice.stderr.rest());
         assert_eq!(alice.exit_code(), 0);
         if options.contains(&"--json") {
             let events = shown_lines.iter().map(|line| line.split('"').nth(3).expect("an event"));
@@ -321,10 +321,10 @@ fn a_connection_without_a_message_is_not_shown_as_a_peer() {
                 ["notice", "notice", "joined", "message", "left"],
                 "{shown_lines:?}"
             );
-            assert_eq!((count(&shown_lines, "connected"), told), (2, Vec::new()));
+            assert_eq!((count(&shown_lines, "connected"), reported), (2, Vec::new()));
         } else {
             assert_eq!(shown_lines, [shown("bob", "hi"), "bob has left the chat...".to_owned()]);
-            assert_eq!((count(&told, "connected and closed"), told.len()), (1, 2), "{told:?}");
+            assert_eq!((count(&reported, "connected and closed"), reported.len()), (1, 2), "{reported:?}");
         }
         let recorded = std::fs::read_to_string(&record).expect("a record");
         std::fs::remove_file(&record).expect("our file");
@@ -335,7 +335,7 @@ fn a_connection_without_a_message_is_not_shown_as_a_peer() {
 #[test]
 fn a_killed_peer_is_lost_in_either_direction_of_the_connection() {
     let mut peers = mesh(&["alice", "bob", "carol"]);
-    peers[1].say("hello");
+    peers[1].write_line("hello");
     for reader in [0, 2] {
         peers[reader].conversation.wait_for("bob: hello");
     }
@@ -359,13 +359,13 @@ fn start_order_does_not_matter() {
     let (other, other_address) = listen();
     let mut alice = Peer::named("alice", &[port.address(), other_address]);
     alice.stderr.wait_for(&format!("cannot reach {}", port.address()));
-    alice.say("one\ntwo");
+    alice.write_line("one\ntwo");
     hang_up(&other, 4);
     let mut bob = Peer::start(&["-n", "bob", "-b", "127.0.0.1", &port.number()]);
     bob.conversation.wait_for("alice: one");
-    alice.say("three");
+    alice.write_line("three");
     bob.conversation.wait_for("alice: three");
-    bob.say("four");
+    bob.write_line("four");
     alice.conversation.wait_for("bob: four");
     alice.end_input();
     bob.conversation.wait_for("alice has left the chat...");
@@ -382,13 +382,13 @@ fn a_peer_that_was_lost_is_dialled_again_and_sent_what_it_missed() {
     let address = address.to_string();
     let mut alice = Peer::start(&["-n", "alice", "--framing", "text", "0", &address]);
     let mut first = accept(&listener);
-    alice.say("one");
+    alice.write_line("one");
     assert_eq!(messages(read_until(&mut first, "one<MSGENCD>").as_bytes()), ["one"]);
     drop(first);
     alice.stderr.wait_for(" is lost: closed without a goodbye");
-    alice.say("two\nthree");
+    alice.write_line("two\nthree");
     let mut second = accept(&listener);
-    alice.say("four");
+    alice.write_line("four");
     alice.end_input();
     assert_eq!(messages(&read_to_end(&mut second)), ["two", "three", "four"]);
     assert_eq!(alice.exit_code(), 0);
@@ -401,19 +401,19 @@ fn a_peer_that_was_killed_and_started_again_is_sent_what_it_missed() {
     let mut first = bob();
     first.address();
     let mut alice = Peer::named("alice", &[port.address()]);
-    alice.say("one");
+    alice.write_line("one");
     first.conversation.wait_for("alice: one");
     drop(first);
     alice.conversation.wait_for(" is lost: ");
-    alice.say("two\nthree");
+    alice.write_line("two\nthree");
     let mut second = bob();
     second.conversation.wait_for("alice: three");
-    alice.say("four");
+    alice.write_line("four");
     alice.end_input();
     second.conversation.wait_for("alice has left the chat...");
     // The first bob may have been killed before he could say that he had the first one.
-    let heard = messages_of("alice", &second.conversation.seen);
-    assert!(heard.ends_with(&["two", "three", "four"]) && heard.len() <= 4, "{heard:?}");
+    let received = messages_of("alice", &second.conversation.seen);
+    assert!(received.ends_with(&["two", "three", "four"]) && received.len() <= 4, "{received:?}");
 }
 
 #[test]
@@ -441,7 +441,7 @@ fn every_address_of_a_name_is_tried() {
         let mut alice = Peer::start(&["-n", "alice", "0", &peer]);
         let mut stream = accept(&listener);
         alice.stderr.wait_for(&format!("connected to {peer} at {address}"));
-        alice.say("hello");
+        alice.write_line("hello");
         assert_eq!(messages(read_until(&mut stream, "<MSGENCD>").as_bytes()), ["hello"]);
     }
     for address in ("localhost", 0).to_socket_addrs().expect("localhost") {
@@ -461,7 +461,7 @@ fn check_oneself(host: &str) {
     let mut command = Command::new(PROGRAM);
     let mut alice = Peer::run(command.args(["-n", "alice", &port.number(), &peer]));
     alice.stderr.wait_for(&format!("not connected to {peer}: it is your own address"));
-    alice.say("hello");
+    alice.write_line("hello");
     alice.stderr.wait_for("no peer is connected");
     alice.end_input();
     assert_eq!(alice.exit_code(), 1);
@@ -500,13 +500,13 @@ fn what_was_sent_in_a_guessed_framing_does_not_count_as_delivered() {
             let mut alice =
                 Peer::start_shell(&format!("exec \"$PEER\" -n alice {plain} {framing} 0 {address}"));
             let mut stream = accept(&listener);
-            alice.say("one");
+            alice.write_line("one");
             alice.end_input();
             let sent = read_to_end(&mut stream);
             assert!(String::from_utf8_lossy(&sent).contains("one<MSGENCD>"), "{sent:?}");
             assert_eq!(alice.exit_code(), exit_code, "{framing} {plain}");
-            let is_told = count(&alice.stderr.rest(), "use --framing lab");
-            assert_eq!(is_told, exit_code as usize, "{:?}", alice.stderr.seen);
+            let is_reported = count(&alice.stderr.rest(), "use --framing lab");
+            assert_eq!(is_reported, exit_code as usize, "{:?}", alice.stderr.seen);
         }
     }
 }

@@ -275,7 +275,7 @@ fn port_0_takes_a_free_one_and_shows_which() {
         for host in hosts {
             let mut stream = connect((*host, port).into());
             peer.stderr.wait_for(" connected");
-            peer.say("hello");
+            peer.write_line("hello");
             read_until(&mut stream, MESSAGE);
         }
     }
@@ -301,7 +301,7 @@ fn the_name_is_the_option_then_the_variable_then_the_login_name() {
         let mut peer =
             Peer::run(command.args(environment).arg(PROGRAM).args(arguments).args(["0", &address]));
         let mut stream = accept(&listener);
-        peer.say("hello");
+        peer.write_line("hello");
         let frame = read_until(&mut stream, MESSAGE);
         assert!(frame.contains(&format!("] {expected}:\n")), "{frame} is not said by {expected}");
     }
@@ -337,7 +337,7 @@ fn messages_that_reached_nobody_are_a_failure() {
     #[track_caller]
     fn check(input: &str, peers: &[&str], code: i32, parts: &[&str]) {
         let mut peer = Peer::start(&[&["-n", "bot", "0"], peers].concat());
-        input.lines().for_each(|line| peer.say(line));
+        input.lines().for_each(|line| peer.write_line(line));
         let (output, errors) = check_end_of(peer, code);
         assert_eq!(output, [""; 0]);
         let last = errors.last().expect("where it listens");
@@ -363,7 +363,7 @@ fn what_one_of_two_peers_has_is_no_failure() {
     let ((listener, address), nobody) = (listen(), FreePort::new());
     let [free, address] = [nobody.address(), address].map(|address| address.to_string());
     let mut peer = Peer::start(&["-n", "bot", "--framing", "text", "0", &free, &address]);
-    peer.say("one");
+    peer.write_line("one");
     peer.end_input();
     assert_eq!(messages(&read_to_end(&mut accept(&listener))), ["one"]);
     let expected = format!("{} was never reached, and did not get what was said", nobody.address());
@@ -389,7 +389,7 @@ fn stay_keeps_it_running_when_input_ends() {
     peer.end_input();
     wait_until_idle(peer.child.id());
     let mut bob = Peer::named("bob", &[address]);
-    bob.say("hello");
+    bob.write_line("hello");
     peer.conversation.wait_for("] bob: hello");
     peer.signal(Signal::TERM);
     bob.conversation.wait_for("alice has left the chat...");
@@ -413,10 +413,10 @@ fn the_wait_for_an_unreachable_peer_has_an_end() {
     let mut peer = Peer::start(&["-n", "bot", "--framing", "text", "0", &silent_peer, &address]);
     // Others are not kept waiting meanwhile.
     let mut stream = accept(&listener);
-    peer.say("hello");
+    peer.write_line("hello");
     read_until(&mut stream, MESSAGE);
     let mut alone = Peer::named("bot", &[silent_address]);
-    alone.say("hello");
+    alone.write_line("hello");
     alone.end_input();
     let (_, errors) = check_end_of(alone, 1);
     assert!(errors.iter().any(|line| line.contains("no answer")), "{errors:?}");

@@ -49,12 +49,12 @@ fn a_private_message_reaches_one_member_alone() {
     let mut carol = Peer::named("carol", &[address]);
     alice.conversation.wait_for("carol has joined");
     bob.conversation.wait_for("carol has joined");
-    alice.say("/msg bob for your eyes");
-    alice.say("/msg BOB  only ");
+    alice.write_line("/msg bob for your eyes");
+    alice.write_line("/msg BOB  only ");
     // The longest line is one message as well.
     let long = format!("/msg bob {}", "x".repeat(65_000 - "/msg bob ".len()));
-    alice.say(&long);
-    alice.say("for all");
+    alice.write_line(&long);
+    alice.write_line("for all");
     assert!(bob.conversation.wait_for("for your eyes").ends_with(" private] alice: for your eyes"));
     assert!(bob.conversation.wait_for("only").ends_with(" private] alice: only"));
     let whole = format!(" private] alice: {}", &long["/msg bob ".len()..]);
@@ -75,21 +75,21 @@ fn a_text_for_a_former_name_is_sent_to_no_other_peer() {
     let (mut alice, address, mut bob) = pair(&[], &[]);
     let mut other = Peer::named("bob the", &[address]);
     alice.conversation.wait_for("\"bob the\" has joined");
-    bob.say("/name robert");
+    bob.write_line("/name robert");
     alice.conversation.wait_for("bob is now robert");
-    alice.say("/msg bob the password");
+    alice.write_line("/msg bob the password");
     alice
         .stderr
         .wait_for("\"the password\" to bob, who has another name now, or \"password\" to \"bob the\"#");
-    bob.say("/name bob");
+    bob.write_line("/name bob");
     alice.conversation.wait_for("robert is now bob");
-    bob.say("/quit");
+    bob.write_line("/quit");
     alice.conversation.wait_for("bob has left");
-    alice.say("/msg bob the password");
+    alice.write_line("/msg bob the password");
     alice.stderr.wait_for("\"the password\" to bob, who has left, or \"password\" to \"bob the\"#");
-    alice.say("/msg bob hi");
+    alice.write_line("/msg bob hi");
     alice.stderr.wait_for("bob has left");
-    alice.say("/msg \"bob the\" for you");
+    alice.write_line("/msg \"bob the\" for you");
     other.conversation.wait_for("private] alice: for you");
     assert!(!other.conversation.seen.iter().any(|line| line.contains("password")));
     end(bob);
@@ -104,9 +104,9 @@ fn a_peer_without_private_messages_is_reported() {
     let mut stream = accept(&listener);
     stream.write_all(message("nc", "hi").as_bytes()).expect("a peer that reads");
     alice.conversation.wait_for("nc: hi");
-    alice.say("/msg nc psst");
+    alice.write_line("/msg nc psst");
     alice.stderr.wait_for("not sent: nc is a plain peer");
-    alice.say("/msg nd psst");
+    alice.write_line("/msg nd psst");
     alice.stderr.wait_for("nobody is called nd; did you mean nc?");
     for (words, error) in [
         ("\"Mary Ann\" hi", "nobody is called \"Mary Ann\"; /who lists who is here"),
@@ -114,42 +114,42 @@ fn a_peer_without_private_messages_is_reported() {
         ("\"nc hi", "a quotation mark begins the name and none ends it; write \"NAME\""),
         (": hi", "nobody is called \":\"; /who"),
     ] {
-        alice.say(&format!("/msg {words}"));
+        alice.write_line(&format!("/msg {words}"));
         alice.stderr.wait_for(error);
     }
-    alice.say("/msg somebody psst");
+    alice.write_line("/msg somebody psst");
     alice.stderr.wait_for("nobody is called somebody; /who lists who is here");
-    alice.say("/msg nc");
+    alice.write_line("/msg nc");
     alice.stderr.wait_for("usage: /msg NAME TEXT");
-    alice.say("end");
+    alice.write_line("end");
     assert_eq!(messages(read_until(&mut stream, MESSAGE).as_bytes()), ["end"]);
 }
 
 #[test]
 fn names_can_be_changed() {
     let (mut alice, address, mut bob) = pair(&[], &[]);
-    bob.say("/name Mary Ann");
+    bob.write_line("/name Mary Ann");
     bob.stderr.wait_for("you are now \"Mary Ann\"");
     alice.conversation.wait_for("bob is now \"Mary Ann\"");
-    bob.say("hi");
+    bob.write_line("hi");
     alice.conversation.wait_for("Mary Ann: hi");
-    alice.say("/msg mary ann psst");
+    alice.write_line("/msg mary ann psst");
     bob.conversation.wait_for("private] alice: psst");
-    bob.say("/name \u{202e}x");
+    bob.write_line("/name \u{202e}x");
     bob.stderr.wait_for("control characters");
     // PeerInfo comes later knows only the new name, and so do those who read its goodbye.
     let mut carol = Peer::named("carol", &[address]);
     carol.conversation.wait_for("\"Mary Ann\" has joined");
-    bob.say("/name Alice");
+    bob.write_line("/name Alice");
     let line = bob.stderr.wait_for("you are now Alice; since somebody here is called that too");
     let own = line.rsplit_once("the others see ").expect("what they see").1.to_owned();
     alice.conversation.wait_for(&format!("\"Mary Ann\" is now {own}"));
     carol.conversation.wait_for(&format!("\"Mary Ann\" is now {own}"));
-    carol.say("/msg ALICE which?");
+    carol.write_line("/msg ALICE which?");
     carol.stderr.wait_for("several have that name: write ");
-    bob.say("/name bob");
+    bob.write_line("/name bob");
     carol.conversation.wait_for(" is now bob");
-    carol.say("/msg alice still you?");
+    carol.write_line("/msg alice still you?");
     alice.conversation.wait_for("private] carol: still you?");
     end_with(bob, 1);
     alice.conversation.wait_for("bob has left");
@@ -166,23 +166,23 @@ fn the_command_who_lists_the_peers() {
     stream.write_all(message("nc", "hi").as_bytes()).expect("a peer that reads");
     alice.conversation.wait_for("nc: hi");
     alice.stderr.wait_for("cannot reach");
-    alice.say("/who");
+    alice.write_line("/who");
     let line = alice.stderr.wait_for("bob ");
     assert!(line.contains("  connected ") && line.contains(" s, at 127.0.0.1:"), "{line}");
     let line = alice.stderr.wait_for("nc ");
     assert!(line.contains("  plain peer, connected "), "{line}");
     // It is sorted by name, and a number comes first; so this is another answer.
-    alice.say("/who");
+    alice.write_line("/who");
     let line = alice.stderr.wait_for("  not reached yet, trying ");
     assert!(line.contains(" again in ") || line.ends_with(" now"), "{line}");
-    alice.say("/who bob");
+    alice.write_line("/who bob");
     assert!(alice.stderr.wait_for("bob: connected ").ends_with(", has all your messages"));
     assert!(alice.stderr.wait_for("  at 127.0.0.1:").ends_with(", dialled you"));
     alice.stderr.wait_for("  id ");
     bob.signal(Signal::KILL);
     alice.conversation.wait_for("bob is lost");
-    alice.say("one more");
-    alice.say("/who");
+    alice.write_line("one more");
+    alice.write_line("/who");
     let line = alice.stderr.wait_for("  lost, trying ");
     assert!(line.starts_with("bob ") && line.contains(", 1 message behind, at "), "{line}");
 }
@@ -199,12 +199,12 @@ fn a_peer_that_has_left_can_be_ignored() {
     visit(&message("gone", "one"));
     alice.conversation.wait_for("gone: one");
     alice.conversation.wait_for("gone is lost");
-    alice.say("/ignore gone");
+    alice.write_line("/ignore gone");
     alice.stderr.wait_for("gone is ignored");
     let unnamed = visit("two<MSGENCD>");
     alice.conversation.wait_for(&format!("{unnamed}: two"));
     alice.conversation.wait_for("is lost");
-    alice.say(&format!("/ignore {unnamed}"));
+    alice.write_line(&format!("/ignore {unnamed}"));
     alice.stderr.wait_for("is ignored");
     visit(&message("GONE", "three"));
     visit("four<MSGENCD>");
@@ -222,36 +222,36 @@ fn a_peer_that_has_left_can_be_ignored() {
 fn an_ignored_peer_is_not_shown() {
     let record = File::new("ignored");
     let (mut alice, _, mut bob) = pair(&["--log", record.path()], &[]);
-    alice.say("/ignore bob");
+    alice.write_line("/ignore bob");
     alice.stderr.wait_for("bob is ignored");
     // A new name does not help, and is not told.
-    bob.say("/name rob");
+    bob.write_line("/name rob");
     bob.stderr.wait_for("you are now rob");
     wait_until("alice knows it", || {
-        alice.say("/who");
+        alice.write_line("/who");
         alice.stderr.next_line().is_some_and(|line| line.starts_with("rob "))
     });
-    alice.say("/unignore robert");
+    alice.write_line("/unignore robert");
     alice.stderr.wait_for("robert is not ignored; ignored: bob");
-    alice.say("/unignore bob");
+    alice.write_line("/unignore bob");
     alice.stderr.wait_for("bob is not ignored any more");
-    bob.say("seen");
+    bob.write_line("seen");
     alice.conversation.wait_for("rob: seen");
-    alice.say("/ignore ROB");
+    alice.write_line("/ignore ROB");
     alice.stderr.wait_for("rob is ignored");
-    bob.say("/name bob");
+    bob.write_line("/name bob");
     bob.stderr.wait_for("you are now bob");
     wait_until("alice knows it", || {
-        alice.say("/who");
+        alice.write_line("/who");
         alice.stderr.next_line().is_some_and(|line| line.starts_with("bob "))
     });
-    alice.say("/unignore bob");
+    alice.write_line("/unignore bob");
     alice.stderr.wait_for("bob is not ignored any more");
-    alice.say("/ignore bob");
+    alice.write_line("/ignore bob");
     alice.stderr.wait_for("bob is ignored");
-    bob.say("not seen");
-    bob.say("/msg alice not seen either");
-    bob.say("/quit not seen as well");
+    bob.write_line("not seen");
+    bob.write_line("/msg alice not seen either");
+    bob.write_line("/quit not seen as well");
     assert_eq!(bob.exit_code(), 0);
     alice.end_input();
     assert_eq!(alice.exit_code(), 1, "robert is not there");
@@ -267,17 +267,17 @@ fn a_peer_can_be_named_while_chatting() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
     let mut bob = Peer::named("bob", &[]).listening();
-    bob.say(&format!("/connect {address}"));
+    bob.write_line(&format!("/connect {address}"));
     bob.stderr.wait_for(&format!("connecting to {address}"));
     bob.conversation.wait_for("alice has joined");
     alice.conversation.wait_for("bob has joined");
-    bob.say(&format!("/connect localhost:{}", address.port()));
+    bob.write_line(&format!("/connect localhost:{}", address.port()));
     bob.stderr.wait_for("already connected to ");
-    bob.say("/connect no-such-host.invalid:5000");
+    bob.write_line("/connect no-such-host.invalid:5000");
     bob.stderr.wait_for("cannot connect to 'no-such-host.invalid:5000': cannot find its host");
-    bob.say("/connect host");
+    bob.write_line("/connect host");
     bob.stderr.wait_for("cannot connect to 'host': it has no port; write host:PORT");
-    bob.say("still here");
+    bob.write_line("still here");
     alice.conversation.wait_for("bob: still here");
     end(alice);
     end_with(bob, 1);
@@ -286,17 +286,17 @@ fn a_peer_can_be_named_while_chatting() {
 #[test]
 fn commands_are_executed_and_not_sent() {
     let (mut alice, _, mut bob) = pair(&[], &[]);
-    alice.say("/halp");
+    alice.write_line("/halp");
     alice.stderr.wait_for("unknown command /halp; did you mean /help?");
-    alice.say("/help");
+    alice.write_line("/help");
     alice.stderr.wait_for("/unignore NAME");
-    alice.say("/say /help");
+    alice.write_line("/say /help");
     assert!(bob.conversation.wait_for("alice: ").ends_with("alice: /help"));
-    alice.say("// a comment in a file");
+    alice.write_line("// a comment in a file");
     assert!(bob.conversation.wait_for("comment").ends_with("alice: // a comment in a file"));
-    alice.say("/me waves");
+    alice.write_line("/me waves");
     assert!(bob.conversation.wait_for("waves").ends_with("] * alice waves"));
-    bob.say("/quit see you");
+    bob.write_line("/quit see you");
     alice.conversation.wait_for("bob: see you");
     alice.conversation.wait_for("bob has left");
     assert_eq!(bob.exit_code(), 0);
@@ -318,29 +318,29 @@ fn scripts_read_one_object_a_line_and_nothing_else() {
     let id = joined["id"].as_str().expect("an id").to_owned();
     assert_eq!((id.len(), joined["address"].is_string()), (32, true));
     bob.conversation.wait_for("alice has joined");
-    bob.say("a \"quoted\" \x1b[31m\u{202e} line\\");
-    let said = event(&mut alice.conversation, "message");
-    assert_eq!(said["text"], "a \"quoted\" \x1b[31m\u{202e} line\\");
+    bob.write_line("a \"quoted\" \x1b[31m\u{202e} line\\");
+    let sent = event(&mut alice.conversation, "message");
+    assert_eq!(sent["text"], "a \"quoted\" \x1b[31m\u{202e} line\\");
     assert_eq!(
-        (&said["name"], &said["private"], &said["past"]),
+        (&sent["name"], &sent["private"], &sent["past"]),
         (&"b ob".into(), &false.into(), &false.into())
     );
-    assert_eq!(said["id"], id.as_str());
-    bob.say("/msg alice psst");
+    assert_eq!(sent["id"], id.as_str());
+    bob.write_line("/msg alice psst");
     assert_eq!(event(&mut alice.conversation, "message")["private"], true);
-    bob.say("/name bob");
+    bob.write_line("/name bob");
     let renamed = event(&mut alice.conversation, "renamed");
     assert_eq!((&renamed["before"], &renamed["name"]), (&"b ob".into(), &"bob".into()));
     // What it reads is lines and commands.
-    alice.say("hello bob");
+    alice.write_line("hello bob");
     bob.conversation.wait_for("alice: hello bob");
-    alice.say("/who");
+    alice.write_line("/who");
     let member = event(&mut alice.conversation, "member");
     assert_eq!(
         (&member["name"], &member["standing"], &member["dialled_by"]),
         (&"bob".into(), &"here".into(), &"them".into())
     );
-    alice.say("/nonsense");
+    alice.write_line("/nonsense");
     let shown = event(&mut alice.conversation, "notice");
     assert!(shown["text"].as_str().expect("a text").starts_with("'/nonsense' failed: unknown command "));
     end(bob);
@@ -372,15 +372,15 @@ fn scripts_read_of_each_arrival_and_its_end_under_the_same_name() {
     assert_eq!(event(&mut alice.conversation, "lost")["name"], "fred");
     let mut dan = Peer::start(&["-n", "dan", "0", port]);
     event(&mut alice.conversation, "joined");
-    alice.say("/ignore dan");
+    alice.write_line("/ignore dan");
     alice.conversation.wait_for("dan is ignored");
-    dan.say("hello");
+    dan.write_line("hello");
     end(dan);
     assert_eq!(event(&mut alice.conversation, "left")["name"], "dan");
     let mut eve = TcpStream::connect(address).expect("a peer that listens");
     eve.write_all(message("eve", "one").as_bytes()).expect("a peer that reads");
     event(&mut alice.conversation, "message");
-    alice.say("/ignore eve");
+    alice.write_line("/ignore eve");
     alice.conversation.wait_for("eve is ignored");
     drop(eve);
     event(&mut alice.conversation, "lost");
@@ -389,18 +389,18 @@ fn scripts_read_of_each_arrival_and_its_end_under_the_same_name() {
     eve.write_all(message("eve", "two").as_bytes()).expect("a peer that reads");
     // What she sent was read once her name is known.
     loop {
-        alice.say("/who");
+        alice.write_line("/who");
         let line = alice.conversation.next_line().expect("a reply");
         if line.contains(r#""event":"member""#) && line.contains(r#""name":"eve""#) {
             break;
         }
     }
-    alice.say("/unignore eve");
+    alice.write_line("/unignore eve");
     alice.conversation.wait_for("eve is not ignored");
     drop(eve);
     // Two at once would be told apart.
     wait_until("she is gone", || {
-        alice.say("/who eve");
+        alice.write_line("/who eve");
         alice.conversation.next_line().expect("a reply").contains("'/who eve' failed")
     });
     let mut eve = TcpStream::connect(address).expect("a peer that listens");
@@ -460,8 +460,8 @@ fn the_readme_shows_a_bot_that_works() {
     // All three programs of it are ended as one.
     let bot = Peer::run(command.process_group(0));
     alice.conversation.wait_for("bot has joined");
-    alice.say("what is the !time");
-    alice.say("!time");
+    alice.write_line("what is the !time");
+    alice.write_line("!time");
     let line = alice.conversation.wait_for("bot: ");
     assert!(line.contains("bot: it is ") && line.ends_with(", alice"), "{line}");
     alice.end_input();
@@ -475,9 +475,9 @@ fn the_readme_shows_a_bot_that_works() {
 fn a_record_on_a_full_disk_stops_nobody() {
     let (mut alice, _, mut bob) = pair(&["--log", "/dev/full"], &[]);
     alice.stderr.wait_for("cannot record to '/dev/full': no space left");
-    bob.say("hi");
+    bob.write_line("hi");
     alice.conversation.wait_for("bob: hi");
-    alice.say("hello");
+    alice.write_line("hello");
     bob.conversation.wait_for("alice: hello");
     alice.end_input();
     assert_eq!(alice.exit_code(), 1);
@@ -491,8 +491,8 @@ fn a_look_up_is_waited_for_when_the_input_ends() {
     let mut alice = Peer::named("alice", &[]);
     let port = alice.address().port();
     let mut bob = Peer::named("bob", &[]).listening();
-    bob.say(&format!("/connect localhost:{port}"));
-    bob.say("hi");
+    bob.write_line(&format!("/connect localhost:{port}"));
+    bob.write_line("hi");
     bob.end_input();
     alice.conversation.wait_for("bob: hi");
     assert_eq!(bob.exit_code(), 0);
@@ -524,10 +524,10 @@ impl Drop for File {
 fn the_conversation_is_recorded() {
     let (record, moved) = (File::new("record"), File::new("moved"));
     let (mut alice, _, mut bob) = pair(&["--log", record.path(), "--color", "always"], &[]);
-    bob.say("hi \x1b[2J");
+    bob.write_line("hi \x1b[2J");
     alice.conversation.wait_for("hi");
-    alice.say("hello");
-    alice.say("/msg bob psst");
+    alice.write_line("hello");
+    alice.write_line("/msg bob psst");
     bob.conversation.wait_for("psst");
     wait_until("it is recorded", || record.content().contains("psst"));
     let recorded = record.content();
@@ -537,7 +537,7 @@ fn the_conversation_is_recorded() {
         assert!(line.starts_with("[20") && line.ends_with(end), "{line}");
     }
     fs::rename(&record.0, &moved.0).expect("moved");
-    bob.say("after");
+    bob.write_line("after");
     wait_until("it is recorded anew", || record.content().contains("bob: after"));
     assert_eq!(moved.content(), recorded);
     [alice, bob].into_iter().for_each(end);
@@ -592,7 +592,7 @@ fn send_executes_the_commands_that_send() {
         assert_eq!(code, 1, "{text}: {errors}");
         assert!(errors.contains("' failed: "), "{errors}");
     }
-    alice.say("end");
+    alice.write_line("end");
     bob.conversation.wait_for("alice: end");
     assert!(
         !alice.conversation.seen.iter().any(|line| line.contains("sec")),
@@ -633,7 +633,7 @@ fn send_takes_standard_input_as_one_message() {
     assert!(code == 1 && errors.contains("at most 65000 bytes"), "{errors}");
     let (code, errors) = send(&[b'x'; 65_001]);
     assert!(code == 1 && errors.contains("at most 65000 bytes"), "{errors}");
-    alice.say("end");
+    alice.write_line("end");
     [alice, bob].into_iter().for_each(end);
 }
 
@@ -659,21 +659,21 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
         "/msg \u{201c}bbo\u{201d} sec",
         "/reply sec",
     ] {
-        alice.say(line);
+        alice.write_line(line);
         alice.stderr.wait_for(&format!("'{line}' failed: "));
     }
     // Of a line that is longer than a message, no part is sent without the others.
     for start in ["/msg bob sec", "/msg bbo sec", "/zork", "/say", " ", "msg bob sec"] {
-        alice.say(&format!("{start}{}secret /msg bob sec", " ".repeat(66_000)));
+        alice.write_line(&format!("{start}{}secret /msg bob sec", " ".repeat(66_000)));
         alice.stderr.wait_for("has at most 65000 bytes; nothing of it was sent");
     }
-    alice.say("/msg \u{201c}bob\u{201d} sec0");
+    alice.write_line("/msg \u{201c}bob\u{201d} sec0");
     assert!(bob.conversation.wait_for("sec0").ends_with(" private] alice: sec0"));
-    alice.say(" \u{200b}\x1b[31m/msg bob sec1");
+    alice.write_line(" \u{200b}\x1b[31m/msg bob sec1");
     assert!(bob.conversation.wait_for("sec1").ends_with(" private] alice: sec1"));
-    bob.say("/reply sec2");
+    bob.write_line("/reply sec2");
     assert!(alice.conversation.wait_for("sec2").ends_with(" private] bob: sec2"));
-    alice.say("/whisper bob sec3");
+    alice.write_line("/whisper bob sec3");
     bob.conversation.wait_for(" private] alice: sec3");
     // Nothing of these is a command, and of the blank ones nothing is sent.
     for text in [
@@ -687,9 +687,9 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
         "help",
         "quit",
     ] {
-        alice.say(text);
+        alice.write_line(text);
     }
-    alice.say("/say /msg bob x");
+    alice.write_line("/say /msg bob x");
     for text in ["/etc/hosts", "/* C */", "/s/a/b/", "msg carol hi", "help", "quit", "/msg bob x"] {
         let line = bob.conversation.next_line().expect("a line");
         assert!(line.ends_with(&format!("] alice: {text}")), "{line} is not {text}");
@@ -703,27 +703,27 @@ fn what_is_meant_for_one_or_for_the_program_is_never_sent_to_all() {
 fn disconnect_ends_what_connect_began() {
     let ((listener, address), nobody) = (listen(), support::sockets::FreePort::new());
     let (mut alice, _, bob) = pair(&[], &[]);
-    alice.say(&format!("/connect {address}"));
+    alice.write_line(&format!("/connect {address}"));
     let mut stream = accept(&listener);
     stream.write_all(message("nc", "hi").as_bytes()).expect("a peer that reads");
     alice.conversation.wait_for("nc: hi");
     // In one write: what was sent before is sent before the goodbye.
-    alice.say(&format!("to all\n/disconnect {address}"));
+    alice.write_line(&format!("to all\n/disconnect {address}"));
     alice.stderr.wait_for("disconnected from nc");
     let bytes = support::read_to_end(&mut stream);
     assert_eq!(messages(&bytes), ["to all"]);
     assert!(bytes.ends_with(b"|\nalice<EXITENCD>"), "{}", String::from_utf8_lossy(&bytes));
     // One that was never reached.
-    alice.say(&format!("/connect {}", nobody.address()));
+    alice.write_line(&format!("/connect {}", nobody.address()));
     alice.stderr.wait_for("cannot reach");
-    alice.say(&format!("/disconnect {}", nobody.address()));
+    alice.write_line(&format!("/disconnect {}", nobody.address()));
     alice.stderr.wait_for(&format!("not connecting to {} any more", nobody.address()));
-    alice.say("/who");
+    alice.write_line("/who");
     alice.stderr.wait_for("bob ");
     for (what, why) in
         [("localhost:9", "you did not connect to it"), ("bob", "it has no port; write bob:PORT")]
     {
-        alice.say(&format!("/disconnect {what}"));
+        alice.write_line(&format!("/disconnect {what}"));
         alice.stderr.wait_for(&format!("cannot disconnect from '{what}': {why}"));
     }
     assert!(
@@ -739,7 +739,7 @@ fn disconnect_ends_what_connect_began() {
 #[test]
 fn a_member_stays_connected() {
     let (alice, address, mut bob) = pair(&[], &[]);
-    bob.say(&format!("/disconnect {address}"));
+    bob.write_line(&format!("/disconnect {address}"));
     bob.stderr.wait_for("cannot disconnect from alice: all members of a group are connected");
     bob.end_input();
     assert_eq!(bob.exit_code(), 1);

@@ -55,7 +55,7 @@ fn behind(window: &Window, start: &str) -> Option<String> {
 }
 
 /// Types a line, and waits until the other has it.
-fn say(peer: &mut Window, line: &str, other: &Window, seen: &str) {
+fn type_line(peer: &mut Window, line: &str, other: &Window, seen: &str) {
     peer.press(line);
     peer.press("\r");
     other.wait_for(seen);
@@ -72,14 +72,14 @@ fn play() -> Option<String> {
     let bobs_port = behind(&bob, "listening on [::]:").expect("an address");
     alice.wait_for("bob has joined");
     bob.wait_for("here: alice");
-    say(&mut bob, "hello alice", &alice, "hello alice");
-    say(&mut alice, "hi! \u{1f44b} no server anywhere?", &bob, "anywhere?");
-    say(&mut bob, "none. one address is enough", &alice, "enough");
+    type_line(&mut bob, "hello alice", &alice, "hello alice");
+    type_line(&mut alice, "hi! \u{1f44b} no server anywhere?", &bob, "anywhere?");
+    type_line(&mut bob, "none. one address is enough", &alice, "enough");
     // She types while others talk, and her line stays whole.
     alice.press("and my line is not torn while you wr");
     alice.wait_for_rows(&["alice> and my line is not torn while you wr|"]);
-    say(&mut bob, "/me types fast", &alice, "* bob types fast");
-    say(&mut bob, "/msg alice psst: lunch?", &alice, "lunch?");
+    type_line(&mut bob, "/me types fast", &alice, "* bob types fast");
+    type_line(&mut bob, "/msg alice psst: lunch?", &alice, "lunch?");
     alice.wait_for_rows(&["alice> and my line is not torn while you wr|"]);
     bob.press("one more thi");
     bob.wait_for_rows(&["bob> one more thi|"]);

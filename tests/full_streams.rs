@@ -25,7 +25,7 @@ fn start_with(streams: [Stdio; 3]) -> (Peer, TcpStream) {
 /// The user can talk, whatever becomes of what others say.
 #[track_caller]
 fn check_can_talk(peer: &mut Peer, stream: &mut TcpStream) {
-    peer.say("still here");
+    peer.write_line("still here");
     assert_eq!(messages(read_until(stream, MESSAGE).as_bytes()), ["still here"]);
 }
 
@@ -157,7 +157,7 @@ fn a_script_whose_reader_goes_away_delivers_what_it_has_said() {
         command.args(["-n", "alice", "--framing", "text", "0", &port.number()]).args(arguments);
         let mut peer = Peer::run_with(&mut command, Stdio::piped(), writer.into(), Stdio::piped());
         if arguments.is_empty() {
-            peer.say("/nonsense\none");
+            peer.write_line("/nonsense\none");
             peer.stderr.wait_for("'/nonsense' failed");
         }
         peer.stderr.wait_for("cannot reach");
@@ -277,7 +277,7 @@ fn a_failure_that_nobody_reads_of_is_an_end_all_the_same() {
         Stdio::piped(),
         writer.into(),
     );
-    peer.say("is anybody there?");
+    peer.write_line("is anybody there?");
     peer.end_input();
     assert_eq!(peer.exit_code(), 1);
 }
@@ -301,7 +301,7 @@ fn leaving_with_a_full_pipe_destroys_nothing_that_was_said() {
     feed(stream.try_clone().expect("another descriptor"), "hello<MSGENCD>".repeat(100_000));
     wait_until_idle(peer.child.id());
     let line = "x".repeat(1000);
-    (0..300).for_each(|_| peer.say(&line));
+    (0..300).for_each(|_| peer.write_line(&line));
     wait_until_idle(peer.child.id());
     peer.signal(Signal::TERM);
     assert_eq!(peer.exit_code(), 1, "what others said was not shown");

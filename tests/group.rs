@@ -76,7 +76,7 @@ fn wait_for_one_link_a_pair(peers: &[Peer]) {
 fn check_talk(peers: &mut [Peer], lines: usize) {
     for line in 0..lines {
         for peer in &mut *peers {
-            peer.say(&format!("line {line}"));
+            peer.write_line(&format!("line {line}"));
         }
     }
     let expected: Vec<_> = (0..lines).map(|line| format!("line {line}")).collect();
@@ -88,9 +88,9 @@ fn check_talk(peers: &mut [Peer], lines: usize) {
             missing -= usize::from(line.contains(": line "));
         }
         for sender in (0..count).filter(|sender| *sender != reader) {
-            let mut heard = messages_of(&name(sender), &peer.conversation.seen);
-            heard.retain(|text| text.starts_with("line "));
-            assert_eq!(heard, expected, "{} at {}", name(sender), name(reader));
+            let mut received = messages_of(&name(sender), &peer.conversation.seen);
+            received.retain(|text| text.starts_with("line "));
+            assert_eq!(received, expected, "{} at {}", name(sender), name(reader));
         }
     }
 }
@@ -169,7 +169,7 @@ fn a_pipe_reaches_everybody_through_one_address() {
     let address = peers[3].address();
     for round in 0..3 {
         let mut bot = Peer::named("bot", &[address]);
-        bot.say(&format!("one {round}\ntwo {round}"));
+        bot.write_line(&format!("one {round}\ntwo {round}"));
         bot.end_input();
         assert_eq!(bot.exit_code(), 0);
         assert_eq!(count(&bot.stderr.rest(), "did not get"), 0, "{:?}", bot.stderr.seen);
@@ -189,14 +189,14 @@ fn a_long_pipe_reaches_everybody_whole() {
         // More than anybody asks for of the past, and more than the log holds.
         let lines: Vec<_> = (0..20_000).map(|line| format!("{round} {line}")).collect();
         let mut bot = Peer::start(&["-n", "bot", "--history", history, "0", &address]);
-        bot.say(&lines.join("\n"));
+        bot.write_line(&lines.join("\n"));
         bot.end_input();
         for peer in &mut peers {
             peer.conversation.wait_for("bot has left the chat...");
-            let heard = messages_of("bot", &peer.conversation.seen);
-            let heard = &heard[heard.len().saturating_sub(lines.len())..];
-            let wrong = heard.iter().zip(&lines).position(|(heard, line)| heard != line);
-            assert!(heard == lines, "{} lines, the first wrong one is {wrong:?}", heard.len());
+            let received = messages_of("bot", &peer.conversation.seen);
+            let received = &received[received.len().saturating_sub(lines.len())..];
+            let wrong = received.iter().zip(&lines).position(|(received, line)| received != line);
+            assert!(received == lines, "{} lines, the first wrong one is {wrong:?}", received.len());
         }
         assert_eq!(bot.exit_code(), 0);
         assert_eq!(count(&bot.stderr.rest(), "did not get"), 0, "{:?}", bot.stderr.seen);
@@ -209,7 +209,7 @@ fn a_peer_that_was_never_reached_is_reported_too() {
     peers[2].signal(Signal::STOP);
     let address = peers[0].address();
     let mut bot = Peer::named("bot", &[address]);
-    bot.say("one\ntwo");
+    bot.write_line("one\ntwo");
     bot.end_input();
     assert_eq!(bot.exit_code(), 0);
     let errors = bot.stderr.rest();
@@ -225,7 +225,7 @@ fn a_pipe_waits_for_a_slow_handshake() {
     let address = peers[0].address();
     peers[0].signal(Signal::STOP);
     let mut bot = Peer::named("bot", &[address]);
-    bot.say("hello");
+    bot.write_line("hello");
     bot.end_input();
     bot.stderr.wait_for("connected to ");
     // By now it may have been taken for a plain peer, or not yet: either way it is waited for.
@@ -243,14 +243,14 @@ fn a_pipe_waits_for_a_slow_handshake() {
 #[test]
 fn a_newcomer_is_shown_the_last_messages_of_each_in_the_order_of_their_times() {
     let mut peers = gather(&[None, Some(0), Some(0)]);
-    let mut said = Vec::new();
+    let mut sent = Vec::new();
     for round in 0..10 {
         for speaker in 0..3 {
-            peers[speaker].say(&format!("{round}"));
+            peers[speaker].write_line(&format!("{round}"));
             let line = format!("{}: {round}", name(speaker));
             // The next one speaks when this was heard, and so at a later time.
             peers[(speaker + 1) % 3].conversation.wait_for(&line);
-            said.push(line);
+            sent.push(line);
         }
     }
     let address = peers[2].address();
@@ -259,11 +259,11 @@ fn a_newcomer_is_shown_the_last_messages_of_each_in_the_order_of_their_times() {
         for peer in &mut peers {
             peer.conversation.wait_for("newcomer has joined");
         }
-        peers[1].say(&format!("now {history}"));
+        peers[1].write_line(&format!("now {history}"));
         newcomer.conversation.wait_for(&format!("] peer1: now {history}"));
         let seen = &newcomer.conversation.seen;
         let past: Vec<_> = seen.iter().filter_map(|line| line.split_once("] ")).map(|(_, it)| it).collect();
-        let mut expected: Vec<_> = said.clone();
+        let mut expected: Vec<_> = sent.clone();
         for (index, line) in [("20", "now 20"), ("4", "now 4")] {
             if history.parse::<u32>().expect("a number") < index.parse().expect("a number") {
                 // It is among the last of peer 1 by now, before what comes next.
@@ -305,9 +305,9 @@ fn a_newcomer_that_is_dialled_is_shown_the_past_like_any_other() {
     for peer in &mut peers {
         wait_for_members(peer, 2);
     }
-    peers[0].say("one");
+    peers[0].write_line("one");
     peers[2].conversation.wait_for("peer0: one");
-    peers[2].say("two");
+    peers[2].write_line("two");
     peers[0].conversation.wait_for("peer2: two");
     peers[1].kill();
     for reader in [0, 2] {
@@ -317,15 +317,15 @@ fn a_newcomer_that_is_dialled_is_shown_the_past_like_any_other() {
     peers[1] = run(1, &[]);
     peers[1].conversation.wait_for("--- the messages above were sent before you joined ---");
     let seen = &peers[1].conversation.seen;
-    let said: Vec<_> = seen.iter().filter_map(|line| line.split_once("] ")).map(|(_, it)| it).collect();
-    assert_eq!(said, ["peer0: one", "peer2: two"], "{seen:?}");
+    let sent: Vec<_> = seen.iter().filter_map(|line| line.split_once("] ")).map(|(_, it)| it).collect();
+    assert_eq!(sent, ["peer0: one", "peer2: two"], "{seen:?}");
 }
 
 #[test]
 fn messages_sent_without_peers_are_history_for_a_newcomer() {
     let mut alice = Peer::named("alice", &[]);
     let address = alice.address();
-    alice.say("is anybody here");
+    alice.write_line("is anybody here");
     alice.stderr.wait_for("no peer is connected: only peers that join later can read this");
     let mut bob = Peer::named("bob", &[address]);
     bob.conversation.wait_for("alice: is anybody here");
@@ -341,15 +341,15 @@ fn members_with_one_name_are_disambiguated_everywhere() {
     let address = alice.address();
     let mut first = Peer::named("bob", &[address]);
     alice.conversation.wait_for("bob has joined");
-    first.say("one");
+    first.write_line("one");
     alice.conversation.wait_for("] bob: one");
     let mut second = Peer::named("bob", &[address]);
     let joined = alice.conversation.wait_for(" has joined");
     let second_name = joined.strip_suffix(" has joined").expect("it ends in this").to_owned();
     assert!(second_name.starts_with("bob#") && second_name.len() == "bob#".len() + 4, "{second_name}");
-    second.say("two");
+    second.write_line("two");
     alice.conversation.wait_for(&format!("] {second_name}: two"));
-    first.say("three");
+    first.write_line("three");
     let line = alice.conversation.wait_for(": three");
     let (_, peer) = line.split_once("] ").expect("a time");
     let first_name = peer.strip_suffix(": three").expect("what was said").to_owned();
@@ -449,14 +449,14 @@ fn nothing_is_lost_or_shown_twice_over_two_hundred_broken_connections() {
     for (part, some) in lines.chunks(LINES / CUTS).enumerate() {
         cutter.wait_for_cuts((cuts + part).min(CUTS));
         for peer in &mut peers {
-            peer.say(&some.join("\n"));
+            peer.write_line(&some.join("\n"));
         }
     }
     for (reader, peer) in peers.iter_mut().enumerate() {
         peer.conversation.wait_for(&format!(": line {}", LINES - 1));
-        let heard = messages_of(&name(1 - reader), &peer.conversation.seen);
-        let wrong = heard.iter().zip(&lines).position(|(heard, line)| heard != line);
-        assert!(heard == lines, "{} of {LINES}, the first wrong one is {wrong:?}", heard.len());
+        let received = messages_of(&name(1 - reader), &peer.conversation.seen);
+        let wrong = received.iter().zip(&lines).position(|(received, line)| received != line);
+        assert!(received == lines, "{} of {LINES}, the first wrong one is {wrong:?}", received.len());
         let seen = &peer.conversation.seen;
         assert_eq!((count(seen, "missing"), count(seen, "has joined")), (0, 1));
         // A connection that is cut before it is anybody's is lost under its address.
@@ -487,7 +487,7 @@ fn a_member_that_is_killed_is_lost_once_and_its_next_run_joins() {
     for peer in &mut peers[..2] {
         peer.conversation.wait_for("peer2 is lost: ");
     }
-    peers[0].say("meanwhile");
+    peers[0].write_line("meanwhile");
     peers[1].conversation.wait_for("peer0: meanwhile");
     // Whoever comes back is another run, whom one of the others is bound to dial as well.
     peers[2] = run(2, &second);
@@ -518,7 +518,7 @@ fn a_member_that_was_stopped_for_long_is_shown_exactly_what_it_missed() {
     let lines = 20_000;
     let filler = "x".repeat(1000);
     for line in 0..lines {
-        peers[0].say(&format!("{line} {filler}"));
+        peers[0].write_line(&format!("{line} {filler}"));
     }
     // The third hears all of it, and both know that the second is gone.
     peers[2].conversation.wait_for(&format!("peer0: {} ", lines - 1));
@@ -526,7 +526,7 @@ fn a_member_that_was_stopped_for_long_is_shown_exactly_what_it_missed() {
     peers[0].conversation.wait_for("peer1 is lost: ");
     peers[1].signal(Signal::CONT);
     peers[0].conversation.wait_for("peer1 is back");
-    peers[0].say("the end");
+    peers[0].write_line("the end");
     peers[1].conversation.wait_for("peer0: the end");
     let mut next = 0;
     for line in &peers[1].conversation.seen {
@@ -540,7 +540,7 @@ fn a_member_that_was_stopped_for_long_is_shown_exactly_what_it_missed() {
         }
     }
     assert_eq!(next, lines, "what was not heard was told to be missing");
-    peers[1].say("hello");
+    peers[1].write_line("hello");
     for reader in [0, 2] {
         peers[reader].conversation.wait_for("peer1: hello");
     }
@@ -554,13 +554,13 @@ fn a_member_that_was_stopped_for_long_is_shown_exactly_what_it_missed() {
 #[test]
 fn a_leaving_user_is_shown_the_undelivered_messages_of_each_member() {
     let mut peers = gather(&[None, Some(0), Some(0)]);
-    peers[0].say("one");
+    peers[0].write_line("one");
     for reader in [1, 2] {
         peers[reader].conversation.wait_for("peer0: one");
     }
     peers[1].kill();
     peers[0].conversation.wait_for("peer1 is lost: ");
-    peers[0].say("two\nthree");
+    peers[0].write_line("two\nthree");
     peers[2].conversation.wait_for("peer0: three");
     peers[0].end_input();
     assert_eq!(peers[0].exit_code(), 0);
@@ -581,9 +581,9 @@ fn a_plain_peer_takes_no_part_in_gossip() {
     let mut plain = Peer::start(&["-n", "plain", "--plain", "0", &address.to_string()]);
     plain.stderr.wait_for("connected to ");
     peers[0].stderr.wait_for(" connected");
-    plain.say("hello");
+    plain.write_line("hello");
     peers[0].conversation.wait_for("plain: hello");
-    peers[0].say("hi");
+    peers[0].write_line("hi");
     plain.conversation.wait_for("peer0: hi");
     plain.end_input();
     peers[0].conversation.wait_for("plain has left the chat...");

@@ -29,9 +29,9 @@ fn send(mut stream: impl Write, bytes: impl AsRef<[u8]>) {
 /// Alice and bob hear each other.
 #[track_caller]
 fn check_talk(alice: &mut Peer, bob: &mut Peer, text: &str) {
-    alice.say(text);
+    alice.write_line(text);
     bob.conversation.wait_for(&format!("] alice: {text}"));
-    bob.say(text);
+    bob.write_line(text);
     alice.conversation.wait_for(&format!("] bob: {text}"));
 }
 
@@ -117,7 +117,7 @@ fn a_peer_that_does_not_answer_is_given_up_after_a_while() {
     let address = socket.local_addr().expect("its address").as_socket().expect("an IP address");
     let _fills_it = connect(address);
     let mut alice = Peer::named("alice", &[address]);
-    alice.say("hello");
+    alice.write_line("hello");
     alice.end_input();
     alice.stderr.wait_for(&format!("cannot reach {address}: no answer; trying again"));
     assert_eq!(alice.exit_code(), 1);
@@ -301,7 +301,7 @@ fn who_takes_nothing_is_closed_in_the_end_and_holds_up_nobody() {
     let reader = read_messages(connect(address));
     wait_for_connections(&mut alice, 2);
     let mut lines = many_lines();
-    alice.say(&lines.join("\n"));
+    alice.write_line(&lines.join("\n"));
     // All others have everything long before.
     bob.conversation.wait_for(lines.last().expect("a line"));
     check_talk(&mut alice, &mut bob, "in between");
@@ -325,7 +325,7 @@ fn who_falls_further_behind_than_the_log_reaches_is_closed_and_holds_up_nobody()
     let reader = read_messages(connect(address));
     wait_for_connections(&mut alice, 4);
     let lines = lines_of_a_kibibyte(4096);
-    alice.say(&lines.join("\n"));
+    alice.write_line(&lines.join("\n"));
     bob.conversation.wait_for(lines.last().expect("a line"));
     for _ in &deaf {
         alice.stderr.wait_for(" is lost: fell more than 1024 KiB behind");
@@ -408,7 +408,7 @@ fn what_was_said_before_a_connection_failed_is_shown() {
     drop(bob);
     // The first finds nobody there, and the second fails.
     for text in ["one", "two"] {
-        alice.say(text);
+        alice.write_line(text);
         assert_eq!(messages(read_until(&mut carol, MESSAGE).as_bytes()), [text]);
     }
     let mut conversation = Lines::read(output);
@@ -462,7 +462,7 @@ fn out_of_descriptors_everybody_waits_for_a_free_place_and_is_heard() {
         let number: usize = line.rsplit(' ').next().expect("a word").parse().expect("a number");
         heard.push(number);
         // PeerInfo was accepted is answered, and makes room for another by leaving.
-        alice.say(&format!("welcome {number}"));
+        alice.write_line(&format!("welcome {number}"));
         read_until(&mut clients[number], &format!(":\n\t\twelcome {number}<MSGENCD>"));
         send(&mut clients[number], goodbye("client"));
     }

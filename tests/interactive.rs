@@ -42,7 +42,7 @@ fn connected_with(size: Size, options: &[&str]) -> (Window, TcpStream) {
     (window, stream)
 }
 
-fn say(stream: &mut TcpStream, name: &str, text: &str) {
+fn send_message(stream: &mut TcpStream, name: &str, text: &str) {
     stream.write_all(message(name, text).as_bytes()).expect("a peer that reads");
 }
 
@@ -105,11 +105,11 @@ fn the_line_stays_whole_below_a_thousand_messages() {
     let mut random = fastrand::Rng::with_seed(7);
     let words = ["one ", "two ", "\u{e9}t\u{e9} ", "\u{65e5}\u{672c} ", "\u{1f980} ", "e\u{301} "];
     let mut typed = String::new();
-    let mut said = 0;
-    while said < 1_000 {
+    let mut sent = 0;
+    while sent < 1_000 {
         for _ in 0..random.usize(1..40) {
-            say(&mut stream, "bob", &format!("message {said}"));
-            said += 1;
+            send_message(&mut stream, "bob", &format!("message {sent}"));
+            sent += 1;
         }
         let word = words[random.usize(..words.len())];
         if typed.chars().count() < 60 {
@@ -122,7 +122,7 @@ fn the_line_stays_whole_below_a_thousand_messages() {
         }
         window.wait_for_rows(&[&format!("{ALICE}{typed}|")]);
     }
-    window.wait_for(&format!("bob: message {}\nalice> ", said - 1));
+    window.wait_for(&format!("bob: message {}\nalice> ", sent - 1));
     window.press("\r");
     check_sent(&mut stream, &typed);
     let rows = window.look(|screen| screen.rows(0, 80).collect::<Vec<_>>());
@@ -142,7 +142,7 @@ fn a_line_that_is_longer_than_the_window_is_wide_is_broken() {
         "alice> 0123456789abc",
         "\u{65e5}\u{672c}\u{8a9e} e\u{301}\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}|",
     ]);
-    say(&mut stream, "bob", "hi");
+    send_message(&mut stream, "bob", "hi");
     window.wait_for("bob: hi");
     window.press(&LEFT.repeat(3));
     window.wait_for_rows(&[
@@ -167,7 +167,7 @@ fn a_window_can_be_resized_while_one_types() {
     window.wait_for_rows(&[&format!("alice> {typed}|")]);
     window.resize(Size::new(30, 10));
     window.wait_for_rows(&["alice> a line that is longer t", "han a narrow window is wide|"]);
-    say(&mut stream, "bob", "hi");
+    send_message(&mut stream, "bob", "hi");
     window.wait_for("bob: hi\nalice> a line");
     window.resize(Size::new(40, 6));
     window.wait_for_rows(&["alice> a line that is longer than a narr", "ow window is wide|"]);
@@ -192,7 +192,7 @@ fn a_storm_of_sizes_leaves_one_prompt() {
             window.resize(Size::new(20 + number * 37 % 61, 10 + number * 7 % 15));
             // Left, and something typed: more is to be drawn than the end of the line.
             window.press("\x1b[Dx");
-            say(&mut stream, "bob", &format!("message {number}"));
+            send_message(&mut stream, "bob", &format!("message {number}"));
         }
         window.resize(Size::new(100, 30));
         window.wait_for("bob: message 29\nalice> ");
@@ -212,12 +212,12 @@ fn no_row_of_a_message_begins_where_messages_begin() {
     let (mut window, mut stream) = connected(Size::new(80, 24));
     // What comes before the text takes 24 cells, so what is behind these would begin the next row.
     let forged = "[06:55] carol: the meeting is at noon";
-    say(&mut stream, "bob", &format!("{}{forged}", " ".repeat(56)));
-    say(&mut stream, "bob", &format!("{}{forged}", "-".repeat(56)));
-    say(&mut stream, "bob", &format!("\n{forged}"));
-    say(&mut stream, "bob", &format!("http://a.example/{}{forged}", "-".repeat(39)));
-    say(&mut stream, "bob", &format!("{}carol has left the chat...", " ".repeat(56)));
-    say(&mut stream, "bob", "end");
+    send_message(&mut stream, "bob", &format!("{}{forged}", " ".repeat(56)));
+    send_message(&mut stream, "bob", &format!("{}{forged}", "-".repeat(56)));
+    send_message(&mut stream, "bob", &format!("\n{forged}"));
+    send_message(&mut stream, "bob", &format!("http://a.example/{}{forged}", "-".repeat(39)));
+    send_message(&mut stream, "bob", &format!("{}carol has left the chat...", " ".repeat(56)));
+    send_message(&mut stream, "bob", "end");
     window.wait_for("bob: end\nalice> ");
     let rows = window.look(|screen| screen.rows(0, 80).collect::<Vec<_>>());
     let from = rows.iter().position(|row| row.contains("bob:")).expect("the first message");
@@ -243,8 +243,8 @@ fn rows_are_broken_in_a_terminal_that_nobody_types_at() {
         let mut stream = accept(&listener);
         window.wait_for("connected to");
         // The date is shown as well.
-        say(&mut stream, "bob", &format!("{}[06:55] carol: yes", " ".repeat(54)));
-        say(&mut stream, "bob", "a\tb\n\tc");
+        send_message(&mut stream, "bob", &format!("{}[06:55] carol: yes", " ".repeat(54)));
+        send_message(&mut stream, "bob", "a\tb\n\tc");
         window.wait_for("bob: a       b\n            c");
         window.look(|screen| {
             let text = screen.contents();
@@ -253,7 +253,7 @@ fn rows_are_broken_in_a_terminal_that_nobody_types_at() {
         window.resize(Size::new(40, 24));
         let text = "one two three four five six seven";
         support::sockets::wait_until("it knows that the terminal is narrower", || {
-            say(&mut stream, "bob", text);
+            send_message(&mut stream, "bob", text);
             window.look(|screen| screen.contents().contains("bob: one two three\n    four five"))
         });
         window.signal(Signal::TERM);
@@ -267,13 +267,13 @@ fn rows_are_broken_in_a_terminal_that_nobody_types_at() {
 fn ctrl_l_scrolls_the_conversation_away() {
     let (mut window, mut stream) = connected(Size::new(80, 6));
     for number in 0..10 {
-        say(&mut stream, "bob", &format!("message {number}"));
+        send_message(&mut stream, "bob", &format!("message {number}"));
     }
     window.wait_for("message 9\nalice> ");
     window.press("draft\x0c");
     window.wait_until("the line alone", |screen| screen.contents().trim_end() == "alice> draft");
     window.look(|screen| assert_eq!(screen.cursor_position(), (0, 12)));
-    say(&mut stream, "bob", "more");
+    send_message(&mut stream, "bob", "more");
     window.wait_for("bob: more\nalice> draft");
     assert!(
         window.scrollback().ends_with("bob: message 8\n[2026-11-22 06:55] bob: message 9\n"),
@@ -389,7 +389,7 @@ fn what_another_program_left_on_is_undone() {
     assert_eq!(modes(&window), expected);
     // All of the screen scrolls.
     for number in 0..20 {
-        say(&mut stream, "bob", &format!("message {number}"));
+        send_message(&mut stream, "bob", &format!("message {number}"));
     }
     window.wait_for_rows(&["[2026-11-22 06:55] bob: message 19", "alice> |"]);
     window.look(|screen| {
@@ -428,7 +428,7 @@ fn lines_come_back_and_are_searched_for() {
 #[test]
 fn tab_completes_commands_and_names() {
     let (mut window, mut stream) = connected(Size::new(80, 24));
-    say(&mut stream, "Bobby", "hi");
+    send_message(&mut stream, "Bobby", "hi");
     window.wait_for("Bobby: hi");
     window.press("bo\t");
     window.wait_for_rows(&["alice> Bobby: |"]);
@@ -545,9 +545,9 @@ fn a_reply_shows_its_recipient_and_recent_senders_are_completed_first() {
     carla.conversation.wait_for("alice has joined");
     let mut carol = Peer::start(&["-n", "carol", "0", &address]);
     carol.conversation.wait_for("alice has joined");
-    carol.say("/msg alice psst");
+    carol.write_line("/msg alice psst");
     window.wait_for("carol: psst");
-    carla.say("to all");
+    carla.write_line("to all");
     window.wait_for("carla: to all");
     window.press("/r ");
     window.wait_for_rows(&["alice> /msg carol |"]);
@@ -558,7 +558,7 @@ fn a_reply_shows_its_recipient_and_recent_senders_are_completed_first() {
     // A reply without a name in it is shown with one before it is sent.
     window.press("\x15\x1b[200~/reply pasted\x1b[201~");
     window.wait_for_rows(&["alice> /reply pasted|"]);
-    carla.say("/msg alice me too");
+    carla.write_line("/msg alice me too");
     window.wait_for("carla: me too");
     window.press("\r");
     window.wait_for("not sent yet: Enter sends this to carla");
@@ -570,7 +570,7 @@ fn a_reply_shows_its_recipient_and_recent_senders_are_completed_first() {
     window.wait_for_rows(&["alice> hello @carla |"]);
     window.press("\t");
     window.wait_for_rows(&["alice> hello @carol |"]);
-    carol.say("hi");
+    carol.write_line("hi");
     window.wait_for("carol: hi");
     window.press("\x15ca\t");
     window.wait_for_rows(&["alice> carol: |"]);
@@ -645,7 +645,7 @@ fn a_stopped_peer_gives_the_terminal_back_and_goes_on() {
     window.wait_for("stopped");
     window.check_settings();
     window.look(|screen| assert!(!screen.contents().contains("alice>"), "{}", screen.contents()));
-    say(&mut stream, "bob", "are you there?");
+    send_message(&mut stream, "bob", "are you there?");
     window.press("\n");
     window.wait_for("bob: are you there?");
     window.wait_for_rows(&["alice> draft|"]);
@@ -661,7 +661,7 @@ fn a_peer_started_in_the_background_chats_on_and_can_be_brought_to_the_front() {
         format!("set -m; \"$0\" -n alice --framing text --color=never 0 {address} & read key; fg; exit $?");
     let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
     let mut stream = accept(&listener);
-    say(&mut stream, "bob", "are you there?");
+    send_message(&mut stream, "bob", "are you there?");
     // It is heard, and not shown in a terminal that is the shell's.
     read_until(&mut stream, "<PEERENCD>");
     window.check_settings();
@@ -679,7 +679,7 @@ fn a_peer_stopped_by_sigstop_continues_where_it_was() {
     window.press("draft");
     window.wait_for_rows(&["alice> draft|"]);
     window.signal(Signal::STOP);
-    say(&mut stream, "bob", "are you there?");
+    send_message(&mut stream, "bob", "are you there?");
     window.signal(Signal::CONT);
     window.wait_for("bob: are you there?\nalice> draft");
     window.wait_for_rows(&["alice> draft|"]);
@@ -706,7 +706,7 @@ fn a_peer_stopped_by_sigstop_leaves_the_terminal_to_the_shell() {
     window.wait_for("stopped");
     // In the background now, it neither draws nor reads.
     rustix::process::kill_process(peer, Signal::CONT).expect("it is there");
-    say(&mut stream, "bob", "are you there?");
+    send_message(&mut stream, "bob", "are you there?");
     window.press("key\n");
     window.wait_for("bob: are you there?");
     window.wait_for_rows(&["alice> draft|"]);
@@ -920,9 +920,9 @@ fn nothing_that_others_send_acts_on_the_terminal() {
     window.wait_for_rows(&["alice> draft|"]);
     let before = modes(&window);
     for (number, sequence) in hostile.iter().enumerate() {
-        say(&mut stream, &format!("b{sequence}b"), &format!("x{sequence}x {number}"));
-        say(&mut stream, "bob", &format!("/me {sequence}"));
-        say(&mut stream, "bob", &format!("end {number}"));
+        send_message(&mut stream, &format!("b{sequence}b"), &format!("x{sequence}x {number}"));
+        send_message(&mut stream, "bob", &format!("/me {sequence}"));
+        send_message(&mut stream, "bob", &format!("end {number}"));
         window.wait_until(&format!("the line whole after {sequence:?}"), |screen| {
             let text = screen.contents();
             let mut rows = text.trim_end().rsplit('\n');
@@ -964,10 +964,10 @@ fn bells(window: &Window) -> usize {
 #[test]
 fn a_mention_is_highlighted_and_rings_the_bell() {
     let (mut window, mut stream) = connected_with(Size::new(80, 24), &["--color=always"]);
-    say(&mut stream, "bob", "malice and alices are not meant");
+    send_message(&mut stream, "bob", "malice and alices are not meant");
     window.wait_for("not meant");
     assert_eq!(bells(&window), 0);
-    say(&mut stream, "bob", "hello ALICE, not malice");
+    send_message(&mut stream, "bob", "hello ALICE, not malice");
     window.wait_until("the name stands out", |screen| {
         let rows: Vec<String> = screen.rows(0, 80).collect();
         let row = rows.iter().position(|row| row.contains("ALICE")).unwrap_or(0);
@@ -979,7 +979,7 @@ fn a_mention_is_highlighted_and_rings_the_bell() {
     wait_until("the bell rings", || bells(&window) == 1);
     window.press("/name robert\r");
     window.wait_for_rows(&["robert> |"]);
-    say(&mut stream, "bob", "alice? Robert!");
+    send_message(&mut stream, "bob", "alice? Robert!");
     window.wait_for("Robert!");
     wait_until("the bell rings", || bells(&window) == 2);
 }
@@ -987,7 +987,7 @@ fn a_mention_is_highlighted_and_rings_the_bell() {
 #[test]
 fn the_bell_and_colors_can_be_left_out() {
     let (window, mut stream) = connected_with(Size::new(80, 24), &["--no-bell"]);
-    say(&mut stream, "bob", "hello alice");
+    send_message(&mut stream, "bob", "hello alice");
     window.wait_for("hello alice\nalice> ");
     window.look(|screen| {
         let row = screen.rows(0, 80).position(|row| row.contains("hello alice")).expect("it is shown");
@@ -1017,9 +1017,9 @@ fn a_stopped_terminal_stops_nothing_else_and_counts_the_skipped_lines() {
     // The terminal's own way to stop what is shown; Ctrl+S is a key here.
     rustix::termios::tcflow(&window.device, Action::OOff).expect("a terminal");
     let text = "x".repeat(1_000);
-    let said: Vec<_> = (0..4_000).map(|number| message("bob", &format!("{text} {number}"))).collect();
+    let sent: Vec<_> = (0..4_000).map(|number| message("bob", &format!("{text} {number}"))).collect();
     // All of it is taken, although nothing is shown.
-    stream.write_all(said.concat().as_bytes()).expect("a peer that reads");
+    stream.write_all(sent.concat().as_bytes()).expect("a peer that reads");
     window.press("two\r");
     check_sent(&mut stream, "two");
     support::descriptors::wait_until_idle(window.child.process_id().expect("a process"));

@@ -185,19 +185,19 @@ fn no_message_precedes_the_line_about_its_sender() {
     let mut peers: Vec<Peer> = names(6).iter().map(|name| Peer::named(name, &[address])).collect();
     for peer in &mut peers {
         peer.conversation.wait_for("alice has joined");
-        peer.say("hi");
+        peer.write_line("hi");
     }
     for name in names(6) {
         window.wait_for(&format!("{name}: hi"));
     }
     let rows = rows(&window);
     for name in names(6) {
-        let said = rows.iter().position(|row| row.ends_with(&format!("{name}: hi"))).expect("a message");
+        let sent = rows.iter().position(|row| row.ends_with(&format!("{name}: hi"))).expect("a message");
         // Whose name is not in the line is among its others.
-        let is_told = rows[..said].iter().filter(|row| row.contains("joined")).any(|row| {
+        let is_reported = rows[..sent].iter().filter(|row| row.contains("joined")).any(|row| {
             row.ends_with(" others have joined") || row.replace(',', " ").split(' ').any(|word| word == name)
         });
-        assert!(is_told, "{name}: {rows:#?}");
+        assert!(is_reported, "{name}: {rows:#?}");
     }
     end(peers);
     leave(window);

@@ -307,8 +307,8 @@ fn a_stopped_terminal_stops_nothing_else() {
     press(&mut keyboard, "one\r");
     read_until(&mut stream, MESSAGE);
     let text = "x".repeat(100);
-    let said: Vec<_> = (0..5_000).map(|number| message("bob", &format!("{text} {number}"))).collect();
-    support::descriptors::feed(stream.try_clone().expect("another descriptor"), said.concat());
+    let sent: Vec<_> = (0..5_000).map(|number| message("bob", &format!("{text} {number}"))).collect();
+    support::descriptors::feed(stream.try_clone().expect("another descriptor"), sent.concat());
     terminal.wait_until_idle();
     press(&mut keyboard, "two\r");
     assert_eq!(messages(read_until(&mut stream, MESSAGE).as_bytes()), ["two"]);

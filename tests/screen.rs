@@ -216,10 +216,10 @@ impl World {
         assert!(seen[first + layout.rows.len()..].iter().all(String::is_empty), "below the line: {seen:?}");
         let column = self.parser.screen().cursor_position().1;
         assert_eq!(usize::from(column), layout.cursor.columns, "the cursor's column in {layout:?}");
-        let said = usize::from(self.conversation.screen().cursor_position().0);
-        let said = self.conversation.screen().rows(0, columns as u16).take(said);
-        let said: Vec<String> = said.map(|row| row.trim_end().to_owned()).collect();
-        let (above, expected) = (&seen[..first], &said[said.len().saturating_sub(first)..]);
+        let sent = usize::from(self.conversation.screen().cursor_position().0);
+        let sent = self.conversation.screen().rows(0, columns as u16).take(sent);
+        let sent: Vec<String> = sent.map(|row| row.trim_end().to_owned()).collect();
+        let (above, expected) = (&seen[..first], &sent[sent.len().saturating_sub(first)..]);
         assert_eq!(&above[above.len() - expected.len()..], expected, "above the line");
         assert!(above[..above.len() - expected.len()].iter().all(String::is_empty), "{seen:?}");
     }

@@ -172,9 +172,9 @@ fn a_script_waits_for_a_member_that_reads_slowly() {
     // A connection that is closed with something unread would lose it.
     (0..4).for_each(|_| wait_until_idle(bot.child.id()));
     assert!(bot.child.try_wait().expect("our child").is_none(), "it has left");
-    let heard = io::BufReader::new(reader).lines().map(|line| line.expect("text"));
-    let heard = heard.filter_map(|line| line.split_once("bot: ").map(|(_, text)| text.to_owned()));
-    assert_eq!(heard.take(lines.len()).collect::<Vec<_>>(), lines);
+    let received = io::BufReader::new(reader).lines().map(|line| line.expect("text"));
+    let received = received.filter_map(|line| line.split_once("bot: ").map(|(_, text)| text.to_owned()));
+    assert_eq!(received.take(lines.len()).collect::<Vec<_>>(), lines);
     assert_eq!(bot.exit_code(), 0);
 }
 
@@ -199,8 +199,8 @@ fn unacknowledged_messages_are_not_reported_as_having_reached_nobody() {
     let mut bot = Peer::named("bot", &[bob.address()]);
     wait_for_members(&mut bot, 1);
     bob.signal(Signal::STOP);
-    bot.say("/wo");
-    bot.say("hello");
+    bot.write_line("/wo");
+    bot.write_line("hello");
     bot.end_input();
     bot.stderr
         .wait_for("groupchat: the message may be lost: nobody is known to have received it; '/wo' failed");
@@ -213,8 +213,8 @@ fn a_private_message_that_did_not_arrive_is_a_failure() {
     let mut bot = Peer::named("bot", &[bob.address()]);
     wait_for_members(&mut bot, 1);
     bob.signal(Signal::STOP);
-    bot.say("/msg bob hi");
-    bot.say("/who");
+    bot.write_line("/msg bob hi");
+    bot.write_line("/who");
     bot.stderr.wait_for("1 message behind");
     bot.signal(Signal::TERM);
     bot.stderr.wait_for("groupchat: a private message was not delivered, as far as is known: bob");

@@ -19,9 +19,9 @@ const LINES: usize = 600;
 
 /// A peer with somebody who reads, and somebody who has not read anything yet and has little room.
 fn with_reader_and_stalled() -> (Peer, TcpStream, TcpStream) {
-    let (peer, reader, deaf) = with_two(connect_with_little_room, &[]);
-    deaf.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-    (peer, reader, deaf)
+    let (peer, reader, stalled) = with_two(connect_with_little_room, &[]);
+    stalled.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    (peer, reader, stalled)
 }
 
 fn with_two(
@@ -39,8 +39,8 @@ fn with_two(
 /// reads has it then.
 fn send_more_than_fits(peer: &mut Peer, reader: &mut TcpStream) {
     let line = "x".repeat(1000);
-    (0..LINES).for_each(|_| peer.say(&line));
-    peer.say("that was all");
+    (0..LINES).for_each(|_| peer.write_line(&line));
+    peer.write_line("that was all");
     let (mut bytes, mut some) = (Vec::new(), [0; 4096]);
     while !bytes.ends_with(b"that was all<MSGENCD>") {
         let count = reader.read(&mut some).expect("a peer that sends");
@@ -70,8 +70,8 @@ fn every_signal_sends_a_goodbye() {
             wait_for_members(peer, 2);
         }
         let mut stream = accept(&listener);
-        alice.say("hello");
-        alice.say("bye");
+        alice.write_line("hello");
+        alice.write_line("bye");
         bob.conversation.wait_for("alice: bye");
         alice.signal(signal);
         for other in [&mut bob, &mut carol] {
@@ -87,20 +87,20 @@ fn every_signal_sends_a_goodbye() {
 #[test]
 fn every_message_is_sent_before_the_goodbye() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        let (mut peer, mut reader, mut deaf) = with_reader_and_stalled();
+        let (mut peer, mut reader, mut stalled) = with_reader_and_stalled();
         send_more_than_fits(&mut peer, &mut reader);
         peer.signal(signal);
         // Whoever reads has the goodbye while the other has yet to read anything.
         read_until(&mut reader, EXIT);
-        check_has_everything(&mut deaf);
+        check_has_everything(&mut stalled);
         assert_eq!(peer.exit_code(), 0);
     }
 }
 
 #[test]
 fn a_peer_that_never_reads_does_not_delay_the_end() {
-    let (mut peer, mut reader, deaf) = with_reader_and_stalled();
-    let name = deaf.local_addr().expect("its address");
+    let (mut peer, mut reader, stalled) = with_reader_and_stalled();
+    let name = stalled.local_addr().expect("its address");
     send_more_than_fits(&mut peer, &mut reader);
     peer.signal(Signal::TERM);
     read_until(&mut reader, EXIT);
@@ -111,7 +111,7 @@ fn a_peer_that_never_reads_does_not_delay_the_end() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     for second in [Signal::INT, Signal::TERM] {
-        let (mut peer, mut reader, deaf) = with_reader_and_stalled();
+        let (mut peer, mut reader, stalled) = with_reader_and_stalled();
         send_more_than_fits(&mut peer, &mut reader);
         peer.signal(Signal::INT);
         read_until(&mut reader, EXIT);
@@ -119,7 +119,7 @@ fn a_second_signal_ends_it_at_once() {
         peer.stderr.wait_for("groupchat: ended at once");
         assert_eq!(peer.exit_code(), 1);
         assert_eq!(peer.conversation.rest(), [""; 0], "it was not waited for");
-        drop(deaf);
+        drop(stalled);
     }
 }
 
@@ -127,7 +127,7 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_second_signal_ends_it_at_once_behind_the_end_of_the_input() {
     let port = FreePort::new();
-    let (mut peer, mut reader, deaf) = with_two(connect_with_little_room, &[port.address()]);
+    let (mut peer, mut reader, stalled) = with_two(connect_with_little_room, &[port.address()]);
     send_more_than_fits(&mut peer, &mut reader);
     peer.end_input();
     wait_until_idle(peer.child.id());
@@ -139,7 +139,7 @@ fn a_second_signal_ends_it_at_once_behind_the_end_of_the_input() {
     peer.signal(Signal::INT);
     peer.stderr.wait_for("groupchat: ended at once");
     assert_eq!(peer.exit_code(), 1);
-    drop(deaf);
+    drop(stalled);
 }
 
 /// A terminal that is closed is an end of input and a signal, and a shell that ends with it sends
@@ -147,7 +147,7 @@ fn a_second_signal_ends_it_at_once_behind_the_end_of_the_input() {
 #[test]
 fn a_hang_up_does_not_cut_the_goodbye_short() {
     for first in [None, Some(Signal::HUP), Some(Signal::TERM)] {
-        let (mut peer, mut reader, mut deaf) = with_reader_and_stalled();
+        let (mut peer, mut reader, mut stalled) = with_reader_and_stalled();
         send_more_than_fits(&mut peer, &mut reader);
         match first {
             Some(signal) => peer.signal(signal),
@@ -155,7 +155,7 @@ fn a_hang_up_does_not_cut_the_goodbye_short() {
         }
         read_until(&mut reader, EXIT);
         peer.signal(Signal::HUP);
-        check_has_everything(&mut deaf);
+        check_has_everything(&mut stalled);
         assert_eq!(peer.exit_code(), 0, "{:?}", peer.stderr.rest());
     }
 }
@@ -187,14 +187,14 @@ fn a_peer_that_was_stopped_goes_on() {
     let mut stream = connect(address);
     wait_for_connections(&mut peer, 1);
     peer.signal(Signal::STOP);
-    peer.say("hello");
+    peer.write_line("hello");
     stream.write_all(message("bob", "hi").as_bytes()).expect("room at the peer");
     let mut late = connect(address);
     peer.signal(Signal::CONT);
     read_until(&mut stream, &format!("hello{MESSAGE}"));
     peer.conversation.wait_for("bob: hi");
     wait_for_connections(&mut peer, 1);
-    peer.say("welcome");
+    peer.write_line("welcome");
     read_until(&mut late, &format!("welcome{MESSAGE}"));
     wait_until_idle(peer.child.id());
     peer.signal(Signal::INT);

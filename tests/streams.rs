@@ -33,7 +33,7 @@ fn start_with(arguments: &[&str], streams: [Stdio; 3]) -> (Peer, TcpStream) {
 
 /// What a peer with `input` says until it leaves, and what it tells its user of that.
 #[track_caller]
-fn said(input: Stdio) -> (Vec<String>, String) {
+fn sent(input: Stdio) -> (Vec<String>, String) {
     sent_with_exit_code(input, 0)
 }
 
@@ -53,10 +53,10 @@ fn sent_with_exit_code(input: Stdio, code: i32) -> (Vec<String>, String) {
 /// `bytes` are said as `expected`, whether they come from a pipe or a file.
 #[track_caller]
 fn check_input(bytes: &[u8], expected: &[&str]) {
-    assert_eq!(said(file_with(bytes).into()).0, expected);
+    assert_eq!(sent(file_with(bytes).into()).0, expected);
     let (reader, writer) = io::pipe().expect("a pipe");
     feed(writer, bytes);
-    assert_eq!(said(reader.into()).0, expected);
+    assert_eq!(sent(reader.into()).0, expected);
 }
 
 /// `bytes`, which are one line, are said as `expected` in several messages.
@@ -66,7 +66,7 @@ fn check_long_line(bytes: &[u8], expected: &str) {
         let (reader, writer) = io::pipe().expect("a pipe");
         let input = if is_file { file_with(bytes).into() } else { reader.into() };
         feed(writer, bytes);
-        let pieces = said(input).0;
+        let pieces = sent(input).0;
         assert!(pieces.iter().all(|piece| piece.len() <= 65_000), "a message that is too long");
         let whole = pieces.concat();
         assert!(whole == expected, "{} bytes are said, not {}", whole.len(), expected.len());
@@ -131,7 +131,7 @@ fn a_long_last_line_after_many_short_ones_is_sent_and_the_end_is_detected() {
 #[test]
 fn all_lines_of_a_large_file_are_sent_in_order() {
     let expected: Vec<_> = (0..100_000).map(|number| number.to_string()).collect();
-    let (texts, _) = said(file_with(expected.join("\n").as_bytes()).into());
+    let (texts, _) = sent(file_with(expected.join("\n").as_bytes()).into());
     assert!(texts == expected, "{} lines, the last is {:?}", texts.len(), texts.last());
 }
 
@@ -154,9 +154,9 @@ fn input_that_cannot_be_read_is_an_end_of_input_and_a_failure() {
     fn check(input: Stdio, trouble: Option<&str>) {
         let (texts, stderr) = sent_with_exit_code(input, i32::from(trouble.is_some()));
         assert_eq!(texts, [""; 0]);
-        let told = stderr.lines().last().and_then(|line| line.strip_prefix("groupchat: "));
+        let reported = stderr.lines().last().and_then(|line| line.strip_prefix("groupchat: "));
         let trouble = trouble.map(|why| format!("cannot read standard input: {why}"));
-        assert_eq!(told, trouble.as_deref(), "{stderr}");
+        assert_eq!(reported, trouble.as_deref(), "{stderr}");
     }
     check(Stdio::null(), None);
     check(File::open(std::env::temp_dir()).expect("a directory").into(), Some("is a directory"));
@@ -179,7 +179,7 @@ fn closed_streams_are_no_trouble() {
         let mut stream = accept(&listener);
         if closed != "<&-" {
             stream.write_all(b"hello<MSGENCD>").expect("a peer that reads");
-            peer.say("hello");
+            peer.write_line("hello");
             read_until(&mut stream, MESSAGE);
         }
         peer.end_input();

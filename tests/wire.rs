@@ -73,7 +73,7 @@ fn text_framing_is_that_of_the_exercise() {
     let address = alice.address();
     let mut reader = connect(address);
     alice.stderr.wait_for(" connected");
-    alice.say("hello");
+    alice.write_line("hello");
     check_message(&read_until(&mut reader, "<MSGENCD>"), "hello");
     alice.end_input();
     check_goodbye(&read_until(&mut reader, EXIT), address.port(), EXIT);
@@ -87,7 +87,7 @@ fn text_framing_is_that_of_the_exercise() {
 fn everything_sent(alice: &mut Peer, stream: &mut TcpStream) -> String {
     send(stream, message("bob", "hi"));
     alice.conversation.wait_for("bob: hi");
-    alice.say("hello");
+    alice.write_line("hello");
     alice.end_input();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("a peer that sends");
@@ -120,15 +120,15 @@ fn check_lab_peer(alice_dials: bool, alice_speaks_first: bool, alice_leaves: boo
     }
     let mut bob = lab(stream);
     if alice_speaks_first {
-        alice.say("first");
+        alice.write_line("first");
         check_message(&bob.receive(), "first");
     }
-    bob.say("bob", "hello");
+    bob.send_message("bob", "hello");
     assert_eq!(alice.conversation.next_line(), Some(shown("bob", "hello")));
     for text in ["hi", "Gr\u{fc}\u{df}e \u{1f980}", "and again"] {
-        alice.say(text);
+        alice.write_line(text);
         check_message(&bob.receive(), text);
-        bob.say("bob", text);
+        bob.send_message("bob", text);
         assert_eq!(alice.conversation.next_line(), Some(shown("bob", text)));
     }
     if alice_leaves {
@@ -166,12 +166,12 @@ fn a_lab_peer_that_is_dialled_sends_and_receives() {
 fn a_peer_is_sent_text_framing_until_its_first_frame() {
     for alice_dials in [false, true] {
         let (mut alice, mut stream) = alice_and("text", alice_dials);
-        alice.say("one");
+        alice.write_line("one");
         check_message(&read_until(&mut stream, "<MSGENCD>"), "one");
         let mut bob = lab(stream);
-        bob.say("bob", "hello");
+        bob.send_message("bob", "hello");
         alice.conversation.wait_for("bob: hello");
-        alice.say("two");
+        alice.write_line("two");
         check_message(&bob.receive(), "two");
     }
 }
@@ -181,12 +181,12 @@ fn a_peer_that_sends_text_framing_is_sent_it_from_then_on() {
     for alice_dials in [false, true] {
         let (mut alice, stream) = alice_and("lab", alice_dials);
         let mut bob = lab(stream);
-        alice.say("one");
+        alice.write_line("one");
         check_message(&bob.receive(), "one");
         let mut stream = bob.stream;
         send(&mut stream, message("bob", "hello"));
         alice.conversation.wait_for("bob: hello");
-        alice.say("two");
+        alice.write_line("two");
         check_message(&read_until(&mut stream, "<MSGENCD>"), "two");
     }
 }
@@ -213,12 +213,12 @@ fn check_three(alice_dials_lab: bool, alice_dials_plain: bool, alice_leaves_firs
     let mut carol = if alice_dials_plain { accept(&plain_listener) } else { connect(address) };
     wait_for_connections(&mut alice, 2);
 
-    bob.say("bob", "I am bob");
+    bob.send_message("bob", "I am bob");
     send(&mut carol, message("carol", "I am carol") + "\n");
     for _ in 0..2 {
         alice.conversation.next_line();
     }
-    alice.say("I am alice");
+    alice.write_line("I am alice");
     check_message(&bob.receive(), "I am alice");
     check_message(&read_until(&mut carol, "<MSGENCD>"), "I am alice");
     if alice_leaves_first {
@@ -261,7 +261,7 @@ fn frames_to_a_lab_peer_are_whole_and_in_order_also_under_load() {
     let address = alice.address();
     let (mut bob, mut reader) = (lab(connect(address)), connect(address));
     wait_for_connections(&mut alice, 2);
-    bob.say("bob", "hello");
+    bob.send_message("bob", "hello");
     alice.conversation.wait_for("bob: hello");
     let lines: Vec<_> = (0..20_000).map(|number| format!("line {number}")).collect();
     let typed = lines.join("\n");
@@ -277,7 +277,7 @@ fn frames_to_a_lab_peer_are_whole_and_in_order_also_under_load() {
         }
         frames
     });
-    alice.say(&typed);
+    alice.write_line(&typed);
     alice.end_input();
     assert_eq!(reading_text.join().expect("frames"), lines);
     let frames = reading_lab.join().expect("frames");
@@ -364,20 +364,20 @@ fn codes_that_are_typed_cross_unchanged() {
     let address = alice.address();
     let (mut bob, mut carol) = (Peer::named("bob", &[address]), lab(connect(address)));
     let mut reader = connect(address);
-    carol.say("carol", "hello");
+    carol.send_message("carol", "hello");
     wait_for_members(&mut bob, 1);
     wait_for_connections(&mut alice, 2);
     let lines = [(); 2].map(|()| alice.conversation.next_line().expect("a line"));
     assert!(lines.contains(&"bob has joined".to_owned()) && count(&lines, "carol: hello") == 1, "{lines:?}");
     for text in typed {
-        alice.say(text);
+        alice.write_line(text);
         let line = bob.conversation.wait_for("] alice: ");
         assert_eq!(line.split_once("alice: ").expect("a message").1, text);
         check_message(&carol.receive(), text);
-        bob.say(text);
+        bob.write_line(text);
         let line = alice.conversation.wait_for("] bob: ");
         assert_eq!(line.split_once("bob: ").expect("a message").1, text);
-        carol.say("carol", text);
+        carol.send_message("carol", text);
         assert_eq!(alice.conversation.wait_for("] carol: "), shown("carol", text));
     }
     // What went over the wire as text is one frame for each.
@@ -519,7 +519,7 @@ fn times_are_shown_as_local_time() {
         assert_eq!(alice.conversation.next_line(), Some(format!("[{expected}] bob: hello")), "of {time}");
     }
     // Ours is written with the offset.
-    alice.say("hello");
+    alice.write_line("hello");
     let frame = read_until(&mut bob, "<MSGENCD>");
     assert!(frame.contains("+05:30] alice:\n\t\thello"), "{frame}");
 }

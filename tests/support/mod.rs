@@ -81,8 +81,8 @@ impl Peer {
         self
     }
 
-    /// Types `line` and Enter.
-    pub fn say(&mut self, line: &str) {
+    /// Writes a line to standard input.
+    pub fn write_line(&mut self, line: &str) {
         let input = self.input.as_mut().expect("input that was not ended");
         // In one write, so that several lines are typed at once.
         input.write_all(format!("{line}\n").as_bytes()).expect("a peer that reads");

@@ -182,7 +182,7 @@ pub struct LabPeer {
 }
 
 impl LabPeer {
-    pub fn say(&mut self, name: &str, text: &str) {
+    pub fn send_message(&mut self, name: &str, text: &str) {
         self.send(&message(name, text));
     }
 
