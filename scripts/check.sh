@@ -22,7 +22,7 @@ main() {
     fi
     step "Clippy" cargo clippy --locked --all-targets -- -D warnings
     step "Documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
-    # Just as the README says it.
+    # As in the README.
     step "Tests" cargo test
     step "The demo" scripts/demo.sh
     step "The mesh" scripts/mesh_test.sh

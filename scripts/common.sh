@@ -14,7 +14,7 @@ fail() {
     exit "${2:-1}"
 }
 
-# wait_until SECONDS COMMAND...: asks COMMAND again and again until it says yes.
+# wait_until SECONDS COMMAND...: runs COMMAND again and again until it succeeds.
 # Nothing here sleeps for a fixed time and hopes: the seconds are only when to give up.
 wait_until() {
     local deadline=$((SECONDS + $1))
@@ -26,7 +26,7 @@ wait_until() {
 }
 
 # Prints the path of the program, which it builds first.
-# Cargo is asked for the path, because its settings can put it elsewhere than in target/.
+# Cargo shows the path, because its settings can put it elsewhere than in target/.
 build_program() {
     if [[ -n ${GROUPCHAT_PROGRAM:-} ]]; then
         [[ -x $GROUPCHAT_PROGRAM ]] || fail "GROUPCHAT_PROGRAM is not a program: $GROUPCHAT_PROGRAM"
@@ -55,14 +55,14 @@ members() {
     grep -c ' has joined$' "$1"
 }
 
-# dialled FILE: counts the connections that a peer has made, as its standard error says. Of those
+# dialled FILE: counts the connections that a peer has made, as its standard error shows. Of those
 # that others make to a plain peer, not every one is shown before it sends something.
 dialled() {
     grep -c '^connected to ' "$1"
 }
 
 # The peers that this script has started and that are still there, as bash knows them: a process
-# id that was remembered could be somebody else's by now.
+# id that was remembered could belong to another process by now.
 peers() {
     jobs -rp
     jobs -sp
@@ -77,14 +77,14 @@ no_peers() {
     [[ -z $(peers) ]]
 }
 
-# Makes the peers leave, and says no if one had to be killed.
+# Makes the peers leave, and fails if one had to be killed.
 end_peers() {
-    # Bash would report each ended peer here, in words of its own.
+    # Bash would report each ended peer here, in its own words.
     {
         signal_peers TERM
-        # One that somebody has stopped could not leave.
+        # A stopped one could not leave.
         signal_peers CONT
-        # A peer gives the slowest of the others 2 s to take its last words. This is longer.
+        # A peer gives the slowest of the others 2 s to read its last messages. This is longer.
         if ! wait_until 6 no_peers; then
             signal_peers KILL
             wait

@@ -93,7 +93,7 @@ peer_command() {
     done
 }
 
-# did_not_start NAME, with what the peer said on standard input.
+# did_not_start NAME, with its output on standard input.
 did_not_start() {
     printf '%s could not start:\n\n' "$1" >&2
     sed 's/^/    /' >&2
@@ -142,7 +142,7 @@ run_in_background() {
     explain_background
     # From here on Ctrl+C is how it is meant to end.
     trap 'exit 0' INT TERM HUP QUIT
-    # Bash would say here which peer was killed by what, in words of its own.
+    # Bash would report here which peer was killed by which signal.
     wait 2>/dev/null || true
 }
 
@@ -280,8 +280,8 @@ start_in_tmux() {
     pane_pids+=("${line#* }")
     mesh_tmux select-pane -t "$pane" -T "${names[$1]} $((base_port + $1))"
     mesh_tmux select-layout tiled
-    wait_until 10 pane_says "$pane" 'listening on|ended with exit code' || true
-    pane_says "$pane" 'listening on' ||
+    wait_until 10 pane_shows "$pane" 'listening on|ended with exit code' || true
+    pane_shows "$pane" 'listening on' ||
         pane_text "$pane" | sed '/ended with exit code/,$d' | did_not_start "${names[$1]}"
 }
 
@@ -289,7 +289,7 @@ pane_text() {
     mesh_tmux capture-pane -p -J -S - -t "$1" | sed '/^ *$/d'
 }
 
-pane_says() {
+pane_shows() {
     # Not -q, which can end before all is written to it; and then the pipe counts as failed.
     pane_text "$1" | grep -E "$2" >/dev/null
 }

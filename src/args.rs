@@ -27,7 +27,7 @@ use crate::terminal::{self, UiOptions};
 use crate::unicode;
 use crate::wire::frame::{Framing, escaped_bytes};
 
-/// What the command line asks the program to do.
+/// The task of a run, as the command line gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
     /// Chat.

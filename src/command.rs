@@ -318,7 +318,7 @@ fn find(name: &str) -> Option<&'static Entry> {
     COMMANDS.iter().find(|entry| entry.names().any(|known| known == name))
 }
 
-/// Reads the arguments `behind` a command that was called `name`.
+/// Parses the arguments `behind` a command that was called `name`.
 fn command<'a>(entry: &'static Entry, name: &str, behind: &'a str) -> Result<Command<'a>, Refused> {
     if behind.trim_end_matches(is_blank_char).contains(['\n', '\r']) && !entry.takes_lines() {
         return Err(Refused::Lines(entry));
@@ -353,7 +353,7 @@ fn command<'a>(entry: &'static Entry, name: &str, behind: &'a str) -> Result<Com
     })
 }
 
-/// The text behind the channel, which IRC's `/part` names first.
+/// The text after the channel, which IRC's `/part` names first.
 fn without_channel(arguments: &str) -> &str {
     match arguments.starts_with('#') {
         true => arguments.split_once(char::is_whitespace).map_or("", |(_, text)| text.trim_start()),
@@ -414,8 +414,8 @@ pub fn slashless(text: &str) -> Option<Slashless<'_>> {
     (is_meant && !words.is_empty()).then_some(Slashless { words, is_marked })
 }
 
-/// The words of a private message whose command stands behind the first words of a line: `hi /msg bob x`. A slash
-/// behind another one in a word belongs to a path.
+/// The words of a private message whose command follows other words of a line: `hi /msg bob x`. A slash after
+/// another one in a word belongs to a path.
 #[must_use]
 pub fn private_behind(text: &str) -> Option<&str> {
     // A text that begins with a slash was meant as it is.
@@ -431,7 +431,7 @@ pub fn private_behind(text: &str) -> Option<&str> {
     })
 }
 
-/// The words of each private message that begins a line of a text behind its first.
+/// The words of each private message that begins a line of a text after its first line.
 pub fn private_in_later_lines(text: &str) -> impl Iterator<Item = &str> {
     text.split(['\n', '\r']).skip(1).filter_map(|line| match read(line, Source::Verbatim) {
         Ok(Command::Private(words)) => Some(words),
@@ -439,7 +439,7 @@ pub fn private_in_later_lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The letters at the start of a text, without what is hidden between them, and what stands behind them. A word
+/// The letters at the start of a text, without hidden characters between them, and the rest of the text. A word
 /// that is longer than every name of a command is cut off.
 fn leading_word(text: &str) -> (Cow<'_, str>, &str) {
     // The fast path: most words are ASCII, and something visible or a blank ends them.
@@ -459,8 +459,7 @@ fn leading_word(text: &str) -> (Cow<'_, str>, &str) {
     (word.into(), "")
 }
 
-/// The words of a private message without the punctuation around each: who writes `bob: hi` or `@bob hi`
-/// means `bob hi`.
+/// The words of a private message without the punctuation around each: `bob: hi` and `@bob hi` mean `bob hi`.
 #[must_use]
 pub fn without_punctuation(words: &str) -> String {
     let is_sign =

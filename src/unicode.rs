@@ -47,8 +47,8 @@ pub fn is_blank(text: &str) -> bool {
 ///
 /// These are the scripts with letters of the joining type `D` (`DerivedJoiningType.txt`), and those with
 /// a virama (canonical combining class 9) that makes conjuncts. Neighbouring blocks of one script
-/// (`Scripts.txt`) are one range, with the few digits and signs in them: whether a character is a letter
-/// is for the caller to ask.
+/// (`Scripts.txt`) are one range, with the few digits and signs in them: the caller checks
+/// whether a character is a letter.
 #[must_use]
 pub fn joining_script(char: char) -> Option<u32> {
     let char = u32::from(char);

@@ -1,5 +1,5 @@
-//! Peers that talk: the real program over real sockets. PeerInfo hears what, who has left and who is
-//! lost, who is dialled and when again.
+//! The real program over real sockets: which peers receive which messages, which ones leave or are lost, and
+//! which addresses are dialled and when again.
 
 mod support;
 
@@ -74,7 +74,7 @@ fn in_a_mesh_every_line_reaches_each_other_peer_once_and_in_order() {
     }
     for peer in &mut peers {
         for _ in 0..(names.len() - 1) * lines.len() {
-            peer.conversation.next_line().expect("a line of somebody else");
+            peer.conversation.next_line().expect("a line of another peer");
         }
     }
     // One after the other leaves; what came twice would have come before the goodbye.
@@ -215,9 +215,9 @@ fn there_is_one_thread_also_under_load() {
     check(&alice);
 }
 
-// PeerInfo has left, and who is lost.
+// Peers that leave, and peers that are lost.
 
-/// A plain client introduces itself as bob and then does something that ends its connection. What
+/// A plain client sends a message as bob and then does something that ends its connection. What
 /// is shown of that is `expected`, once.
 #[track_caller]
 fn check_end(act: impl FnOnce(TcpStream), expected: &str) {
@@ -411,7 +411,7 @@ fn a_peer_that_was_killed_and_started_again_is_sent_what_it_missed() {
     alice.write_line("four");
     alice.end_input();
     second.conversation.wait_for("alice has left the chat...");
-    // The first bob may have been killed before he could say that he had the first one.
+    // The first bob may have been killed before it acknowledged the first line.
     let received = messages_of("alice", &second.conversation.seen);
     assert!(received.ends_with(&["two", "three", "four"]) && received.len() <= 4, "{received:?}");
 }
@@ -432,7 +432,7 @@ fn a_peer_that_has_left_is_not_dialled_again() {
 
 #[test]
 fn every_address_of_a_name_is_tried() {
-    /// `host` leads to `address`, where somebody listens, and perhaps elsewhere, where nobody does.
+    /// `host` resolves to `address`, where a peer listens, and perhaps to others, where none does.
     #[track_caller]
     fn check(host: &str, address: SocketAddr) {
         let listener = TcpListener::bind(address).expect("a free port");
@@ -453,7 +453,7 @@ fn every_address_of_a_name_is_tried() {
     }
 }
 
-/// A peer is told to dial `host` at its own port, and finds out that this is itself.
+/// A peer dials `host` at its own port, and detects that this is itself.
 #[track_caller]
 fn check_oneself(host: &str) {
     let port = FreePort::new();
@@ -491,7 +491,7 @@ fn a_connection_to_oneself_is_detected_under_any_address() {
     }
 }
 
-/// A plain peer that sends nothing may not have understood what it was sent, unless the user said how it speaks.
+/// A plain peer that sends nothing may not have understood what it was sent, unless the user chose its framing.
 #[test]
 fn what_was_sent_in_a_guessed_framing_does_not_count_as_delivered() {
     for (framing, exit_code) in [("", 1), ("--framing text", 0), ("--framing lab", 0)] {

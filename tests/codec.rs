@@ -1,4 +1,4 @@
-//! The frame codec, by property: whatever is said arrives, and whatever arrives does no harm.
+//! The frame codec, by property: every message arrives as it was sent, and no bytes do harm.
 
 use chrono::DateTime;
 use groupchat::limits::FRAME_BYTES_MAX;
@@ -61,7 +61,7 @@ proptest! {
 
     #[test]
     fn every_text_survives_text_framing(texts in vec(text(), 1..5), cuts in vec(any::<Index>(), 0..12)) {
-        // What a text peer says first is never a control character, or it would be a length.
+        // The first byte of a text peer is never a control character, or it would be a length.
         let texts: Vec<_> = texts.into_iter().map(|text| format!("[{text}")).collect();
         let bytes: Vec<u8> = texts.iter().flat_map(|text| text_frame(text)).collect();
         let (frames, is_too_long) = receive(&bytes, &cuts);

@@ -1,4 +1,4 @@
-//! The command line: what each option does, what each mistake is answered with, and how the program
+//! The command line: what each option does, what the error for each mistake is, and how the program
 //! is used in a pipeline.
 
 mod support;
@@ -71,7 +71,7 @@ fn help_and_version_go_to_standard_output() {
     }
 }
 
-/// A mistake in the arguments is answered with one visible line on standard error, which holds all
+/// The error for a mistake in the arguments is one visible line on standard error, which holds all
 /// of `parts`, and with nothing else.
 #[track_caller]
 fn check_argument_error(arguments: &[&str], parts: &[&str]) {
@@ -113,7 +113,7 @@ fn a_peer_is_a_host_and_a_port() {
     #[track_caller]
     fn check(peer: &str, part: &str) {
         check_argument_error(&["0", peer], &[&format!("'{peer}' for '[PEER]...'"), part]);
-        // The first mistake is told, wherever it stands.
+        // The first mistake is reported, wherever it is.
         check_argument_error(&["0", "127.0.0.1:9", peer, "127.0.0.1:9"], &[&format!("'{peer}' for"), part]);
     }
     check("host", "write host:PORT");
@@ -181,7 +181,7 @@ fn a_name_can_be_shown_and_is_short() {
     check_start(&["-n", &longest, "0"]);
 }
 
-/// However an argument is broken into lines, what is said of it is one, and names the argument.
+/// However an argument is broken into lines, its error is one line, and names the argument.
 #[test]
 fn line_breaks_in_an_argument_hide_nothing() {
     check_argument_error(&["-n", "a\tb", "0"], &["--name <NAME>", "control characters"]);
@@ -240,7 +240,7 @@ fn an_address_to_listen_on_is_one_of_ours() {
     check("", "IP address");
     check("localhost", "IP address");
     check("127.0.0.1:5000", "IP address");
-    // Reserved for documentation (RFC 5737, RFC 3849), so nobody's.
+    // Reserved for documentation (RFC 5737, RFC 3849), so no host has it.
     check("192.0.2.1", "cannot listen");
     check("192.0.2.1", "it is no address of this machine");
     if has_ipv6() {
@@ -303,7 +303,7 @@ fn the_name_is_the_option_then_the_variable_then_the_login_name() {
         let mut stream = accept(&listener);
         peer.write_line("hello");
         let frame = read_until(&mut stream, MESSAGE);
-        assert!(frame.contains(&format!("] {expected}:\n")), "{frame} is not said by {expected}");
+        assert!(frame.contains(&format!("] {expected}:\n")), "{frame} is not sent by {expected}");
     }
     let login = Command::new("id").arg("-un").output().expect("id runs");
     let login = String::from_utf8(login.stdout).expect("a login name");
@@ -320,7 +320,7 @@ fn the_name_is_the_option_then_the_variable_then_the_login_name() {
 fn a_pipeline_delivers_its_lines_and_a_goodbye() {
     let (listener, address) = listen();
     let port = address.port();
-    // A bare port, a number and a name, which may have other addresses before the one that answers.
+    // A bare port, a number and a name, which may have other addresses before the one that accepts.
     for host in ["", "127.0.0.1:", "localhost:"] {
         let script = format!(r#"printf 'one\ntwo\n' | "$PEER" -n bot --framing text 0 {host}{port}"#);
         let mut peer = Peer::start_shell(&script);
@@ -396,7 +396,7 @@ fn stay_keeps_it_running_when_input_ends() {
     assert_eq!(peer.exit_code(), 0);
 }
 
-/// Linux drops who dials while the queue of a listener is full.
+/// Linux drops connection requests while the queue of a listener is full.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_wait_for_an_unreachable_peer_has_an_end() {
@@ -580,7 +580,7 @@ fn shells_complete_options_and_values_and_files_only_where_one_is_wanted() {
             check(nothing, &[]);
         }
     }
-    // Bash takes the sign for a word.
+    // Bash takes the sign for an argument.
     if let Some(completed) = completed("bash", "groupchat --framing = te") {
         assert_eq!(completed, ["text"]);
     }
@@ -590,7 +590,7 @@ fn shells_complete_options_and_values_and_files_only_where_one_is_wanted() {
     }
 }
 
-/// The Z shell completes only at a terminal; here it is asked whether the script is one.
+/// The Z shell completes only at a terminal; here only the syntax of the script is checked.
 #[test]
 fn completions_for_zsh_name_values_files_and_nothing_else() {
     let (script, errors) = check_end(&["--completions", "zsh"], 0);

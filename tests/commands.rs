@@ -14,7 +14,7 @@ use serde_json::Value;
 use support::sockets::{MESSAGE, accept, goodbye, listen, message, messages, wait_until};
 use support::{Lines, Peer, connect, read_until};
 
-/// Two members who have met: alice, where she listens, and bob who dialled her.
+/// Two connected members: alice with her address, and bob, who dialled her.
 fn pair(alice: &[&str], bob: &[&str]) -> (Peer, SocketAddr, Peer) {
     let mut alice = Peer::start(&[&["-n", "alice", "0"], alice].concat());
     let address = alice.address();
@@ -29,7 +29,7 @@ fn end(peer: Peer) {
     end_with(peer, 0);
 }
 
-/// The same, with an exit code that tells of commands that failed.
+/// The same, with the exit code for failed commands.
 #[track_caller]
 fn end_with(mut peer: Peer, code: i32) {
     peer.end_input();
@@ -61,7 +61,7 @@ fn a_private_message_reaches_one_member_alone() {
     assert!(bob.conversation.wait_for("alice: ").ends_with(&whole));
     carol.conversation.wait_for("alice: for all");
     assert!(!carol.conversation.seen.iter().any(|line| line.contains("eyes") || line.contains("only")));
-    // PeerInfo comes later does not find it in the past.
+    // A later member does not find it in the history.
     let mut dave = Peer::named("dave", &[address]);
     dave.conversation.wait_for("alice: for all");
     dave.conversation.wait_for("sent before you joined");
@@ -137,7 +137,7 @@ fn names_can_be_changed() {
     bob.conversation.wait_for("private] alice: psst");
     bob.write_line("/name \u{202e}x");
     bob.stderr.wait_for("control characters");
-    // PeerInfo comes later knows only the new name, and so do those who read its goodbye.
+    // A later member knows only the new name, which the goodbye also carries.
     let mut carol = Peer::named("carol", &[address]);
     carol.conversation.wait_for("\"Mary Ann\" has joined");
     bob.write_line("/name Alice");
@@ -171,7 +171,7 @@ fn the_command_who_lists_the_peers() {
     assert!(line.contains("  connected ") && line.contains(" s, at 127.0.0.1:"), "{line}");
     let line = alice.stderr.wait_for("nc ");
     assert!(line.contains("  plain peer, connected "), "{line}");
-    // It is sorted by name, and a number comes first; so this is another answer.
+    // It is sorted by name, and a number comes first; so this is another reply.
     alice.write_line("/who");
     let line = alice.stderr.wait_for("  not reached yet, trying ");
     assert!(line.contains(" again in ") || line.ends_with(" now"), "{line}");
@@ -224,7 +224,7 @@ fn an_ignored_peer_is_not_shown() {
     let (mut alice, _, mut bob) = pair(&["--log", record.path()], &[]);
     alice.write_line("/ignore bob");
     alice.stderr.wait_for("bob is ignored");
-    // A new name does not help, and is not told.
+    // A new name does not help, and is not shown.
     bob.write_line("/name rob");
     bob.stderr.wait_for("you are now rob");
     wait_until("alice knows it", || {
@@ -398,7 +398,7 @@ fn scripts_read_of_each_arrival_and_its_end_under_the_same_name() {
     alice.write_line("/unignore eve");
     alice.conversation.wait_for("eve is not ignored");
     drop(eve);
-    // Two at once would be told apart.
+    // Two at once would be marked.
     wait_until("she is gone", || {
         alice.write_line("/who eve");
         alice.conversation.next_line().expect("a reply").contains("'/who eve' failed")
@@ -436,7 +436,7 @@ fn the_readme_shows_a_bot_that_works() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("a README");
     let bot = readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a bot");
     assert_eq!(bot.trim_end().lines().count(), 3, "{bot}");
-    let filter = bot.split('\'').nth(1).expect("what jq is told");
+    let filter = bot.split('\'').nth(1).expect("the argument of jq");
     assert_eq!(
         filter,
         r#"select(.event == "message" and .past == false and .private == false and .text == "!time").name"#
@@ -584,7 +584,7 @@ fn send_executes_the_commands_that_send() {
         bob.conversation.wait_for("private] bot: sec1");
         bob.conversation.wait_for("sec2");
     }
-    // Whoever is not here does not get it, and neither does anybody else.
+    // If its recipient is not here, no other peer gets it either.
     for text in
         ["/msg carol secret", "/msg bob \u{200b}", "msg bob secret", "\\msg bob secret", "7msg bob: secret"]
     {
@@ -623,7 +623,7 @@ fn send_takes_standard_input_as_one_message() {
         let (code, errors) = send(empty.as_bytes());
         assert_eq!((code, errors.as_str()), (1, "groupchat: nothing was sent: standard input is empty"));
     }
-    // The longest message is one, whatever it says and to whom.
+    // The longest message is one, whatever its text and its recipient.
     for text in ["x".repeat(65_000), "<AENCD>".repeat(65_000 / 8)] {
         assert_eq!(send(text.as_bytes()).0, 0);
         assert!(alice.conversation.wait_for("bot: ").ends_with(&format!("bot: {text}")));

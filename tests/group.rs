@@ -57,7 +57,7 @@ fn links(peers: &[Peer]) -> BTreeMap<(usize, usize), usize> {
     links
 }
 
-/// Waits until each pair has exactly one connection, and nobody has any other.
+/// Waits until each pair has exactly one connection, and there are no others.
 #[track_caller]
 fn wait_for_one_link_a_pair(peers: &[Peer]) {
     if !cfg!(target_os = "linux") {
@@ -71,7 +71,7 @@ fn wait_for_one_link_a_pair(peers: &[Peer]) {
     });
 }
 
-/// Every peer says `lines` lines, and every other hears each once and in order.
+/// Every peer sends `lines` lines, and every other receives each once and in order.
 #[track_caller]
 fn check_talk(peers: &mut [Peer], lines: usize) {
     for line in 0..lines {
@@ -84,7 +84,7 @@ fn check_talk(peers: &mut [Peer], lines: usize) {
     for (reader, peer) in peers.iter_mut().enumerate() {
         let mut missing = (count - 1) * lines;
         while missing > 0 {
-            let line = peer.conversation.next_line().expect("a line of somebody");
+            let line = peer.conversation.next_line().expect("a line of another peer");
             missing -= usize::from(line.contains(": line "));
         }
         for sender in (0..count).filter(|sender| *sender != reader) {
@@ -95,7 +95,7 @@ fn check_talk(peers: &mut [Peer], lines: usize) {
     }
 }
 
-/// Thirty peers of one shape find each other, and each hears all the others.
+/// Thirty peers that dial each other in a shape find each other, and each receives the lines of all others.
 #[track_caller]
 fn check_shape(dials: impl Fn(usize) -> Option<usize>) {
     const COUNT: usize = 30;
@@ -186,7 +186,7 @@ fn a_long_pipe_reaches_everybody_whole() {
     let mut peers = gather(&[None, Some(0), Some(1), Some(2)]);
     let address = peers[0].address().to_string();
     for (round, history) in ["20", "0"].iter().enumerate() {
-        // More than anybody asks for of the past, and more than the log holds.
+        // More than the history that is requested, and more than the log holds.
         let lines: Vec<_> = (0..20_000).map(|line| format!("{round} {line}")).collect();
         let mut bot = Peer::start(&["-n", "bot", "--history", history, "0", &address]);
         bot.write_line(&lines.join("\n"));
@@ -217,7 +217,7 @@ fn a_peer_that_was_never_reached_is_reported_too() {
     assert_eq!(count(&errors, "did not get"), 1, "{errors:?}");
 }
 
-/// The one that a pipe was told to dial is stopped and then goes on: it is no plain peer, and the rest of
+/// The peer that a pipe dials is stopped and continues later: it is no plain peer, and the rest of
 /// its group is reached.
 #[test]
 fn a_pipe_waits_for_a_slow_handshake() {
@@ -248,7 +248,7 @@ fn a_newcomer_is_shown_the_last_messages_of_each_in_the_order_of_their_times() {
         for speaker in 0..3 {
             peers[speaker].write_line(&format!("{round}"));
             let line = format!("{}: {round}", name(speaker));
-            // The next one speaks when this was heard, and so at a later time.
+            // The next one sends after this was received, and so at a later time.
             peers[(speaker + 1) % 3].conversation.wait_for(&line);
             sent.push(line);
         }
@@ -276,7 +276,7 @@ fn a_newcomer_is_shown_the_last_messages_of_each_in_the_order_of_their_times() {
         assert_eq!(of("peer1"), wanted + 1, "{past:?}");
         let in_order: Vec<_> = expected.iter().filter(|line| past.contains(&line.as_str())).collect();
         assert!(past[..past.len() - 1].iter().eq(in_order), "{past:?}");
-        // The present begins once, behind all of that; where there is no past, nothing says so.
+        // The present begins once, behind all of that; where there is no history, there is no such line.
         let line = "--- the messages above were sent before you joined ---";
         assert_eq!(count(seen, line), usize::from(wanted > 0));
         if wanted > 0 {
@@ -313,7 +313,7 @@ fn a_newcomer_that_is_dialled_is_shown_the_past_like_any_other() {
     for reader in [0, 2] {
         peers[reader].conversation.wait_for("peer1 is lost: ");
     }
-    // It names nobody: the others find it where it was.
+    // It names no peers: the others find it at its old address.
     peers[1] = run(1, &[]);
     peers[1].conversation.wait_for("--- the messages above were sent before you joined ---");
     let seen = &peers[1].conversation.seen;
@@ -352,9 +352,9 @@ fn members_with_one_name_are_disambiguated_everywhere() {
     first.write_line("three");
     let line = alice.conversation.wait_for(": three");
     let (_, peer) = line.split_once("] ").expect("a time");
-    let first_name = peer.strip_suffix(": three").expect("what was said").to_owned();
+    let first_name = peer.strip_suffix(": three").expect("the sender's name").to_owned();
     assert!(first_name.starts_with("bob#") && first_name != second_name, "{first_name}");
-    // The same part of the id everywhere, also for somebody who knows both from elsewhere.
+    // The same part of the id everywhere, also for a member that met both elsewhere.
     first.conversation.wait_for(&format!("] {second_name}: two"));
     first.kill();
     alice.conversation.wait_for(&format!("{first_name} is lost: "));
@@ -364,7 +364,7 @@ fn members_with_one_name_are_disambiguated_everywhere() {
 
 // Trouble.
 
-/// Passes on what two peers say, and cuts each connection after a while, so many times.
+/// A proxy between two peers that cuts each connection after a while, so many times.
 struct Cutter {
     address: SocketAddr,
     cuts: Arc<AtomicUsize>,
@@ -372,14 +372,14 @@ struct Cutter {
 
 impl Cutter {
     /// Leads to `target`. A connection is cut, in both directions at one moment, after a number of
-    /// bytes that `random` says.
+    /// number of bytes that `random` chooses.
     fn start(target: SocketAddr, cuts_max: usize, mut random: fastrand::Rng) -> Self {
         let (listener, address) = listen();
         let cuts = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&cuts);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let near = stream.expect("somebody who dialled");
+                let near = stream.expect("a connection");
                 let Ok(far) = TcpStream::connect(target) else { continue };
                 let is_cut = counter.load(Ordering::SeqCst) < cuts_max;
                 let limit = if is_cut { random.usize(1..6_000) } else { usize::MAX };
@@ -439,12 +439,12 @@ fn nothing_is_lost_or_shown_twice_over_two_hundred_broken_connections() {
     let cutter = Cutter::start(target, CUTS, fastrand::Rng::with_seed(seed));
     let bob = Peer::start(&["-n", "peer1", "-b", "127.0.0.3", "0", &cutter.address.to_string()]);
     let mut peers = [alice, bob];
-    // What is said before the two have met is the past, of which a newcomer gets the last only.
+    // What is sent before the two have met is history, of which a newcomer gets the last only.
     for peer in &mut peers {
         wait_for_members(peer, 1);
     }
     let lines: Vec<_> = (0..LINES).map(|line| format!("line {line}")).collect();
-    // With each part of the lines there is more to say than any connection lets through.
+    // With each part of the lines there is more to send than any connection lets through.
     let cuts = cutter.cuts.load(Ordering::SeqCst);
     for (part, some) in lines.chunks(LINES / CUTS).enumerate() {
         cutter.wait_for_cuts((cuts + part).min(CUTS));
@@ -489,7 +489,7 @@ fn a_member_that_is_killed_is_lost_once_and_its_next_run_joins() {
     }
     peers[0].write_line("meanwhile");
     peers[1].conversation.wait_for("peer0: meanwhile");
-    // Whoever comes back is another run, whom one of the others is bound to dial as well.
+    // A peer that comes back is another run, which one of the others will dial as well.
     peers[2] = run(2, &second);
     wait_for_members(&mut peers[2], 2);
     for peer in &mut peers[..2] {
@@ -514,13 +514,13 @@ fn a_member_that_is_killed_is_lost_once_and_its_next_run_joins() {
 fn a_member_that_was_stopped_for_long_is_shown_exactly_what_it_missed() {
     let mut peers = gather(&[None, Some(0), Some(0)]);
     peers[1].signal(Signal::STOP);
-    // More than the system and the log keep for somebody who takes nothing.
+    // More than the system and the log keep for a peer that reads nothing.
     let lines = 20_000;
     let filler = "x".repeat(1000);
     for line in 0..lines {
         peers[0].write_line(&format!("{line} {filler}"));
     }
-    // The third hears all of it, and both know that the second is gone.
+    // The third receives all of it, and both know that the second is gone.
     peers[2].conversation.wait_for(&format!("peer0: {} ", lines - 1));
     assert_eq!(messages_of("peer0", &peers[2].conversation.seen).len(), lines);
     peers[0].conversation.wait_for("peer1 is lost: ");
@@ -539,7 +539,7 @@ fn a_member_that_was_stopped_for_long_is_shown_exactly_what_it_missed() {
             next += 1;
         }
     }
-    assert_eq!(next, lines, "what was not heard was told to be missing");
+    assert_eq!(next, lines, "what was not received is reported as missing");
     peers[1].write_line("hello");
     for reader in [0, 2] {
         peers[reader].conversation.wait_for("peer1: hello");
@@ -565,7 +565,7 @@ fn a_leaving_user_is_shown_the_undelivered_messages_of_each_member() {
     peers[0].end_input();
     assert_eq!(peers[0].exit_code(), 0);
     let errors = peers[0].stderr.rest();
-    // Whether it still had time to say that it had the first one, nobody knows.
+    // Whether it still had time to acknowledge the first one is unknown.
     let missing =
         [2, 3].map(|count| format!("peer1 did not get {count} of your messages, as far as is known"));
     assert_eq!(missing.iter().map(|line| count(&errors, line)).sum::<usize>(), 1, "{errors:?}");

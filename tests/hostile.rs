@@ -461,7 +461,7 @@ fn out_of_descriptors_everybody_waits_for_a_free_place_and_is_heard() {
         let line = alice.conversation.wait_for("] client");
         let number: usize = line.rsplit(' ').next().expect("a word").parse().expect("a number");
         heard.push(number);
-        // PeerInfo was accepted is answered, and makes room for another by leaving.
+        // A connection that was accepted is answered, and makes room for another by leaving.
         alice.write_line(&format!("welcome {number}"));
         read_until(&mut clients[number], &format!(":\n\t\twelcome {number}<MSGENCD>"));
         send(&mut clients[number], goodbye("client"));

@@ -662,7 +662,7 @@ fn a_peer_started_in_the_background_chats_on_and_can_be_brought_to_the_front() {
     let mut window = Window::run(&["sh", "-c", &script, PROGRAM], Size::new(80, 24));
     let mut stream = accept(&listener);
     send_message(&mut stream, "bob", "are you there?");
-    // It is heard, and not shown in a terminal that is the shell's.
+    // It is received, and not shown in a terminal that is the shell's.
     read_until(&mut stream, "<PEERENCD>");
     window.check_settings();
     window.press("\n");
@@ -947,7 +947,7 @@ fn nothing_that_others_send_acts_on_the_terminal() {
         );
         window.look(|screen| {
             let text = screen.contents();
-            // What was said before has not gone.
+            // The messages before are still there.
             let earlier = number.checked_sub(1).map(|number| format!("bob: end {number}"));
             assert!(earlier.is_none_or(|earlier| text.contains(&earlier)), "after {sequence:?}:\n{text}");
         });
@@ -1026,7 +1026,7 @@ fn a_stopped_terminal_stops_nothing_else_and_counts_the_skipped_lines() {
     rustix::termios::tcflow(&window.device, Action::OOn).expect("a terminal");
     window.wait_for("x 3999");
     let shown = String::from_utf8(window.bytes()).expect("UTF-8");
-    let (before, _) = shown.split_once(" lines were skipped").expect("it is told");
+    let (before, _) = shown.split_once(" lines were skipped").expect("a count");
     let skipped: usize = before.rsplit(' ').next().unwrap_or_default().parse().expect("a number");
     let seen = shown.matches("] bob: x").count() + shown.matches("] alice: two").count();
     assert_eq!(seen + skipped, 4_001);

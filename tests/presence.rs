@@ -1,4 +1,4 @@
-//! PeerInfo is there, at a terminal: the first screen, who comes and goes, and `/who`. Real programs.
+//! The real program at a terminal: the first screen, joins and leaves, and `/who`.
 
 mod support;
 
@@ -51,7 +51,7 @@ fn end(peers: impl IntoIterator<Item = Peer>) {
     }
 }
 
-/// As many peers as `names`, who have all met.
+/// One peer for each of `names`, all connected.
 fn gather(names: &[String]) -> (Vec<Peer>, SocketAddr) {
     let mut first = Peer::named(&names[0], &[]);
     let address = first.address();
@@ -69,7 +69,7 @@ fn names(count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("p{number}")).collect()
 }
 
-/// How many people a line tells of.
+/// The number of peers that a line is about.
 fn people(line: &str) -> usize {
     let Some((named, rest)) = line.split_once(" and ") else { return 1 };
     let others = rest.split_once(" others ").and_then(|(count, _)| count.parse().ok()).unwrap_or(1);

@@ -122,7 +122,7 @@ fn press(keyboard: &mut Box<dyn Write + Send>, keys: &str) {
     keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).expect("a terminal");
 }
 
-/// The peer says goodbye, and nothing else.
+/// The peer sends a goodbye, and nothing else.
 #[track_caller]
 fn check_goodbye(stream: &mut TcpStream) {
     let bytes = read_to_end(stream);
@@ -198,7 +198,7 @@ fn a_second_ctrl_c_ends_it_at_once() {
     assert_eq!(settings(&terminal.device), terminal.settings_before);
 }
 
-/// Whatever the first request to leave is, a second one ends the wait for a peer that does not answer.
+/// Whatever the first request to leave is, a second one ends the wait for a peer that does not accept.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_second_request_ends_the_wait_for_a_peer_at_once() {
@@ -236,7 +236,7 @@ fn a_second_request_ends_the_wait_for_a_peer_at_once() {
     }
 }
 
-/// A socket that has room for one connection: whoever dials after that gets no answer.
+/// A socket that has room for one connection: a later connection is never accepted.
 fn unanswering() -> (socket2::Socket, SocketAddr) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");

@@ -1,4 +1,4 @@
-//! The bottom of the terminal, drawn on an emulator: whatever is typed, said and resized, the last rows
+//! The bottom of the terminal, drawn on an emulator: whatever is typed, received and resized, the last rows
 //! show prompt and line, the cursor is where it belongs, the conversation stands whole above, and the
 //! scrollback holds nothing else.
 
@@ -26,7 +26,7 @@ enum EditKind {
     Clear,
 }
 
-/// What is said: messages that fit a row, and others.
+/// The conversation: messages that fit a row, and others.
 const TEXTS: [&str; 8] = [
     "hi",
     "one two three four five six",

@@ -19,7 +19,7 @@ fn bot(script: &str, peers: &[&str]) -> Peer {
     Peer::run_with(command.args(["-n", "bot", "0"]).args(peers), input, Stdio::piped(), Stdio::piped())
 }
 
-/// A script ends with `code`, and its last line on standard error says `last`.
+/// A script ends with `code`, and its last line on standard error contains `last`.
 #[track_caller]
 fn check(script: &str, peers: &[&str], code: i32, parts: &[&str]) {
     let mut bot = bot(script, peers);
@@ -37,7 +37,7 @@ fn commands_wait_until_the_group_is_met_and_so_do_the_lines_behind_them() {
     let mut bob = Peer::named("bob", &[address]);
     wait_for_members(&mut alice, 1);
     wait_for_members(&mut bob, 1);
-    // Only one of them is dialled; of the other the script is told.
+    // Only one of them is dialled; the other one is learned from it.
     for peer in [address.to_string(), format!("localhost:{}", address.port())] {
         check("/msg bob first\n/msg alice second\nthird\n", &[&peer], 0, &[]);
         assert!(bob.conversation.wait_for("bot: ").ends_with(" private] bot: first"));
@@ -103,7 +103,7 @@ fn a_script_that_reaches_nobody_gives_up_in_the_end() {
     let connects = ["", &format!("/connect {nobody}\n/disconnect {nobody}\n")]
         .map(|before| (bot(&format!("{before}/connect {nobody}\n"), &[&alice]), last.as_str()));
     let sender = Peer::start(&["-n", "bot", "0", &nobody, "--send", "/msg carol hi"]);
-    // Nothing was said to everybody.
+    // Nothing was sent to everybody.
     let sender = (sender, "groupchat: '/msg carol hi' failed");
     for (mut bot, last) in bots.into_iter().chain(connects).chain([sender]) {
         assert_eq!(bot.stderr.rest().last().map(String::as_str), Some(last));
@@ -146,7 +146,7 @@ fn a_script_waits_for_a_peer_whose_connection_ends_at_once() {
     let bob = bob.address().to_string();
     for script in ["hello\n", "/msg late hello\n"] {
         let port = FreePort::new();
-        let proxy = TcpListener::bind(port.address()).expect("nobody else has it");
+        let proxy = TcpListener::bind(port.address()).expect("a free port");
         let mut bot = bot(script, &[&bob, &port.number()]);
         drop(accept(&proxy));
         drop(proxy);
@@ -181,11 +181,11 @@ fn a_script_waits_for_a_member_that_reads_slowly() {
 #[test]
 fn lines_before_a_command_are_sent_before_it() {
     check_late(&[], &[], "one\n/name bat\ntwo\n", &["] bot: one", "bot is now bat", "] bat: two"]);
-    // A plain peer is sent what was said until it is disconnected.
+    // A plain peer is sent the lines up to its disconnection.
     let port = FreePort::new();
     let mut bot = bot(&format!("one\n/disconnect {0}\ntwo\n", port.number()), &[&port.number()]);
     bot.stderr.wait_for("cannot reach");
-    let listener = TcpListener::bind(port.address()).expect("nobody else has it");
+    let listener = TcpListener::bind(port.address()).expect("a free port");
     let mut stream = accept(&listener);
     let bytes = read_to_end(&mut stream);
     assert_eq!(messages(without_hellos(&bytes)), ["one"]);

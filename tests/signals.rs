@@ -1,4 +1,4 @@
-//! Leaving by signal: the goodbye comes behind everything that was said, nobody holds the end up for
+//! Leaving by signal: the goodbye comes after all messages, no peer delays the end for
 //! long, and a second signal ends it at once.
 
 mod support;
@@ -14,10 +14,10 @@ use support::sockets::{
 };
 use support::{DEADLINE, Peer, connect, read_to_end, read_until};
 
-/// How many lines [`send_more_than_fits`] says.
+/// How many lines [`send_more_than_fits`] sends.
 const LINES: usize = 600;
 
-/// A peer with somebody who reads, and somebody who has not read anything yet and has little room.
+/// A peer with one connection that reads, and one that has not read anything yet and has little room.
 fn with_reader_and_stalled() -> (Peer, TcpStream, TcpStream) {
     let (peer, reader, stalled) = with_two(connect_with_little_room, &[]);
     stalled.set_read_timeout(Some(DEADLINE)).expect("a timeout");
@@ -35,7 +35,7 @@ fn with_two(
     (peer, first, second)
 }
 
-/// Says more than the system takes for who does not read, and less than the log keeps. Everybody who
+/// Sends more than the system takes for a peer that does not read, and less than the log keeps. Every peer that
 /// reads has it then.
 fn send_more_than_fits(peer: &mut Peer, reader: &mut TcpStream) {
     let line = "x".repeat(1000);
@@ -90,7 +90,7 @@ fn every_message_is_sent_before_the_goodbye() {
         let (mut peer, mut reader, mut stalled) = with_reader_and_stalled();
         send_more_than_fits(&mut peer, &mut reader);
         peer.signal(signal);
-        // Whoever reads has the goodbye while the other has yet to read anything.
+        // The peer that reads has the goodbye while the other has yet to read anything.
         read_until(&mut reader, EXIT);
         check_has_everything(&mut stalled);
         assert_eq!(peer.exit_code(), 0);

@@ -386,7 +386,7 @@ fn a_slow_handshake_doubles_nothing() {
     assert!(pair.connections.len() > 1, "the first connection can be nobody's any more");
 }
 
-// PeerInfo somebody is.
+// The identity of a peer.
 
 #[test]
 fn a_member_s_id_without_its_pass_is_closed_and_changes_nothing() {
@@ -658,7 +658,7 @@ fn a_plain_peer_is_heard_whatever_somebody_says_of_its_address() {
     }
 }
 
-// PeerInfo finds a place.
+// Places for connections.
 
 #[test]
 fn a_member_is_lost_and_dialled_though_a_stranger_begins_with_its_id_again_and_again() {
@@ -753,7 +753,7 @@ fn frames_that_repeat_themselves_are_answered_once() {
     );
     let written = alice.hear(stranger, &again.repeat(1000));
     assert!(written.len() < 1000, "{} bytes", written.len());
-    // PeerInfo never goes on is not waited for.
+    // A peer that never continues is not waited for.
     let (stranger, _) = alice.hear_hello(address(9, 1001), 10, "x");
     let hello = format!("groupchat/2\nid {}\nname 0 x\nport 5000<PEERENCD>", id(10));
     assert_eq!(alice.hear(stranger, &hello.repeat(1000)), "");
@@ -1017,7 +1017,7 @@ fn what_the_group_is_owed_is_kept_until_its_members_are_known() {
                 && alice.group.log_end() < before + (8 << 20)
             {
                 alice.group.broadcast(&"x".repeat(1000), at());
-                // PeerInfo is connected takes it at once.
+                // A connected peer takes it at once.
                 client.map(|client| alice.hear(client, ""));
             }
         }
@@ -1222,7 +1222,7 @@ fn our_own_new_name_is_told_and_tells_others_apart() {
     assert!(alice.shown().ends_with(&["bob: ah".into()]));
 }
 
-// PeerInfo is shown as somebody.
+// Connections that are shown as peers.
 
 /// What she tells of connections, in short.
 fn told_of_connections(alice: &mut Alice) -> Vec<String> {

@@ -31,7 +31,7 @@ fn start_with(arguments: &[&str], streams: [Stdio; 3]) -> (Peer, TcpStream) {
     (peer, stream)
 }
 
-/// What a peer with `input` says until it leaves, and what it tells its user of that.
+/// The messages that a peer with `input` sends until it leaves, and its standard error.
 #[track_caller]
 fn sent(input: Stdio) -> (Vec<String>, String) {
     sent_with_exit_code(input, 0)
@@ -50,7 +50,7 @@ fn sent_with_exit_code(input: Stdio, code: i32) -> (Vec<String>, String) {
     (messages(&bytes), stderr)
 }
 
-/// `bytes` are said as `expected`, whether they come from a pipe or a file.
+/// `bytes` are sent as `expected`, whether they come from a pipe or a file.
 #[track_caller]
 fn check_input(bytes: &[u8], expected: &[&str]) {
     assert_eq!(sent(file_with(bytes).into()).0, expected);
@@ -59,7 +59,7 @@ fn check_input(bytes: &[u8], expected: &[&str]) {
     assert_eq!(sent(reader.into()).0, expected);
 }
 
-/// `bytes`, which are one line, are said as `expected` in several messages.
+/// `bytes`, which are one line, are sent as `expected` in several messages.
 #[track_caller]
 fn check_long_line(bytes: &[u8], expected: &str) {
     for is_file in [true, false] {
@@ -69,7 +69,7 @@ fn check_long_line(bytes: &[u8], expected: &str) {
         let pieces = sent(input).0;
         assert!(pieces.iter().all(|piece| piece.len() <= 65_000), "a message that is too long");
         let whole = pieces.concat();
-        assert!(whole == expected, "{} bytes are said, not {}", whole.len(), expected.len());
+        assert!(whole == expected, "{} bytes are sent, not {}", whole.len(), expected.len());
     }
 }
 
@@ -80,7 +80,7 @@ fn lines_are_sent_unchanged() {
     check_input(b"x", &["x"]);
     check_input(b"one\r\ntwo\r\n", &["one", "two"]);
     check_input(b"\n\r\none\n\n\ntwo\n\n", &["one", "two"]);
-    // A line of blanks alone says nothing.
+    // A line of blanks alone is not sent.
     check_input(b" one \n\t\n", &[" one "]);
     check_input(b"a\xffb\n\xc3\n\xc3\xbc\n", &["a\u{fffd}b", "\u{fffd}", "\u{fc}"]);
     check_input(b"a\0b\x1b[31m\n", &["a\0b\x1b[31m"]);
@@ -110,7 +110,7 @@ fn a_long_last_line_that_is_not_utf8_is_sent_whole() {
     }
 }
 
-/// The end of input is found in a turn in which as much was said as one turn may say.
+/// The end of input is found in a turn in which as much was sent as one turn may send.
 #[test]
 fn a_long_last_line_after_many_short_ones_is_sent_and_the_end_is_detected() {
     let last = "y".repeat(57_000);
@@ -169,8 +169,7 @@ fn input_that_cannot_be_read_is_an_end_of_input_and_a_failure() {
 }
 
 /// Before `main`, the runtime of Rust opens the null device for reading and writing in place of a closed
-/// standard stream. That cannot be told apart from the null device that other programs pass for output that
-/// nobody wants: Python (`DEVNULL`) and Node.js (`ignore`) also open it for both.
+/// standard stream. That looks like the null device that other programs pass for unwanted output: Python (`DEVNULL`) and Node.js (`ignore`) also open it for both.
 #[test]
 fn closed_streams_are_no_trouble() {
     for closed in ["<&-", ">&-", "2>&-", ">&- 2>&-"] {
@@ -220,7 +219,7 @@ fn a_file_gets_the_conversation() {
     assert_eq!(content(&file), expected.concat());
 }
 
-/// Whoever shares a descriptor with a peer finds it as it was, while the peer runs and afterwards.
+/// A process that shares a descriptor with a peer finds it as it was, while the peer runs and afterwards.
 #[test]
 fn shared_descriptors_do_not_become_non_blocking() {
     #[track_caller]

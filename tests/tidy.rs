@@ -65,7 +65,7 @@ impl Source {
         self.code.lines().any(|line| line.contains(phrase) && !line.trim().starts_with("//"))
     }
 
-    /// The text at the start of the file that says what the module holds: the first paragraph of its
+    /// The purpose of the module, at the start of the file: the first paragraph of its
     /// documentation.
     fn purpose(&self) -> String {
         let lines = self.code.lines().map_while(|line| line.strip_prefix("//!"));

@@ -1,5 +1,5 @@
-//! The wire, as whoever is at the other end sees it: text framing as it can be typed with `nc`, and
-//! lab framing as the exercise's own program speaks it.
+//! The wire, as the other end sees it: text framing as it can be typed with `nc`, and
+//! lab framing as the exercise's own program uses it.
 
 mod support;
 
@@ -18,7 +18,7 @@ fn alice_with(assignments: &str, arguments: &str) -> Peer {
     Peer::start_shell(&format!("{assignments} exec \"$PEER\" -n alice 0 {arguments}"))
 }
 
-/// Starts alice, to whom `--framing` says what to speak to who has not spoken yet, and a connection
+/// Starts alice, with `--framing` for peers that have not sent a frame yet, and a connection
 /// with her that one of both dialled.
 fn alice_and(framing: &str, alice_dials: bool) -> (Peer, TcpStream) {
     let mut alice;
@@ -109,7 +109,7 @@ fn only_a_dialled_peer_is_sent_a_hello_and_a_plain_peer_sends_none() {
     }
 }
 
-/// A lab peer talks with alice, and each hears the other and sees the other leave.
+/// A lab peer and alice receive each other's messages and goodbyes.
 #[track_caller]
 fn check_lab_peer(alice_dials: bool, alice_speaks_first: bool, alice_leaves: bool) {
     let framing = if alice_speaks_first { "lab" } else { "text" };
@@ -140,7 +140,7 @@ fn check_lab_peer(alice_dials: bool, alice_speaks_first: bool, alice_leaves: boo
     } else {
         bob.leave("bob");
         assert_eq!(alice.conversation.next_line().as_deref(), Some("bob has left the chat..."));
-        assert_eq!(bob.receive_until_end(), None, "nobody talks to who has left");
+        assert_eq!(bob.receive_until_end(), None, "nothing is sent to a peer that has left");
     }
 }
 
@@ -191,7 +191,7 @@ fn a_peer_that_sends_text_framing_is_sent_it_from_then_on() {
     }
 }
 
-/// One of ours, a lab peer and a plain client: all are heard and seen to leave by alice, and hear
+/// One of ours, a lab peer and a plain client: alice receives the messages and goodbyes of all, and they receive
 /// alice and see her leave.
 #[track_caller]
 fn check_three(alice_dials_lab: bool, alice_dials_plain: bool, alice_leaves_first: bool) {
@@ -585,7 +585,7 @@ fn nothing_that_acts_on_a_terminal_is_shown_raw_wherever_it_stands() {
     assert!(alice.conversation.seen.len() > frames);
     drop(bob);
     alice.conversation.wait_for("bob is lost: closed without a goodbye");
-    // In a goodbye, and in the name of somebody who is lost.
+    // In a goodbye, and in the name of a lost peer.
     for last in [goodbye(&format!("a{all}b")), message(&all.replace('\n', ""), "hello")] {
         send(&mut connect(address), last);
     }

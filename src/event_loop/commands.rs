@@ -175,8 +175,8 @@ impl EventLoop {
         }
     }
 
-    /// At a terminal, a `/reply` with its recipient's name in it: without, it would go to whoever has written last
-    /// when Enter is pressed.
+    /// At a terminal, a `/reply` with its recipient's name in it: without the name, the recipient would be the last
+    /// sender at the time when Enter is pressed.
     fn expanded_reply(&self, line: &str, source: Source) -> Option<(PeerInfo, String)> {
         match command::read(line, source) {
             Ok(Command::Reply(text)) if self.terminal.is_interactive() => {
@@ -373,7 +373,7 @@ impl EventLoop {
             {
                 Ok(peer)
             }
-            // A plain peer that never told its name.
+            // A plain peer that never sent a name.
             (Err(NotFound::Nobody), Ok(address)) => {
                 Ok(PeerInfo { name: Label::of_place(name), id: None, address: Some(address) })
             }

@@ -99,7 +99,7 @@ enum Age {
     Past,
 }
 
-/// The time, which is asked for only where it is shown.
+/// The clock, which is read only where a time is shown.
 type Clock<'a> = &'a dyn Fn() -> DateTime<Utc>;
 
 /// The prefix of an action message (as in XEP-0245).

@@ -8,7 +8,7 @@
 //! | `back` | a lost member is connected again | peer |
 //! | `left` | a member or plain peer sent its goodbye; a plain peer turned out to be a member | peer |
 //! | `lost` | the connection of a peer that had `joined` ended without a goodbye | peer, `why` |
-//! | `renamed` | a member or plain peer has another name, or another mark behind it | peer, `before` |
+//! | `renamed` | a member or plain peer has another name, or another mark after it | peer, `before` |
 //! | `missed` | messages of a member will never arrive | peer, `count` |
 //! | `member` | the reply to `/who`, one per peer | peer, `standing`, `dialled_by`, `seconds`, `behind`, `retry_seconds` |
 //! | `notice` | a diagnostic, which goes to standard error in the other output modes | `text` |
@@ -199,7 +199,7 @@ pub struct JsonPeers {
 
 impl JsonPeers {
     /// The events to show in place of `event`, in order: one that the reader has missed, and the event itself.
-    /// `is_ignored` tells whether the user ignores its peer.
+    /// `is_ignored` is whether the user ignores its peer.
     ///
     /// An end is shown where the arrival was, even if the peer was ignored since. A peer that came while it
     /// was ignored has joined with the first event that is shown of it.

@@ -3,7 +3,7 @@
 //!
 //! A terminal sends a key as a character, a control character, or a sequence that begins with ESC
 //! (ECMA-48; "PC-style function keys" in xterm's ctlseqs; rxvt; `CSI u` as in xterm's formatOtherKeys and
-//! kitty's keyboard protocol). It sends other things the same way: answers to queries of programs that
+//! kitty's keyboard protocol). It sends other things the same way: replies to queries of programs that
 //! have ended, reports of the mouse and of the focus. Such sequences are skipped whole and never become text.
 //! A lone ESC, and an incomplete sequence, end when
 //! [`SEQUENCE_TIMEOUT`](crate::limits::SEQUENCE_TIMEOUT) has passed without another byte. So typed input
@@ -260,7 +260,7 @@ impl Keys {
             b'\x07' => (),
             b'\\' if is_escaped => (),
             b'\x9c' if is_end => (),
-            // Nothing stands behind the introducer: it was typed with Alt.
+            // Nothing follows the introducer: it was typed with Alt.
             b'\r' | b'\n' | b'\x03' if last.is_none() => self.start(byte, each),
             b'\r' => self.state = State::Return,
             b'\n' | b'\x03' => (),
@@ -344,7 +344,7 @@ fn control(inside: &[u8], last: u8, each: &mut impl FnMut(Key)) -> State {
         (b"", b'[') => return skip(1),
         _ => (),
     }
-    // Private ones are reports and answers.
+    // Private ones are reports and replies.
     let Some(parameters) = Parameters::read(inside) else { return State::Start };
     let (first, modifiers) = (parameters.get(0, 0), parameters.modifiers());
     if parameters.get(1, 1) == Some(KEY_RELEASED) {

@@ -357,7 +357,7 @@ mod tests {
             let text = text.to_owned();
             record.push(&Event::Message { at, from, text, is_past, is_private: false });
         };
-        /// What was said in the record, in order; a line that is no message is `-`.
+        /// The messages in the log file, in order; a line that is no message is `-`.
         fn recorded(place: &Place) -> String {
             let lines = fs::read_to_string(place.file()).expect("there");
             lines.lines().map(|line| line.split_once("bob: ").map_or("-", |(_, text)| text)).collect()

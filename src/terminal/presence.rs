@@ -534,9 +534,9 @@ mod tests {
             &["0 joined a b", "1 said b", "2 joined c", "3 joined d", "4 all-met", "9000 wait"],
             &["1 here: a, b (2)", "1 b: hi", "4 also here: c, d (2)"],
         );
-        // Somebody else who leaves meanwhile is shown at once.
+        // Another peer that leaves meanwhile is shown at once.
         check(true, &["0 joined a b", "1 left b", "2 all-met"], &["1 here: a, b (2)", "1 b Left"]);
-        // A plain peer never joins: who comes later was not there before.
+        // A plain peer never joins: members that come later were not there before.
         check(true, &["0 said ~x", "9 joined a"], &["0 ~x: hi", "9 a Joined"]);
         check(
             false,

@@ -59,7 +59,7 @@ impl Speakers {
         }
     }
 
-    /// The number of `peer`'s last message, which is greater the later it was; 0 if there is none.
+    /// The number of the last message of `peer`, greater for a later one; 0 if there is none.
     #[must_use]
     pub fn last_message(&self, peer: &PeerInfo) -> u64 {
         self.last.get(&Speaker::of(peer)).copied().unwrap_or(0)

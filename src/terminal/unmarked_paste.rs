@@ -1,5 +1,5 @@
 //! Detection of unmarked pastes: several lines that arrive at once, from a terminal without bracketed paste or
-//! typed ahead. They become one key, so that the user is asked before anything is sent.
+//! typed ahead. They become one key, so that the user confirms before anything is sent.
 
 use std::mem;
 

@@ -15,7 +15,7 @@ pub struct Paired {
 /// noisy neighbour during some of them does not show.
 pub const PAIRS: usize = 31;
 
-/// Measures both in turns. PeerInfo goes first changes each time, for that can matter.
+/// Measures both in turns. Which one is first changes each time, since that can matter.
 pub fn measure(pairs: usize, unit: &str, mut figure: impl FnMut(Subject) -> Result<f64>) -> Result<Paired> {
     let (mut programs, mut floors, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 1..=pairs {

@@ -14,7 +14,7 @@ use super::floor;
 use super::proc_files::ProcFiles;
 use super::trouble::{Doing, Result, Trouble};
 
-/// PeerInfo does the work.
+/// The program that does the work.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Subject {
     Program,

@@ -227,7 +227,7 @@ impl Ledger {
                 let name = base(&peer.name);
                 let has_left = truth(&name).is_some_and(|truth| truth.has_left);
                 assert!(has_left || peer.name.looks().is_none(), "{peer} has not left");
-                // PeerInfo was never met has no standing.
+                // A peer that was never met has no standing.
                 if peer.id.is_some() && self.entry(&name).standing.is_some() {
                     self.change(&name, &[Standing::Here, Standing::Lost], Standing::Left);
                 }

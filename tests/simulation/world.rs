@@ -526,7 +526,7 @@ impl World {
             if self.is_calm {
                 new.pipes.iter_mut().for_each(|pipe| pipe.room = ROOM_MAX);
             }
-            // PeerInfo is not reached never hears of it.
+            // A peer that is not reached never receives it.
             new.is_closed[1] = is_parted || listener.is_none() || listener == Some(run);
             if self.has_slow_handshakes && !self.is_calm {
                 for pipe in &mut new.pipes {
@@ -884,7 +884,7 @@ impl World {
         }
     }
 
-    /// PeerInfo started last says more than the log holds before it is connected. The brake makes it wait, and
+    /// The peer that was started last sends more than the log holds before it is connected. The brake makes it wait, and
     /// everything is heard by the group that it joins.
     fn type_ahead(&mut self) {
         let (speaker, members) = (self.runs.len() - 1, self.members());
@@ -1019,8 +1019,8 @@ impl World {
         );
     }
 
-    /// Everybody leaves, one after the other. PeerInfo is listened to is heard to leave, and who is not
-    /// says who did not get what.
+    /// All runs leave, one after the other. A run that is read has left for the others; one that is not reports who
+    /// did not get what.
     pub fn part(&mut self) {
         for run in self.running() {
             let is_heard = self.random.bool();

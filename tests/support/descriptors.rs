@@ -1,4 +1,4 @@
-//! What a test gives a peer as its standard streams, and what it sees of the process from outside.
+//! Standard streams for a peer under test, and the state of its process from outside.
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-/// Writes `bytes` to `stream` on a thread of the test, and closes it. Ends early when nobody reads.
+/// Writes `bytes` to `stream` on a thread of the test, and closes it. Ends early when the reader is gone.
 pub fn feed(mut stream: impl Write + Send + 'static, bytes: impl Into<Vec<u8>>) -> JoinHandle<()> {
     let bytes = bytes.into();
     thread::spawn(move || drop(stream.write_all(&bytes)))
@@ -28,7 +28,7 @@ pub fn file_with(bytes: &[u8]) -> File {
     file
 }
 
-/// Whatever was written to `file`, by whoever writes to it.
+/// Everything that was written to `file`.
 pub fn content(file: &File) -> String {
     let length = file.metadata().expect("its length").len();
     let mut bytes = vec![0; length.try_into().expect("a small file")];

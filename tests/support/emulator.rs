@@ -1,4 +1,4 @@
-//! A terminal emulator to look at: what a person would see.
+//! A terminal emulator: the screen as a user sees it.
 
 use std::num::NonZero;
 
@@ -90,7 +90,7 @@ pub fn resized(parser: &Parser, before: Size, after: Size, reflows: bool) -> Par
     }
     let rows: Vec<String> = whole.screen().rows_formatted(0, after.columns as u16).collect();
     let count = usize::from(whole.screen().cursor_position().0) + 1;
-    // What is below the cursor goes before it does.
+    // The rows below the cursor are dropped before it is.
     let first = count.saturating_sub(after.rows).min(place.0);
     let kept = first..count.min(first + after.rows);
     let mut parser = emulator(after.columns, after.rows);

@@ -1,4 +1,4 @@
-//! The connections of processes, as Linux tells of them.
+//! The connections of processes, as Linux lists them.
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 

@@ -1,4 +1,4 @@
-//! The real program in a test: started with pipes, spoken to, and waited for. Always with a deadline.
+//! The real program under test: starting it with pipes, writing to it, and waiting for it with a deadline.
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
@@ -111,7 +111,7 @@ impl Peer {
             if let Some(status) = self.child.try_wait().expect("our child") {
                 return status.code().expect("an exit code, not a signal");
             }
-            assert!(Instant::now() < end, "the peer does not end; it said {:?}", self.stderr.seen);
+            assert!(Instant::now() < end, "the peer does not end; standard error: {:?}", self.stderr.seen);
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -141,7 +141,7 @@ impl Lines {
             let mut reader = BufReader::new(stream);
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-                // Whatever it was told, the program prints UTF-8.
+                // The program prints UTF-8, whatever it received.
                 let text = String::from_utf8(std::mem::take(&mut line)).expect("UTF-8");
                 if sender.send(text.trim_end_matches('\n').to_owned()).is_err() {
                     return;
@@ -175,7 +175,7 @@ impl Lines {
         panic!("the stream ended without {part:?}: {:?}", self.last());
     }
 
-    /// The last of the lines that were received, to tell of in a failure.
+    /// The last of the lines that were received, for the message of a failure.
     fn last(&self) -> &[String] {
         &self.seen[self.seen.len().saturating_sub(30)..]
     }
@@ -208,8 +208,8 @@ pub fn socket_to(address: SocketAddr) -> Socket {
     socket
 }
 
-/// Reads from `stream` until what was read ends in `end`, and returns it without the introduction that
-/// a peer which dialled begins with.
+/// Reads from `stream` until what was read ends in `end`, and returns it without the hello with
+/// which a peer that dialled begins.
 #[track_caller]
 pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut bytes = Vec::new();
@@ -226,7 +226,7 @@ pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(without_hellos(&bytes).to_vec()).expect("text")
 }
 
-/// Reads from `stream` until the peer closes it. An introduction at the front is left out.
+/// Reads from `stream` until the peer closes it. A hello at its start is left out.
 pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     // A reset ends it as well.

@@ -1,5 +1,5 @@
-//! The other ends of connections in a test: what a plain client says, ports nobody listens on, and a
-//! peer that speaks lab framing.
+//! The other ends of connections in a test: the frames of a plain client, ports without a listener, and a
+//! peer with lab framing.
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
@@ -19,10 +19,10 @@ pub const MESSAGE: &str = "<MSGENCD>";
 /// What ends a goodbye in text framing.
 pub const EXIT: &str = "<EXITENCD>";
 
-/// What ends a frame in which peers tell each other what nobody said.
+/// What ends a peer frame, which members send each other beside messages.
 pub const PEER: &str = "<PEERENCD>";
 
-/// A message in text framing, as `name` says it.
+/// A message of `name` in text framing.
 pub fn message(name: &str, text: &str) -> String {
     format!("[2026-11-22T06:55:22.756724+00:00] {name}:\n\t\t{text}{MESSAGE}")
 }
@@ -46,7 +46,7 @@ pub fn messages(bytes: &[u8]) -> Vec<String> {
     bodies.map(|body| body.split_once(":\n\t\t").expect("the shape of a message").1.to_owned()).collect()
 }
 
-/// What `name` said among the lines of a conversation, in order.
+/// The messages of `name` among the lines of a conversation, in order.
 pub fn messages_of<'a>(name: &str, lines: &'a [String]) -> Vec<&'a str> {
     let mark = format!("] {name}: ");
     lines.iter().filter_map(|line| line.split_once(&mark).map(|(_, text)| text)).collect()
@@ -57,7 +57,7 @@ pub fn count(lines: &[String], part: &str) -> usize {
     lines.iter().filter(|line| line.contains(part)).count()
 }
 
-/// Waits until `peer` has told of `count` connections, whoever dialled.
+/// Waits until `peer` has reported `count` connections in either direction.
 #[track_caller]
 pub fn wait_for_connections(peer: &mut Peer, count: usize) {
     let mut left = count;
@@ -67,7 +67,7 @@ pub fn wait_for_connections(peer: &mut Peer, count: usize) {
     }
 }
 
-/// Waits until `peer` has told of `count` members that joined.
+/// Waits until `peer` has shown `count` members that joined.
 #[track_caller]
 pub fn wait_for_members(peer: &mut Peer, count: usize) {
     for _ in 0..count {
@@ -75,7 +75,7 @@ pub fn wait_for_members(peer: &mut Peer, count: usize) {
     }
 }
 
-/// Waits for something that sends no event, such as what the system says of a process.
+/// Waits for something that sends no event, such as the state of a process.
 #[track_caller]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
@@ -85,7 +85,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A place for a peer to dial, where it cannot tell the port that it listens on itself.
+/// A listener for a peer to dial.
 pub fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("its address");
@@ -95,22 +95,22 @@ pub fn listen() -> (TcpListener, SocketAddr) {
 /// The next connection of a peer that dials `listener`.
 #[track_caller]
 pub fn accept(listener: &TcpListener) -> TcpStream {
-    assert!(is_dialled(listener, DEADLINE), "nobody dials {:?}", listener.local_addr());
-    let (stream, _) = listener.accept().expect("somebody who dialled");
+    assert!(is_dialled(listener, DEADLINE), "no peer dials {:?}", listener.local_addr());
+    let (stream, _) = listener.accept().expect("a connection");
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     stream.set_nodelay(true).expect("an option");
     stream
 }
 
-/// Whether somebody dials `listener` within `patience`.
+/// Whether a peer dials `listener` within `patience`.
 pub fn is_dialled(listener: &TcpListener, patience: Duration) -> bool {
     let timeout = Timespec::try_from(patience).expect("not too long");
     let mut one = [PollFd::new(listener, PollFlags::IN)];
     poll(&mut one, Some(&timeout)).expect("poll") > 0
 }
 
-/// Accepts and hangs up on who dials `listener`, so many times: a way to wait until a peer that
-/// knows this address has been through so many of its pauses.
+/// Accepts connections to `listener` and closes them, so many times: a way to wait until a peer that
+/// dials this address has been through so many of its pauses.
 #[track_caller]
 pub fn hang_up(listener: &TcpListener, times: usize) {
     for _ in 0..times {
@@ -118,7 +118,7 @@ pub fn hang_up(listener: &TcpListener, times: usize) {
     }
 }
 
-/// A port of this machine on which nobody listens and which nobody else is given.
+/// A port of this machine that has no listener and that the system gives to no other process.
 pub struct FreePort {
     address: SocketAddr,
     // Linux lets a listener have the port all the same, since both allow their address to be
@@ -222,7 +222,7 @@ impl LabPeer {
         Some(payload)
     }
 
-    /// Reads on until a message says `text`, which is returned as it came.
+    /// Reads until a message contains `text`, which is returned as it came.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {
         loop {

@@ -1,4 +1,4 @@
-//! The real program in a terminal that a person looks at: a pseudo-terminal with an emulator behind it.
+//! The real program in a terminal window: a pseudo-terminal with an emulator behind it.
 
 use std::fs::File;
 use std::io::{Read as _, Write};
@@ -86,7 +86,7 @@ impl Window {
         self.keyboard.write_all(keys.as_bytes()).and_then(|()| self.keyboard.flush()).expect("a terminal");
     }
 
-    /// Waits until what is seen is as `is_seen` says.
+    /// Waits until the screen meets the condition `is_seen`.
     #[track_caller]
     pub fn wait_until(&self, what: &str, mut is_seen: impl FnMut(&Screen) -> bool) {
         let end = Instant::now() + DEADLINE;
