@@ -117,8 +117,8 @@
 //!
 //! 1. `Group::establish` sends `ask all` and `RecvState::request` (`join`), and calls `History::begin`.
 //! 2. At the first member: `handle_member_frame` → `handle_request` → `SendState::start` (`from`) →
-//!    `Client::offer_from`; and `send_all_members` → `Member::owed_to`.
-//! 3. The newcomer: `handle_entries` → `RecvState::learn_owed`, `Target::wake`; `GroupPeer::dial` dials them all.
+//!    `Client::offer_from`; and `send_all_members` → `Member::base_for`.
+//! 3. The newcomer: `handle_entries` → `RecvState::learn_base`, `Target::wake`; `GroupPeer::dial` dials them all.
 //! 4. Each link: `handle_member_frame` → `RecvState::start`; what is owed and gone is `Event::Missed`.
 //! 5. `Group::receive` → `History::keep_past`; other events wait in `History::keep_present`.
 //! 6. `end_history_when_complete` → `History::end`: the older messages by time, `Event::Present`, then the rest.

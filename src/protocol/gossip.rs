@@ -102,10 +102,10 @@ const ENTRY_ADDRESSES_MAX: usize = 2;
 
 /// The entry of a member for another one, which is owed its messages from number `owed` on; `None` if the member has
 /// no address where it was met.
-pub(super) fn entry(member: &Member, dialer: &Dialer, owed: Option<u64>, now: Instant) -> Option<Entry> {
+pub(super) fn entry(member: &Member, dialer: &Dialer, base: Option<u64>, now: Instant) -> Option<Entry> {
     let addresses: Vec<_> = dialer[member.target].found().take(ENTRY_ADDRESSES_MAX).collect();
     let age = if member.is_here() { 0 } else { now.saturating_duration_since(member.vouched_at).as_secs() };
-    let entry = Entry { id: member.id, age, owed, addresses, name: member.name.to_string() };
+    let entry = Entry { id: member.id, age, base, addresses, name: member.name.to_string() };
     Some(entry).filter(|entry| !entry.addresses.is_empty())
 }
 
@@ -122,7 +122,7 @@ pub(super) fn entries(
     let frames = |keys: Vec<MemberKey>| {
         let entry = |key| {
             let member: &Member = &members[key];
-            entry(member, dialer, member.owed_to(key, reader), now)
+            entry(member, dialer, member.base_for(key, reader), now)
         };
         PeerFrame::of_members(keys.into_iter().filter_map(entry))
     };

@@ -159,12 +159,12 @@ impl Member {
     }
 
     /// The first of its messages that another member is owed, where the two became known here as `own` and `other`.
-    pub fn owed_to(&self, own: MemberKey, other: MemberKey) -> Option<u64> {
+    pub fn base_for(&self, own: MemberKey, other: MemberKey) -> Option<u64> {
         if other < own {
-            return self.recv.owed();
+            return self.recv.base();
         }
         let mark = self.marks.iter().find(|(key, _)| other < *key);
-        mark.map(|(_, next)| *next).or(self.recv.next()).or(self.recv.owed())
+        mark.map(|(_, next)| *next).or(self.recv.next()).or(self.recv.base())
     }
 }
 
@@ -294,7 +294,7 @@ impl Members {
         self.by_id.remove(&member.id);
         self.absent.remove(&key);
         self.buckets[bucket_of(member.id)] = None;
-        if token.is_some() || member.recv.owed().is_some() || member.credentials.are_known() {
+        if token.is_some() || member.recv.base().is_some() || member.credentials.are_known() {
             let mut private = member.private.clone();
             private.forget();
             let (send, recv) = (member.send.clone(), member.recv.clone());
@@ -476,7 +476,7 @@ mod tests {
         let target = members.remove(key, Some(Token(4))).expect("it is known").target;
         for id in 10..10 + 2 * TOMBSTONES_MAX as u128 {
             let key = members.insert(MemberId(id), "x".into(), target, Token(8), Instant::now());
-            members[key].recv.learn_owed(5);
+            members[key].recv.learn_base(5);
             members.remove(key, None);
         }
         assert_eq!(
@@ -500,7 +500,7 @@ mod tests {
         let (mut members, keys) = (table([3]), |number| MemberKey(number));
         let own = members.find(MemberId(3)).expect("it is known");
         let member = &mut members[own];
-        member.recv.start(Start { from: 4, present: 5 });
+        member.recv.start(Start { from: 4, history_end: 5 });
         // (the next key, and how many messages come then)
         for (next_key, count) in [(1, 2), (3, 1), (3, 2), (6, 1)] {
             for _ in 0..count {
@@ -508,9 +508,9 @@ mod tests {
                 member.recv.receive(member.recv.next().expect("it has started"));
             }
         }
-        let owed: Vec<_> = (1..8).map(|other| member.owed_to(own, keys(other))).collect();
-        assert_eq!(owed, [6, 6, 9, 9, 9, 10, 10].map(Some));
+        let base: Vec<_> = (1..8).map(|other| member.base_for(own, keys(other))).collect();
+        assert_eq!(base, [6, 6, 9, 9, 9, 10, 10].map(Some));
         let elder = &members[own];
-        assert_eq!(elder.owed_to(keys(9), own), Some(5), "whoever was there before is owed all");
+        assert_eq!(elder.base_for(keys(9), own), Some(5), "whoever was there before is base all");
     }
 }

@@ -87,7 +87,7 @@ impl PrivateQueue {
 
     /// The member's next message on a new connection is `number`.
     pub fn handle_start(&mut self, number: u64) {
-        self.recv.start(Start { from: number, present: 0 });
+        self.recv.start(Start { from: number, history_end: 0 });
     }
 
     /// The number of the member's next message.

@@ -35,7 +35,7 @@ impl SendState {
 
     /// The receiver belongs to the group since message `number`. The smallest number counts; once messages were
     /// sent, nothing changes.
-    pub fn owe_from(&mut self, number: u64) {
+    pub fn set_base(&mut self, number: u64) {
         if self.sent_from.is_none() && self.base.is_none_or(|base| number < base) {
             (self.base, self.acked) = (Some(number), number);
         }
@@ -61,11 +61,11 @@ impl SendState {
                 let next = next.min(kept.end);
                 (next, next)
             }
-            Request::Join { history, owed } => {
-                let owed = self.base.into_iter().chain(owed).min().unwrap_or(kept.end).min(kept.end);
+            Request::Join { history, base } => {
+                let base = self.base.into_iter().chain(base).min().unwrap_or(kept.end).min(kept.end);
                 // Messages that the receiver acknowledged before it lost its own state are not owed again.
-                let owed = if self.sent_from.is_some() { owed.max(self.acked) } else { owed };
-                (owed, owed.saturating_sub(history))
+                let base = if self.sent_from.is_some() { base.max(self.acked) } else { base };
+                (base, base.saturating_sub(history))
             }
         };
         if self.sent_from.is_none() {
@@ -75,7 +75,7 @@ impl SendState {
         let from = first.max(kept.start);
         self.gap = asked..from.max(asked);
         self.sent_from = Some(self.sent_from.map_or(from, |known| known.min(from)));
-        Start { from, present: asked }
+        Start { from, history_end: asked }
     }
 
     /// The receiver expects message `next`; `end` is the number of the next message to be sent.
@@ -125,9 +125,9 @@ pub struct RecvState {
     /// The number of the next message; `None` before the first [`Start`].
     next: Option<u64>,
     /// Messages before this one are history.
-    present: u64,
+    history_end: u64,
     /// The first message that is owed, as other members reported before the first [`Start`].
-    owed: Option<u64>,
+    base: Option<u64>,
 }
 
 impl RecvState {
@@ -138,8 +138,8 @@ impl RecvState {
     }
 
     /// A member reports that messages from `number` on are owed. The smallest number counts.
-    pub fn learn_owed(&mut self, number: u64) {
-        self.owed = Some(self.owed.map_or(number, |known| known.min(number)));
+    pub fn learn_base(&mut self, number: u64) {
+        self.base = Some(self.base.map_or(number, |known| known.min(number)));
     }
 
     /// The number of the next message, once it is known.
@@ -150,8 +150,8 @@ impl RecvState {
 
     /// The first message that is owed, as far as it is known.
     #[must_use]
-    pub fn owed(&self) -> Option<u64> {
-        self.next.map(|_| self.present).or(self.owed)
+    pub fn base(&self) -> Option<u64> {
+        self.next.map(|_| self.history_end).or(self.base)
     }
 
     /// The request on a new link, with `history` older messages if it is the first.
@@ -159,7 +159,7 @@ impl RecvState {
     pub fn request(&self, history: u64) -> Request {
         match self.next {
             Some(next) => Request::Resume(next),
-            None => Request::Join { history, owed: self.owed },
+            None => Request::Join { history, base: self.base },
         }
     }
 
@@ -167,13 +167,13 @@ impl RecvState {
     pub fn start(&mut self, start: Start) -> u64 {
         match self.next {
             None => {
-                (self.next, self.present) = (Some(start.from), start.present);
-                start.from.saturating_sub(start.present)
+                (self.next, self.history_end) = (Some(start.from), start.history_end);
+                start.from.saturating_sub(start.history_end)
             }
             Some(next) => {
                 self.next = Some(next.max(start.from));
                 // History that cannot be had is not missed.
-                start.from.saturating_sub(next.max(self.present))
+                start.from.saturating_sub(next.max(self.history_end))
             }
         }
     }
@@ -184,13 +184,13 @@ impl RecvState {
             return Received::Ignored;
         }
         self.next = Some(number + 1);
-        Received::New { is_history: number < self.present }
+        Received::New { is_history: number < self.history_end }
     }
 
     /// Whether history is still to come.
     #[must_use]
     pub fn is_catching_up(&self) -> bool {
-        self.next.is_some_and(|next| next < self.present)
+        self.next.is_some_and(|next| next < self.history_end)
     }
 }
 
@@ -198,13 +198,13 @@ impl RecvState {
 mod tests {
     use super::*;
 
-    const NEW: Request = Request::Join { history: 2, owed: None };
+    const NEW: Request = Request::Join { history: 2, base: None };
 
     #[test]
     fn a_request_is_answered_from_where_it_asks_as_far_as_messages_are_kept() {
-        let owed = |owed| Request::Join { history: 2, owed: Some(owed) };
-        // (base, request, kept, from, present)
-        for (base, request, kept, from, present) in [
+        let join = |base| Request::Join { history: 2, base: Some(base) };
+        // (base, request, kept, from, history_end)
+        for (base, request, kept, from, history_end) in [
             (None, Request::Resume(3), 0..10, 3, 3),
             (None, Request::Resume(3), 5..10, 5, 3),
             (None, Request::Resume(30), 5..10, 10, 10),
@@ -212,15 +212,15 @@ mod tests {
             (None, NEW, 9..10, 9, 10),
             (None, NEW, 0..1, 0, 1),
             (Some(4), NEW, 0..10, 2, 4),
-            (None, owed(4), 0..10, 2, 4),
-            (Some(4), owed(6), 0..10, 2, 4),
-            (Some(6), owed(4), 0..10, 2, 4),
-            (Some(4), owed(4), 7..10, 7, 4),
-            (None, owed(40), 0..10, 8, 10),
+            (None, join(4), 0..10, 2, 4),
+            (Some(4), join(6), 0..10, 2, 4),
+            (Some(6), join(4), 0..10, 2, 4),
+            (Some(4), join(4), 7..10, 7, 4),
+            (None, join(40), 0..10, 8, 10),
         ] {
             let mut send = SendState::default();
-            base.into_iter().for_each(|base| send.owe_from(base));
-            assert_eq!(send.start(request, kept), Start { from, present }, "{base:?} {request:?}");
+            base.into_iter().for_each(|base| send.set_base(base));
+            assert_eq!(send.start(request, kept), Start { from, history_end }, "{base:?} {request:?}");
         }
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn both_sides_count_the_same_messages_as_missing() {
         let mut send = SendState::default();
         let mut recv = RecvState::default();
-        send.owe_from(4);
+        send.set_base(4);
         assert_eq!((send.missing(10), send.unacked(10)), (6, 6));
         // The log starts at 7, so 4 to 6 are missed; the connection breaks before the receiver learns it.
         send.start(recv.request(2), 7..10);
@@ -249,7 +249,7 @@ mod tests {
     fn a_message_counts_once_and_in_its_order() {
         let mut recv = RecvState::default();
         assert_eq!(recv.receive(0), Received::Ignored, "nothing counts before the start");
-        assert_eq!(recv.start(Start { from: 3, present: 4 }), 0);
+        assert_eq!(recv.start(Start { from: 3, history_end: 4 }), 0);
         assert!(recv.is_catching_up());
         let new = |is_history| Received::New { is_history };
         let order = [(3, new(true)), (3, Received::Ignored), (5, Received::Ignored), (4, new(false))];
@@ -258,21 +258,21 @@ mod tests {
         }
         assert!(!recv.is_catching_up());
         // Another connection, which starts with what came before.
-        assert_eq!(recv.start(Start { from: 4, present: 4 }), 0);
+        assert_eq!(recv.start(Start { from: 4, history_end: 4 }), 0);
         assert_eq!((recv.receive(4), recv.receive(5)), (Received::Ignored, new(false)));
     }
 
     #[test]
     fn what_is_owed_is_the_least_that_was_told_until_it_is_known() {
         let mut recv = RecvState::default();
-        assert_eq!(recv.request(20), Request::Join { history: 20, owed: None });
+        assert_eq!(recv.request(20), Request::Join { history: 20, base: None });
         for number in [9, 5, 7] {
-            recv.learn_owed(number);
+            recv.learn_base(number);
         }
-        assert_eq!(recv.request(20), Request::Join { history: 20, owed: Some(5) });
-        recv.start(Start { from: 0, present: 5 });
-        recv.learn_owed(1);
-        assert_eq!((recv.request(20), recv.owed()), (Request::Resume(0), Some(5)));
+        assert_eq!(recv.request(20), Request::Join { history: 20, base: Some(5) });
+        recv.start(Start { from: 0, history_end: 5 });
+        recv.learn_base(1);
+        assert_eq!((recv.request(20), recv.base()), (Request::Resume(0), Some(5)));
     }
 
     #[test]

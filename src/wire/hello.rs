@@ -95,7 +95,7 @@ pub enum Request {
         /// How many older messages it requests as well.
         history: u64,
         /// The first message that it is owed, as far as it knows.
-        owed: Option<u64>,
+        base: Option<u64>,
     },
 }
 
@@ -105,7 +105,7 @@ pub struct Start {
     /// The number of the first message.
     pub from: u64,
     /// Messages before this number are history: they were sent before the receiver belonged to the group.
-    pub present: u64,
+    pub history_end: u64,
 }
 
 /// The report of one member about another: the value of `member` and of `absent`.
@@ -116,7 +116,7 @@ pub struct Entry {
     /// How long ago a member was connected to it, in seconds, as far as the sender knows; 0 where the sender is.
     pub age: u64,
     /// The first of its messages that the receiver of the entry is owed, if the sender knows it.
-    pub owed: Option<u64>,
+    pub base: Option<u64>,
     /// The addresses where it was met, the last one first. Never empty.
     pub addresses: Vec<SocketAddr>,
     /// Its name.
@@ -236,13 +236,13 @@ impl PeerFrame {
         linked.then(|| line("linked", &"yes"));
         match request {
             Some(Request::Resume(next)) => line("resume", next),
-            Some(Request::Join { history, owed: None }) => line("join", history),
-            Some(Request::Join { history, owed: Some(owed) }) => {
-                line("join", &format_args!("{history} {owed}"));
+            Some(Request::Join { history, base: None }) => line("join", history),
+            Some(Request::Join { history, base: Some(base) }) => {
+                line("join", &format_args!("{history} {base}"));
             }
             None => (),
         }
-        from.iter().for_each(|start| line("from", &format_args!("{} {}", start.from, start.present)));
+        from.iter().for_each(|start| line("from", &format_args!("{} {}", start.from, start.history_end)));
         ack.iter().for_each(|next| line("ack", next));
         private_ack.iter().for_each(|next| line("private-ack", next));
         private_from.iter().for_each(|number| line("private-from", number));
@@ -287,7 +287,7 @@ pub const BUCKETS: usize = 16;
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.id)?;
-        match self.owed {
+        match self.base {
             Some(number) => write!(f, "{number} ")?,
             None => write!(f, "- ")?,
         }
@@ -309,18 +309,18 @@ fn read_number(value: &str) -> Option<u64> {
 }
 
 fn read_join(value: &str) -> Option<Request> {
-    let (history, owed) =
-        value.split_once(' ').map_or((value, None), |(history, owed)| (history, Some(owed)));
-    let owed = owed.map(read_number);
-    if owed == Some(None) {
+    let (history, base) =
+        value.split_once(' ').map_or((value, None), |(history, base)| (history, Some(base)));
+    let base = base.map(read_number);
+    if base == Some(None) {
         return None;
     }
-    Some(Request::Join { history: read_number(history)?, owed: owed.flatten() })
+    Some(Request::Join { history: read_number(history)?, base: base.flatten() })
 }
 
 fn read_start(value: &str) -> Option<Start> {
-    let (from, present) = value.split_once(' ')?;
-    Some(Start { from: read_number(from)?, present: read_number(present)? })
+    let (from, history_end) = value.split_once(' ')?;
+    Some(Start { from: read_number(from)?, history_end: read_number(history_end)? })
 }
 
 fn read_bucket(value: &str) -> Option<(usize, Vec<MemberId>)> {
@@ -336,10 +336,10 @@ fn read_absent(value: &str) -> Option<Entry> {
 
 fn read_entry(age: u64, value: &str) -> Option<Entry> {
     let mut words = value.splitn(4, ' ');
-    let (id, owed) = (words.next()?.parse().ok()?, words.next()?);
-    let owed = if owed == "-" { None } else { Some(read_number(owed)?) };
+    let (id, base) = (words.next()?.parse().ok()?, words.next()?);
+    let base = if base == "-" { None } else { Some(read_number(base)?) };
     let addresses: Vec<_> = read_list(words.next()?).take(MEMBER_ADDRESSES_MAX).collect();
-    let entry = Entry { id, age, owed, addresses, name: read_name(words.next()?)? };
+    let entry = Entry { id, age, base, addresses, name: read_name(words.next()?)? };
     Some(entry).filter(|entry| !entry.addresses.is_empty())
 }
 
@@ -368,21 +368,21 @@ mod tests {
             proof: Some(Token(7)),
             linked: true,
             request: Some(Request::Resume(17)),
-            from: Some(Start { from: 3, present: 5 }),
+            from: Some(Start { from: 3, history_end: 5 }),
             ack: Some(2),
             private_ack: Some(5),
             private_from: Some(4),
             members: vec![Entry {
                 id: MemberId(1),
                 age: 0,
-                owed: Some(12),
+                base: Some(12),
                 addresses: vec!["192.168.1.7:5000".parse().unwrap(), "[::1]:5000".parse().unwrap()],
                 name: "b o b".into(),
             }],
             absent: vec![Entry {
                 id: MemberId(2),
                 age: 17,
-                owed: None,
+                base: None,
                 addresses: vec!["192.168.1.8:5000".parse().unwrap()],
                 name: "carol".into(),
             }],
@@ -398,14 +398,14 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let join = |owed| Some(Request::Join { history: 20, owed });
+        let join = |base| Some(Request::Join { history: 20, base });
         for request in [None, Some(Request::Resume(17)), join(None), join(Some(3))] {
             for frame in [PeerFrame { request, ..PeerFrame::default() }, PeerFrame { request, ..full() }] {
                 assert_eq!(PeerFrame::read(&frame.body()), Some(frame));
             }
         }
         let mut unknown = full();
-        unknown.members[0].owed = None;
+        unknown.members[0].base = None;
         assert_eq!(PeerFrame::read(&unknown.body()), Some(unknown));
         let expected = "groupchat/2\nid 00000000000000000000000000000abc\nport 5000\nresume 2";
         let frame = PeerFrame { request: Some(Request::Resume(2)), ..PeerFrame::default() };

@@ -80,7 +80,7 @@ impl<S> Group<S> {
         (unproven.plain_at, unproven.until) = (None, now + HANDSHAKE_TIMEOUT);
         let step = unproven.handshake.identify(key, hello, credentials, place);
         self.timers.set(now + HANDSHAKE_TIMEOUT, Timer::Phase(id));
-        self.owe_named(id, key);
+        self.set_base_of_named(id, key);
         if let Some(dialled) = dialled {
             match wanted_by {
                 Some(WantedBy::Member(expected)) if expected != key => {
@@ -169,14 +169,14 @@ impl<S> Group<S> {
     }
 
     /// Records that a member which the user named is owed all messages since, whichever side dialled.
-    pub(super) fn owe_named(&mut self, id: ClientId, key: MemberKey) {
+    pub(super) fn set_base_of_named(&mut self, id: ClientId, key: MemberKey) {
         let target = self.clients[id].dialled.map(|dialled| dialled.target);
         let reached_at = self.reached_at(id);
         let is_it = |(named, it): &(TargetId, &Target)| {
             target == Some(*named) || it.is_open() && reached_at.is_some_and(|address| it.has(address))
         };
-        let owed = self.dialer.named().filter(is_it).map(|(_, target)| target.next_message).min();
-        owed.into_iter().for_each(|number| self.members[key].send.owe_from(number));
+        let base = self.dialer.named().filter(is_it).map(|(_, target)| target.next_message).min();
+        base.into_iter().for_each(|number| self.members[key].send.set_base(number));
     }
 
     /// The address at which the other end is reached: the one that we dialled, or the one that it came from with the
@@ -327,7 +327,7 @@ impl<S> Group<S> {
             is_named = true;
         }
         if is_named {
-            self.members[new].send.owe_from(acked);
+            self.members[new].send.set_base(acked);
         }
         self.forget(old, now);
     }

@@ -22,7 +22,7 @@ impl<S> Group<S> {
         }
         let name = hello.name.as_ref().map_or(NO_NAME, |(_, name)| name);
         let key = self.add_member(id, name, now)?;
-        self.members[key].send.owe_from(self.log.next_number());
+        self.members[key].send.set_base(self.log.next_number());
         Some(key)
     }
 
@@ -75,7 +75,7 @@ impl<S> Group<S> {
             self.timers.set(now + NEWS_INTERVAL, Timer::News);
         }
         let here = news.iter().filter_map(|key| self.members.get(*key)).filter(|member| member.is_here());
-        let entries = here.filter_map(|member| gossip::entry(member, &self.dialer, member.recv.owed(), now));
+        let entries = here.filter_map(|member| gossip::entry(member, &self.dialer, member.recv.base(), now));
         // The same frames for all members. One that is among the newcomers passes over its own entry.
         let frames = PeerFrame::of_members(entries);
         let newcomers: BTreeSet<_> = news.into_iter().collect();
@@ -135,13 +135,13 @@ impl<S> Group<S> {
             let target = self.members[key].target;
             let reported_from = Some(Host::of(reached_at.ip()));
             addresses.into_iter().for_each(|address| self.dialer[target].learn(address, reported_from));
-            let owed = if is_list { self.members[from].send.base() } else { None };
+            let base = if is_list { self.members[from].send.base() } else { None };
             let member = &mut self.members[key];
             if member.recv.next().is_none() {
-                entry.owed.into_iter().for_each(|number| member.recv.learn_owed(number));
+                entry.base.into_iter().for_each(|number| member.recv.learn_base(number));
             }
             if known.is_none() {
-                member.send.owe_from(owed.unwrap_or(self.log.next_number()));
+                member.send.set_base(base.unwrap_or(self.log.next_number()));
                 member.is_to_introduce = is_list && link.joins_groups;
                 if is_list && are_here {
                     self.members.await_since(key, link.since);

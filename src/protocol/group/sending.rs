@@ -143,7 +143,7 @@ impl<S> Group<S> {
         let first = self.dialer.named().filter(|(_, target)| target.is_first_attempt());
         let first = first.map(|(_, target)| target.next_message);
         let awaited = self.awaited(now).filter_map(|member| member.send.base());
-        let numbers = first.chain(awaited).chain(self.owed_to_groups(now));
+        let numbers = first.chain(awaited).chain(self.bases_of_groups(now));
         let needed = slow.chain(numbers.map(|number| self.log.position_of(number)));
         needed.min().unwrap_or(self.log.end()) + (LOG_BYTES - LINE_LOG_BYTES_MAX) as u64
     }
@@ -156,7 +156,7 @@ impl<S> Group<S> {
     /// The numbers from which on messages are owed to the groups of peers that the user named and that have not sent
     /// the list of their members yet: during their handshake, and for
     /// [`HANDSHAKE_TIMEOUT`](crate::limits::HANDSHAKE_TIMEOUT) more.
-    pub(super) fn owed_to_groups(&self, now: Instant) -> impl Iterator<Item = u64> {
+    pub(super) fn bases_of_groups(&self, now: Instant) -> impl Iterator<Item = u64> {
         let unproven = self.clients.dialled_handshakes().filter_map(|(client, unproven)| {
             let has_member = unproven.handshake.member().is_some();
             let target = self.dialer.get(client.dialled?.target)?;
