@@ -381,7 +381,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Whether the program is leaving, or a user at a terminal has asked for that. The end of a script's input is no such
+    /// Whether the program is leaving, or a user at a terminal has requested that. The end of a script's input is no such
     /// request: its lines are still to be delivered.
     fn was_asked_to_leave(&self) -> bool {
         match self.phase {

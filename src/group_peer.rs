@@ -245,7 +245,7 @@ impl GroupPeer {
     }
 
     /// Lets the group close a connection, if there is no descriptor for another one. To be called behind the reading of a
-    /// turn: whoever has sent a message by then is not closed.
+    /// turn: a peer that has sent a message by then is not closed.
     pub fn make_room(&mut self, group: &mut Group<Stream>, now: Instant) {
         if self.server.needs_room() && group.make_room(now) {
             self.server.handle_room(now);
@@ -355,7 +355,7 @@ mod tests {
         let mut group = Group::new(setup, now, fastrand::Rng::with_seed(1), Box::new(|number| number));
         let mut peer = GroupPeer::new(server);
         (0..SENDERS.div_ceil(ACCEPT_TURN)).for_each(|_| peer.accept(&mut group, now, poll.registry()));
-        let (mut events, mut heard, mut turns, mut bytes) =
+        let (mut events, mut received, mut turns, mut bytes) =
             (Events::with_capacity(1024), BTreeSet::new(), 0, 0);
         while bytes < SENDERS * SENT_BYTES {
             poll.poll(&mut events, Some(Duration::ZERO)).expect("events");
@@ -375,15 +375,15 @@ mod tests {
                 texts.len() * FRAME_BYTES
             );
             bytes += texts.len() * FRAME_BYTES;
-            heard.extend(texts);
+            received.extend(texts);
             turns += 1;
             let least = (turns * READ_TURN_BYTES / READ_SHARE_BYTES).min(SENDERS);
-            assert!(heard.len() >= least, "{} of {least} after {turns} turns", heard.len());
+            assert!(received.len() >= least, "{} of {least} after {turns} turns", received.len());
         }
         drop(senders);
     }
 
-    /// A machine that vanishes cannot be had in a test; what the kernel was told can.
+    /// A machine that vanishes cannot be had in a test; the options of its sockets can be read.
     #[test]
     fn every_connection_notices_within_35_s_that_the_other_machine_vanished() {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");

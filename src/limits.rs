@@ -6,7 +6,7 @@ use std::time::Duration;
 
 // The wire.
 
-/// A frame with its code, in bytes: the most that the 2-byte length of lab framing can say.
+/// A frame with its code, in bytes: the greatest length that lab framing has room for.
 pub const FRAME_BYTES_MAX: usize = 65_535;
 
 /// The text of one message, in bytes, each escape counted as one: what fits a frame with the longest name, a time
@@ -43,7 +43,7 @@ pub const WRITE_HOLD_BACK: Duration = Duration::from_millis(250);
 /// A client that has taken nothing for this long while bytes wait is closed.
 pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A client that takes nothing is tried again this often, whatever the system says of room.
+/// A client that takes nothing is tried again this often, even if the poll has not reported room.
 pub const WRITE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 // Leaving.
@@ -67,10 +67,10 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// list of addresses where nobody answers costs little.
 pub const DIALS_MAX: usize = 16;
 
-/// Of those, how many may be to members that nobody here has met: whoever tells of them may be wrong.
+/// Of those, how many may be to members that nobody here has met: a report may be wrong.
 pub const DIALS_UNMET_MAX: usize = 12;
 
-/// Dials at one time to one host (IPv6: one /64) where nobody was met: what others tell of addresses may be aimed
+/// Dials at one time to one host (IPv6: one /64) where nobody was met: reported addresses may be aimed
 /// at somebody.
 pub const UNPROVEN_DIALS_MAX: usize = 4;
 
@@ -80,7 +80,7 @@ pub const HOST_DIALS_BURST: f64 = 30.0;
 /// Failed dials to such a host per second.
 pub const HOST_DIALS_PER_SECOND: f64 = 2.5;
 
-/// How many members that nobody here has met the user is told of, when they cannot be reached.
+/// How many members that nobody here has met are shown to the user when they cannot be reached.
 pub const UNMET_SHOWN_MAX: usize = 16;
 
 /// The longest time that a peer which the user named may send nothing before it is taken for a plain peer. The time is
@@ -97,7 +97,7 @@ pub const SEND_TIMEOUT: Duration = WRITE_STALL_TIMEOUT;
 /// The most of the first pause before a peer is dialled again; it doubles with every failure.
 pub const RETRY_MIN: Duration = Duration::from_millis(250);
 
-/// How long a connection has to be up before the next pause is the shortest again: whoever answers and closes at once
+/// How long a connection has to be up before the next pause is the shortest again: a listener that answers and closes at once
 /// is not dialled without end.
 pub const RETRY_RESET_TIME: Duration = Duration::from_secs(10);
 
@@ -121,11 +121,11 @@ pub const LOOKUP_REPLY_BYTES_MAX: usize = 4096;
 /// Members known at one time. What one knows costs some 500 bytes, and a dial now and then.
 pub const MEMBERS_MAX: usize = 1_000;
 
-/// Addresses known of one member. Those where it was met stay; those that others told make room once they failed,
-/// and half of the room at most is for what is told from one host.
+/// Addresses known of one member. Those where it was met stay; those that others reported make room once they failed,
+/// and half of the room at most is for reports from one host.
 pub const MEMBER_ADDRESSES_MAX: usize = 8;
 
-/// Members that one member may tell us of in [`REPORTS_INTERVAL`]: one whole list.
+/// Members that one member may report in [`REPORTS_INTERVAL`]: one whole list.
 pub const REPORTS_MAX: usize = MEMBERS_MAX;
 
 /// See [`REPORTS_MAX`].
@@ -145,7 +145,7 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a message costs beside its text, more or less: many empty ones are many, too.
 pub const EVENT_BYTES_EACH: usize = 64;
 
-/// How long a member waits before it dials a newcomer of which it was told: the newcomer dials all members at once,
+/// How long a member waits before it dials a newcomer that was reported: the newcomer dials all members at once,
 /// and one connection is enough.
 pub const NEWS_DIAL_DELAY: Duration = Duration::from_secs(2);
 
@@ -186,7 +186,7 @@ pub const SHOWN_BODIES_TIME: Duration = Duration::from_secs(3600);
 /// How many times is remembered which of a member's messages came before others became known.
 pub const JOIN_MARKS_MAX: usize = 64;
 
-/// How often members are told of others who have come.
+/// How often members are sent news of newcomers.
 pub const NEWS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Of how many at a time, so that a crowd that comes at once costs no turn too much.
@@ -195,13 +195,12 @@ pub const NEWS_MAX: usize = 100;
 /// A member expires this long after a member was last connected to it, as far as is known here.
 pub const MEMBER_EXPIRY: Duration = Duration::from_secs(600);
 
-/// Members remembered after they have left or were forgotten, so that nobody brings one back and what
-/// it said is not shown again.
+/// Members remembered after they left or expired, so that nobody brings one back and its messages are not shown again.
 pub const TOMBSTONES_MAX: usize = 1_000;
 
 // The delivery.
 
-/// How often a sender is told how many of its messages have come.
+/// How often messages of a member are acknowledged.
 pub const ACK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Messages that a newcomer gets from each member, unless `--history` says otherwise.
@@ -214,7 +213,7 @@ pub const HISTORY_TIMEOUT: Duration = Duration::from_secs(2);
 pub const HISTORY_BYTES: usize = 256 << 10;
 
 /// Private messages kept for one member until it has them, in bytes: what fits one frame, or 1,000 lines.
-/// For [`MEMBERS_MAX`] members at once nobody says so much.
+/// No sender reaches that with [`MEMBERS_MAX`] members at once.
 pub const PRIVATE_BYTES: usize = 64 << 10;
 
 /// Members that are remembered because a private message did not reach them before they were gone: more

@@ -192,7 +192,7 @@ impl<S> Clients<S> {
         Some(&mut self[id].stream)
     }
 
-    /// Whoever was at the other end of a half-closed connection is known no more.
+    /// The other end of a half-closed connection is no peer any more: its member was removed.
     pub fn detach(&mut self, id: ClientId) {
         if let Phase::HalfClosed { before, .. } = &mut self.slab[id.0].phase {
             **before = Phase::Closing;

@@ -226,7 +226,7 @@ impl Dialer {
             return None;
         }
         match rank {
-            // Where it was met does not wait for where others say that it is: that is passed over while its host is
+            // An address where it was met does not wait for reported ones: those are passed over while their host is
             // not to be dialled.
             Eligible::Met => Some(now),
             Eligible::Unmet | Eligible::No => self.host_free_at(target, now),

@@ -68,7 +68,7 @@ pub enum Event {
     },
     /// The messages before this one are history.
     Present,
-    /// A peer has left: it said goodbye, or another member proved that it did.
+    /// A peer has left: it sent a goodbye, or another member proved that it has left.
     Left {
         /// The member or plain peer.
         peer: PeerInfo,
@@ -151,7 +151,7 @@ pub enum Event {
         /// How many.
         count: u64,
     },
-    /// Members of which others told were never met, and did not get what was sent since.
+    /// Members that others reported were never met, and did not get what was sent since.
     Unmet {
         /// How many.
         count: usize,

@@ -161,16 +161,16 @@ pub(super) fn reply(members: &mut Members, from: MemberKey, frame: &PeerFrame) -
         let differing = (0..BUCKETS).filter(|digit| ours[*digit] != theirs[*digit]);
         answer.bucket = differing.map(|digit| (digit, members.ids_in(digit))).collect();
     }
-    let mut reported: BTreeSet<MemberId> = frame.asked.iter().copied().collect();
+    let mut reported: BTreeSet<MemberId> = frame.inquiry.iter().copied().collect();
     for (digit, ids) in &frame.bucket {
         let theirs: BTreeSet<_> = ids.iter().copied().filter(|id| bucket_of(*id) == *digit).collect();
         let ours: BTreeSet<_> = members.ids_in(*digit).into_iter().collect();
-        answer.asked.extend(theirs.difference(&ours));
+        answer.inquiry.extend(theirs.difference(&ours));
         reported.extend(ours.difference(&theirs));
     }
-    answer.left = reported.iter().chain(&answer.asked).filter_map(|id| members.token_of(*id)).collect();
+    answer.left = reported.iter().chain(&answer.inquiry).filter_map(|id| members.token_of(*id)).collect();
     let gone: BTreeSet<_> = answer.left.iter().map(|token| id_of(*token)).collect();
-    answer.asked.retain(|id| !gone.contains(id));
+    answer.inquiry.retain(|id| !gone.contains(id));
     let entries = reported.iter().filter_map(|id| members.find(*id)).filter(|other| *other != from);
     Reply { entries: entries.collect(), frame: answer, is_different }
 }
@@ -258,7 +258,7 @@ mod tests {
         let pauses: Vec<_> = std::iter::from_fn(|| gossip.handle_comparison()).collect();
         assert_eq!(pauses.len(), COMPARE_ROUNDS as usize - 1);
         assert!(pauses.ends_with(&[16, 8, 4, 2].map(|part| COMPARE_INTERVAL / part)), "{pauses:?}");
-        assert_eq!(gossip.handle_difference(), Some(COMPARE_INTERVAL / 6), "all are asked, now and then");
+        assert_eq!(gossip.handle_difference(), Some(COMPARE_INTERVAL / 6), "all of them are asked");
         let pauses: Vec<_> = std::iter::from_fn(|| gossip.handle_comparison()).collect();
         assert_eq!(pauses, [COMPARE_INTERVAL / 6; COMPARE_ROUNDS as usize - 1]);
         assert_eq!(gossip.handle_change(), first, "and again");

@@ -312,7 +312,7 @@ impl Members {
         }
         self.tombstone_order[usize::from(was_met)].push_back(id);
         if self.tombstones.len() > TOMBSTONES_MAX {
-            // Anybody can tell of members that were never met.
+            // Anybody can report members that were never met.
             let oldest = self.tombstone_order.iter_mut().find_map(VecDeque::pop_front);
             oldest.map(|oldest| self.tombstones.remove(&oldest));
         }
@@ -511,6 +511,6 @@ mod tests {
         let base: Vec<_> = (1..8).map(|other| member.base_for(own, keys(other))).collect();
         assert_eq!(base, [6, 6, 9, 9, 9, 10, 10].map(Some));
         let elder = &members[own];
-        assert_eq!(elder.base_for(keys(9), own), Some(5), "whoever was there before is base all");
+        assert_eq!(elder.base_for(keys(9), own), Some(5), "a member that was here before is owed all");
     }
 }

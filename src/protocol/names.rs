@@ -178,7 +178,7 @@ mod tests {
         (Holder::Plain(ClientId(slot)), address(slot))
     }
 
-    /// Names, and a copy of the labels that follows what is said to have changed.
+    /// Names, and a copy of the labels that follows the changes that are returned.
     #[derive(Default)]
     struct Copied {
         names: Names,

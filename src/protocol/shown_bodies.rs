@@ -14,7 +14,7 @@ use crate::limits::{SHOWN_BODIES_MAX, SHOWN_BODIES_TIME};
 /// The last messages of plain peers, and of members.
 #[derive(Debug)]
 pub(super) struct ShownBodies {
-    /// The key of the hashes: whoever does not know it cannot choose two bodies of one hash.
+    /// The key of the hashes. Without it nobody can choose two bodies of one hash.
     key: u128,
     of_plain: VecDeque<Body>,
     of_members: VecDeque<Body>,

@@ -47,7 +47,7 @@ struct Place {
     is_found: bool,
     /// The last attempt there failed.
     has_failed: bool,
-    /// From which host we were told of it, if we were.
+    /// The host of the member that reported it, if one did.
     reported_from: Option<Host>,
 }
 
@@ -167,7 +167,7 @@ impl Target {
         self.addresses().any(|known| known == address)
     }
 
-    /// Whether it is not known to be at `address`: others told of that.
+    /// Whether `address` was only reported by others.
     pub(super) fn is_unproven(&self, address: SocketAddr) -> bool {
         self.wanted_by != WantedBy::User && !self.found().any(|found| found == address)
     }
@@ -378,7 +378,7 @@ impl Target {
         self.give_up();
     }
 
-    /// The peer said goodbye, or we are leaving.
+    /// The peer sent a goodbye, or we are leaving.
     pub fn give_up(&mut self) {
         if !self.is_over() {
             self.state = State::Over;
@@ -548,7 +548,11 @@ mod tests {
         assert_eq!(target.found().collect::<Vec<_>>(), [address(30), address(1)]);
         target.addresses().collect::<Vec<_>>().into_iter().for_each(|address| target.unlearn(address));
         target.handle_lost(now, &mut random);
-        assert_eq!((target.poll(now + RETRY_MAX), target.due()), (None, None), "until somebody tells of one");
+        assert_eq!(
+            (target.poll(now + RETRY_MAX), target.due()),
+            (None, None),
+            "until an address is reported"
+        );
     }
 
     #[test]
@@ -569,7 +573,7 @@ mod tests {
         assert_eq!(
             known,
             [1, 31, 32, 33, 34].map(address),
-            "what failed makes room for what the same host tells"
+            "an address that failed makes room for another from the same host"
         );
     }
 }

@@ -148,7 +148,7 @@ pub struct PeerFrame {
     pub left: Vec<Token>,
     pub asks_all: bool,
     pub ends_list: bool,
-    pub asked: Vec<MemberId>,
+    pub inquiry: Vec<MemberId>,
     pub digest: Option<Digest>,
     pub buckets: Vec<Digest>,
     /// First digit and ids.
@@ -185,7 +185,7 @@ impl PeerFrame {
                 "absent" => frame.absent.extend(read_absent(value)),
                 "left" => frame.left.extend(value.parse::<Token>()),
                 "ask" if value == "all" => frame.asks_all = true,
-                "ask" => frame.asked.extend(read_list::<MemberId>(value)),
+                "ask" => frame.inquiry.extend(read_list::<MemberId>(value)),
                 "end" => frame.ends_list |= value == "of-list",
                 "digest" => frame.digest = Digest::from_str_radix(value, 16).ok(),
                 "buckets" => {
@@ -223,7 +223,7 @@ impl PeerFrame {
             left,
             asks_all,
             ends_list,
-            asked,
+            inquiry,
             digest,
             buckets,
             bucket,
@@ -251,8 +251,8 @@ impl PeerFrame {
         left.iter().for_each(|token| line("left", token));
         asks_all.then(|| line("ask", &"all"));
         ends_list.then(|| line("end", &"of-list"));
-        if !asked.is_empty() {
-            line("ask", &joined(asked));
+        if !inquiry.is_empty() {
+            line("ask", &joined(inquiry));
         }
         digest.iter().for_each(|digest| line("digest", &format_args!("{digest:016x}")));
         if !buckets.is_empty() {
@@ -389,7 +389,7 @@ mod tests {
             left: vec![Token(9)],
             asks_all: true,
             ends_list: true,
-            asked: vec![MemberId(1), MemberId(2)],
+            inquiry: vec![MemberId(1), MemberId(2)],
             digest: Some(0x1234),
             buckets: (0..16).collect(),
             bucket: vec![(15, vec![MemberId(u128::MAX)]), (0, Vec::new())],

@@ -408,7 +408,7 @@ impl<S> Group<S> {
         key.into_iter().for_each(|key| self.forget_if_unreachable(key, now));
     }
 
-    /// Whoever is at the other end leaves before it proved to be a member. Of a member that others told of, the user
+    /// The other end leaves before it proved to be a member. Of a member that others reported, the user
     /// is shown nothing.
     pub(super) fn handle_early_goodbye(&mut self, id: ClientId, now: Instant) {
         let Client { dialled, ref phase, .. } = self.clients[id];

@@ -185,10 +185,10 @@ impl<S> Group<S> {
         let vouched: BTreeSet<_> =
             self.members.absent().filter_map(|(_, member)| member.vouched_by).collect();
         let vouched = links.iter().filter(|(key, _)| vouched.contains(key)).take(INQUIRE_MEMBERS).copied();
-        let mut asked: BTreeSet<_> = vouched.collect();
-        asked.extend(self.gossip.choose(&links, INQUIRE_MEMBERS));
-        for (_, id) in asked {
-            self.push_frame(id, &PeerFrame { asked: absent.clone(), ..PeerFrame::default() });
+        let mut receivers: BTreeSet<_> = vouched.collect();
+        receivers.extend(self.gossip.choose(&links, INQUIRE_MEMBERS));
+        for (_, id) in receivers {
+            self.push_frame(id, &PeerFrame { inquiry: absent.clone(), ..PeerFrame::default() });
         }
     }
 
