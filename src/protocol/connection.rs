@@ -306,7 +306,12 @@ impl<S> Client<S> {
         match &self.phase {
             Phase::Handshake(unproven) => unproven.plain_at.is_some_and(|at| now < at),
             // One without a clock waits for a turn of its own.
-            _ => self.waiting.is_none_or(|waiting| now < waiting.since + WRITE_HOLD_BACK),
+            Phase::Dialing { .. }
+            | Phase::Plain(_)
+            | Phase::Member(_)
+            | Phase::Closing
+            | Phase::HalfClosed { .. }
+            | Phase::Closed => self.waiting.is_none_or(|waiting| now < waiting.since + WRITE_HOLD_BACK),
         }
     }
 

@@ -285,7 +285,12 @@ impl Target {
                 (rest, now + DIAL_TIMEOUT)
             }
             State::Next { rest, attempt_ends } => (std::mem::take(rest), *attempt_ends),
-            _ => return None,
+            State::Due { .. }
+            | State::Trying { .. }
+            | State::Connected
+            | State::Met(_)
+            | State::Over
+            | State::Withdrawn => return None,
         };
         let Some(address) = rest.pop() else {
             // It rests until an address is reported.
