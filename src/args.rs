@@ -14,7 +14,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueHint};
 use crate::address::{self, PeerAddress};
 use crate::command::{self, Command, Refused, Source, nearest};
 
-use crate::error::Error;
+use crate::error::{Error, shortened};
 use crate::event_loop::Config;
 use crate::limits::{ARGUMENT_CHARS_MAX, HISTORY_DEFAULT, MESSAGE_BYTES_MAX};
 use crate::manual;
@@ -189,7 +189,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             let variable = if is_option { "" } else { " from GROUPCHAT_NAME" };
             Error::Argument(format!(
                 "invalid value '{}' for '--name <NAME>'{variable}: {why}",
-                start_of(&name)
+                shortened(&name, ARGUMENT_CHARS_MAX)
             ))
         })?,
         None => login_name()?,
@@ -240,7 +240,7 @@ fn explain(error: &clap::Error, command: &clap::Command) -> String {
                 [] => String::new(),
                 near => format!("; did you mean {}?", near.join(" or ")),
             };
-            format!("unknown option '{}'{meant}", start_of(&argument))
+            format!("unknown option '{}'{meant}", shortened(&argument, ARGUMENT_CHARS_MAX))
         }
         ErrorKind::MissingRequiredArgument if argument.contains("PORT") => {
             "usage: groupchat [OPTIONS] <PORT> [PEER]...; <PORT> is required: \"groupchat 5000\" begins a \
@@ -255,11 +255,17 @@ fn explain(error: &clap::Error, command: &clap::Command) -> String {
         }
         ErrorKind::InvalidValue => {
             let (value, valid) = (context(ContextKind::InvalidValue), context(ContextKind::ValidValue));
-            format!("invalid value '{}' for '{argument}': it is one of {valid}", start_of(&value))
+            format!(
+                "invalid value '{}' for '{argument}': it is one of {valid}",
+                shortened(&value, ARGUMENT_CHARS_MAX)
+            )
         }
         ErrorKind::ValueValidation => {
             let why = std::error::Error::source(error).map_or(String::new(), |why| format!(": {why}"));
-            format!("invalid value '{}' for '{argument}'{why}", start_of(&context(ContextKind::InvalidValue)))
+            format!(
+                "invalid value '{}' for '{argument}'{why}",
+                shortened(&context(ContextKind::InvalidValue), ARGUMENT_CHARS_MAX)
+            )
         }
         ErrorKind::ArgumentConflict if context(ContextKind::PriorArg) == argument => {
             format!("'{argument}' cannot be given twice; leave one of them out")
@@ -299,14 +305,6 @@ fn options_near(argument: &str, command: &clap::Command) -> Vec<String> {
 /// Whether the option that clap writes so is one that stands alone.
 fn is_exclusive(written: &str, command: &clap::Command) -> bool {
     command.get_arguments().any(|option| option.is_exclusive_set() && option.to_string() == written)
-}
-
-/// The start of an argument, at most [`ARGUMENT_CHARS_MAX`] characters, for an error message that quotes it.
-fn start_of(argument: &str) -> String {
-    match argument.char_indices().nth(ARGUMENT_CHARS_MAX) {
-        Some((end, _)) => format!("{}...", &argument[..end]),
-        None => argument.to_owned(),
-    }
 }
 
 /// The text of a clap error on one line, without the paragraphs after it.

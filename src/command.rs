@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::error::shortened;
 use crate::limits::{COMMAND_CHARS_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, RECIPIENT_BYTES_MAX};
 use crate::unicode::{is_blank, is_blank_char, is_default_ignorable};
 
@@ -294,7 +295,7 @@ pub fn read(text: &str, source: Source) -> Result<Command<'_>, Refused> {
     if let Some(entry) = find(&lower) {
         return command(entry, &lower, &rest[end..]);
     }
-    let shown = || shorten(&format!("/{word}"));
+    let shown = || shortened(&format!("/{word}"), COMMAND_CHARS_MAX);
     let letters = lower.find(|char: char| !char.is_alphabetic()).unwrap_or(lower.len());
     let name = if lower.starts_with('?') { "?" } else { &lower[..letters] };
     if find(name).is_some() {
@@ -523,13 +524,6 @@ fn halfwidth(char: char) -> char {
     match char {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(char as u32 - 0xfee0).unwrap_or(char),
         _ => char,
-    }
-}
-
-fn shorten(word: &str) -> String {
-    match word.char_indices().nth(COMMAND_CHARS_MAX) {
-        Some((end, _)) => format!("{}...", &word[..end]),
-        None => word.to_owned(),
     }
 }
 

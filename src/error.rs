@@ -1,4 +1,4 @@
-//! Errors that end the program, and the wording of system errors.
+//! Errors that end the program, and the wording of errors.
 
 use std::fmt;
 
@@ -40,6 +40,15 @@ pub fn uncapitalized(mut text: String) -> String {
         first.make_ascii_lowercase();
     }
     text
+}
+
+/// The start of a text, at most `chars_max` characters, for a message that quotes it.
+#[must_use]
+pub fn shortened(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use signal_hook::low_level::emulate_default_handler;
 use signal_hook_mio::v1_0::Signals;
 
 use crate::command::{self, Command, Source};
-use crate::error::{Error, reason};
+use crate::error::{Error, reason, shortened};
 use crate::group_peer::{GroupPeer, Stream};
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
 use crate::protocol::roster::{NotFound, Unreached};
@@ -511,7 +511,7 @@ impl EventLoop {
         if !self.terminal.is_script() {
             return self.terminal.reply(why);
         }
-        let start = shortened(line);
+        let start = shortened(line.lines().next().unwrap_or_default(), COMMAND_CHARS_MAX);
         self.terminal.reply(&format!("'{start}' failed: {why}"));
         if self.failures.count == 0 {
             self.failures.first = start;
@@ -707,13 +707,4 @@ fn secret() -> Box<dyn Fn(u128) -> u128> {
 
 fn names(peers: &[PeerInfo]) -> Vec<String> {
     peers.iter().map(|peer| peer.name.to_string()).collect()
-}
-
-/// The start of a line, at most [`COMMAND_CHARS_MAX`] characters, for an error message that quotes it.
-fn shortened(line: &str) -> String {
-    let first = line.lines().next().unwrap_or_default();
-    match first.char_indices().nth(COMMAND_CHARS_MAX) {
-        Some((end, _)) => format!("{}...", &first[..end]),
-        None => first.to_owned(),
-    }
 }
