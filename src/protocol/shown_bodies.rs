@@ -4,7 +4,7 @@
 //! comes again, with a number, or on another connection without one: the same bytes from the same host. A message
 //! without a time is none of them: two peers of one host may send the same.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -18,8 +18,6 @@ pub(super) struct ShownBodies {
     key: u128,
     of_plain: VecDeque<Body>,
     of_members: VecDeque<Body>,
-    /// How many of these came from each source.
-    sources: BTreeMap<Source, usize>,
 }
 
 /// The host that a message came from, and the port of the plain peer. The links of a member have numbers, so all
@@ -36,8 +34,7 @@ struct Body {
 impl ShownBodies {
     /// Nothing was shown yet.
     pub fn new(key: u128) -> Self {
-        let (of_plain, of_members) = Default::default();
-        Self { key, of_plain, of_members, sources: BTreeMap::new() }
+        Self { key, of_plain: VecDeque::new(), of_members: VecDeque::new() }
     }
 
     /// A plain message arrives from a peer at `from`. `may_repeat`: it may come again, on another connection. Returns
@@ -54,46 +51,34 @@ impl ShownBodies {
     /// A body is shown as often as it came from the source that sent it most often.
     fn receive_from(&mut self, source: Source, body: &[u8], may_repeat: bool, now: Instant) -> bool {
         let (host, port) = source;
-        let of_host = (host, None)..=(host, Some(u16::MAX));
-        if !may_repeat && (self.sources.is_empty() || self.sources.range(of_host.clone()).next().is_none()) {
+        let Self { of_plain, of_members, .. } = self;
+        if !may_repeat && !of_plain.iter().chain(&*of_members).any(|body| body.source.0 == host) {
             // Nearly always, and a hash costs a fifth of all that is done for a message.
             return true;
         }
         let mut hasher = DefaultHasher::new();
         (self.key, body).hash(&mut hasher);
         let hash = hasher.finish();
-        let Self { of_plain, of_members, sources, .. } = self;
         for bodies in [&mut *of_plain, of_members] {
             while bodies.front().is_some_and(|body| now >= body.at + SHOWN_BODIES_TIME) {
-                remove_first(bodies, sources);
+                bodies.pop_front();
             }
         }
-        let mut counts: BTreeMap<_, usize> = BTreeMap::new();
-        if sources.range(of_host).any(|(other, _)| *other != source) {
-            let is_same = |body: &&Body| body.source.0 == host && body.hash == hash;
-            for body in of_plain.iter().chain(&*of_members).filter(is_same) {
-                *counts.entry(body.source).or_default() += 1;
+        let mut counts = vec![(source, 0)];
+        for body in of_plain.iter().chain(&*of_members) {
+            if (body.source.0, body.hash) == (host, hash) {
+                match counts.iter_mut().find(|(other, _)| *other == body.source) {
+                    Some((_, count)) => *count += 1,
+                    None => counts.push((body.source, 1)),
+                }
             }
         }
-        let count = counts.remove(&source).unwrap_or(0);
         let bodies = if port.is_some() { of_plain } else { of_members };
         if bodies.len() == SHOWN_BODIES_MAX {
-            remove_first(bodies, sources);
+            bodies.pop_front();
         }
         bodies.push_back(Body { at: now, source, hash });
-        *sources.entry(source).or_default() += 1;
-        counts.into_values().all(|other| count >= other)
-    }
-}
-
-fn remove_first(bodies: &mut VecDeque<Body>, sources: &mut BTreeMap<Source, usize>) {
-    if let Some(Body { source, .. }) = bodies.pop_front()
-        && let Some(count) = sources.get_mut(&source)
-    {
-        *count -= 1;
-        if *count == 0 {
-            sources.remove(&source);
-        }
+        counts.iter().all(|(_, other)| counts[0].1 >= *other)
     }
 }
 
@@ -147,6 +132,6 @@ mod tests {
         assert!(receive(&mut shown, 0, now), "the oldest went");
         let last = now + SHOWN_BODIES_TIME - Duration::from_secs(1);
         assert!(!receive(&mut shown, 1, last) && receive(&mut shown, 2, now + SHOWN_BODIES_TIME));
-        assert!(shown.of_plain.is_empty() && shown.of_members.len() == 2 && shown.sources.len() == 1);
+        assert!(shown.of_plain.is_empty() && shown.of_members.len() == 2);
     }
 }
