@@ -59,7 +59,7 @@ impl GroupPeer {
     /// A peer that listens on `server` and has no connections.
     #[must_use]
     pub fn new(server: Server) -> Self {
-        let scratch = vec![0; READ_TURN_BYTES].into_boxed_slice();
+        let scratch = vec![0; READ_SHARE_BYTES].into_boxed_slice();
         Self {
             server,
             readable: VecDeque::new(),
@@ -178,12 +178,10 @@ impl GroupPeer {
         self.read_budget > 0 && !self.readable.is_empty()
     }
 
-    /// Reads from the connection that has waited longest: an equal part of what is left of the turn's budget, but not
-    /// less than [`READ_SHARE_BYTES`].
+    /// Reads from the connection that has waited longest, at most [`READ_SHARE_BYTES`].
     pub fn read_next(&mut self, group: &mut Group<Stream>, now: Instant) {
-        let share = (self.read_budget / self.readable.len().max(1)).max(READ_SHARE_BYTES);
         let Some(id) = self.readable.pop_front() else { return };
-        let mut share = share.min(self.read_budget);
+        let mut share = READ_SHARE_BYTES.min(self.read_budget);
         while share > 0 {
             let Some(stream) = group.stream_mut(id) else { return };
             stream.is_readable = false;

@@ -257,12 +257,13 @@ pub const USER_TIMEOUT: Duration = Duration::from_secs(30);
 // One turn of the loop. Each budget is one for all connections, so that a turn stays within some milliseconds,
 // whatever they send, and the terminal and the signals never wait for longer than that.
 
-/// Bytes read in one turn from all connections together: so many cost up to 5 ms, if all of them have to be sanitized
-/// and wrapped at a terminal, and what becomes of them fits into a processor's first cache.
-pub const READ_TURN_BYTES: usize = 16 << 10;
+/// Bytes read in one turn from all connections together: so many cost up to 20 ms, if all of them have to be sanitized
+/// and wrapped at a terminal.
+pub const READ_TURN_BYTES: usize = 64 << 10;
 
-/// What a connection may take of that at least, in bytes, before it is the turn of the next one.
-pub const READ_SHARE_BYTES: usize = 4 << 10;
+/// Of those, bytes read from one connection before the next one is read: what becomes of them fits into a processor's
+/// first cache.
+pub const READ_SHARE_BYTES: usize = 16 << 10;
 
 /// What a read counts at least, in bytes: the system call and the end of a connection cost time as well.
 pub const READ_CALL_BYTES: usize = 512;
