@@ -1523,6 +1523,28 @@ fn a_member_that_has_expired_is_not_added_again_by_whoever_still_knows_it() {
     }
 }
 
+#[test]
+fn each_member_is_asked_about_an_absent_one_within_minutes() {
+    for count in 4..9 {
+        let mut alice = Alice::new();
+        let (lost, _) = alice.meet(address(2, 1000), 2, "bob");
+        let others: Vec<_> =
+            (3..3 + count).map(|host| alice.meet(address(host, 1000), u128::from(host), "carol").0).collect();
+        alice.close(lost);
+        let mut asked = BTreeSet::new();
+        for _ in 0..MEMBER_EXPIRY.as_secs() / 2 {
+            alice.pass_alone(Duration::from_secs(1));
+            for &other in &others {
+                // Nobody agrees with her, so comparisons go on.
+                if alice.hear_frame(other, "digest 0000000000000001").contains("ask ") {
+                    asked.insert(other);
+                }
+            }
+        }
+        assert_eq!(asked.len(), others.len(), "of {count}");
+    }
+}
+
 // Bounds. Whatever strangers and members do, dials, bytes and steps stay within them.
 
 /// How somebody takes dials who never asked for any.

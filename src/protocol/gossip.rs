@@ -25,9 +25,15 @@ pub(super) struct Gossip {
     is_comparing: bool,
     /// When the next inquiry about absent members is due.
     inquiry_at: Option<Instant>,
-    /// Counts up, so that other members are chosen each time.
-    turn: usize,
+    /// The turns of the members to compare digests with, and of those to send an inquiry to. With common turns, the
+    /// comparisons between two inquiries could be just as many as let all inquiries go to the same members.
+    pub comparisons: Turns,
+    pub inquiries: Turns,
 }
+
+/// A count that goes up, so that other members are chosen each time.
+#[derive(Debug, Default)]
+pub(super) struct Turns(usize);
 
 impl Gossip {
     /// Adds a newcomer to the news. Returns whether there was no news before, so that a timer has to be set.
@@ -89,11 +95,13 @@ impl Gossip {
     pub fn take_inquiry(&mut self, now: Instant) -> bool {
         self.inquiry_at.take_if(|at| now >= *at).is_some()
     }
+}
 
+impl Turns {
     /// Returns `count` of `all`, others each time.
     pub fn choose<T: Copy>(&mut self, all: &[T], count: usize) -> Vec<T> {
-        self.turn = self.turn.wrapping_add(count);
-        all.iter().cycle().skip(self.turn % all.len().max(1)).take(count.min(all.len())).copied().collect()
+        self.0 = self.0.wrapping_add(count);
+        all.iter().cycle().skip(self.0 % all.len().max(1)).take(count.min(all.len())).copied().collect()
     }
 }
 
@@ -244,10 +252,10 @@ mod tests {
 
     #[test]
     fn others_are_asked_each_time() {
-        let mut gossip = Gossip::default();
-        let chosen: Vec<_> = (0..4).flat_map(|_| gossip.choose(&[1, 2, 3, 4, 5], 2)).collect();
+        let mut turns = Turns::default();
+        let chosen: Vec<_> = (0..4).flat_map(|_| turns.choose(&[1, 2, 3, 4, 5], 2)).collect();
         assert_eq!(chosen.iter().collect::<std::collections::BTreeSet<_>>().len(), 5, "{chosen:?}");
-        assert_eq!((gossip.choose(&[7], 3), gossip.choose::<u8>(&[], 3)), (vec![7], vec![]));
+        assert_eq!((turns.choose(&[7], 3), turns.choose::<u8>(&[], 3)), (vec![7], vec![]));
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl<S> Group<S> {
         }
         let digest = Some(self.members.digest());
         let links = self.best_links();
-        for (_, id) in self.gossip.choose(&links, 1) {
+        for (_, id) in self.gossip.comparisons.choose(&links, 1) {
             self.push_frame(id, &PeerFrame { digest, ..PeerFrame::default() });
         }
     }
@@ -186,7 +186,7 @@ impl<S> Group<S> {
             self.members.absent().filter_map(|(_, member)| member.vouched_by).collect();
         let vouched = links.iter().filter(|(key, _)| vouched.contains(key)).take(INQUIRE_MEMBERS).copied();
         let mut receivers: BTreeSet<_> = vouched.collect();
-        receivers.extend(self.gossip.choose(&links, INQUIRE_MEMBERS));
+        receivers.extend(self.gossip.inquiries.choose(&links, INQUIRE_MEMBERS));
         for (_, id) in receivers {
             self.push_frame(id, &PeerFrame { inquiry: absent.clone(), ..PeerFrame::default() });
         }
