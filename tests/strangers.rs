@@ -1962,6 +1962,22 @@ fn a_plain_peer_is_in_the_roster_until_its_goodbye_is_over() {
 }
 
 #[test]
+fn a_member_s_second_connection_is_no_plain_peer_s_while_we_leave() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    alice.hear(bob, &message("bob", "hello"));
+    let second = alice.accept(address(2, 1001));
+    alice.group.leave(alice.now, at(), address(1, 5000));
+    alice.settle();
+    assert!(alice.shut_down.len() == 2 && alice.is_open(second), "both are half-closed");
+    alice.hear_frame(second, &format!("id {}\nname 0 bob\nport 5000", id(2)));
+    alice.hear(second, &message("bob", "hello"));
+    assert_eq!(alice.shown(), ["bob: hello"]);
+    alice.pass(LINGER_TIMEOUT);
+    assert!(alice.group.has_left());
+}
+
+#[test]
 fn a_member_that_was_lost_before_we_came_is_no_news() {
     for (key, is_shown) in [("member", true), ("absent 5", false)] {
         let mut alice = Alice::who_dials(&[address(2, 5000)]);

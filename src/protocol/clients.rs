@@ -192,7 +192,7 @@ impl<S> Clients<S> {
         Some(&mut self[id].stream)
     }
 
-    /// The other end of a half-closed connection is no peer any more: its member was removed.
+    /// The other end of a half-closed connection is no peer any more: its member was removed, or it is no plain peer.
     pub fn detach(&mut self, id: ClientId) {
         if let Phase::HalfClosed { before, .. } = &mut self.slab[id.0].phase {
             **before = Phase::Closing;

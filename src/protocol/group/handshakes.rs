@@ -352,11 +352,13 @@ impl<S> Group<S> {
         now: Instant,
     ) {
         let Client { offered_from, dialled, mut address, .. } = self.clients[id];
-        if !self.clients[id].is_open() {
-            return;
-        }
         let has_begun = self.clients[id].has_begun(&self.log);
         self.end_plain_presence(id);
+        if !self.clients[id].is_open() {
+            // We leave, and the connection is half-closed. What a member sends on it comes on a link as well.
+            self.unname(Holder::Plain(id));
+            return self.clients.detach(id);
+        }
         if !had_received && !has_begun {
             let handshake = Box::new(Handshake::new(dialled.is_some()));
             let until = now + HANDSHAKE_TIMEOUT;
