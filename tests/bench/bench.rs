@@ -36,7 +36,7 @@ type Work = fn() -> Result<Vec<Line>>;
 
 /// What is measured, in the order of the table: a name to choose it by (`cargo bench -- receive` measures all whose
 /// name holds that), and the work.
-const ROWS: [(&str, Work); 12] = [
+const ROWS: [(&str, Work); 13] = [
     ("burst to 64 readers", burst::to_64_readers),
     ("burst to 8 readers", burst::to_8_readers),
     ("one line to 64 readers", one_line::to_64_readers),
@@ -46,6 +46,7 @@ const ROWS: [(&str, Work); 12] = [
     ("a terminal", terminal::with_somebody_at_it),
     ("a long draft", terminal::with_a_long_draft),
     ("idle connections", idle::connections),
+    ("accepts among members", idle::accepts_among_members),
     ("start", start::until_accepting),
     ("size", start::size),
     ("joining", joining::costs),

@@ -1,11 +1,14 @@
 //! Ten thousand connections on which nothing happens: how long they take to be accepted, what
-//! each holds, and whether the process stays asleep.
+//! each holds, and whether the process stays asleep; and what each costs where many members are known.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::pairs;
 use super::process::{self, Output, PATIENCE, Process, Subject};
 use super::readers::Readers;
 use super::table::Line;
@@ -53,6 +56,66 @@ pub fn connections() -> Result<Vec<Line>> {
         ),
         line("woken up in 2 s", "times", program.wake_ups, floor.wake_ups, 0.0),
     ])
+}
+
+/// Members that are connected while others are accepted. Each reads nothing further.
+const MEMBERS: usize = 500;
+/// How often both are measured.
+const ACCEPTS_PAIRS: usize = 5;
+/// An accept costs the same, however many members are known.
+const ACCEPT_RATIO_MAX: f64 = 1.5;
+
+/// What an accept costs where a peer is named that nobody can reach and many members are known, beside what it costs a
+/// process that is alone.
+pub fn accepts_among_members() -> Result<Vec<Line>> {
+    let count = raise_descriptor_limit()?.saturating_sub(MEMBERS);
+    let figures = pairs::measure(ACCEPTS_PAIRS, "µs", |subject| {
+        process::with(Subject::Program, &[], Output::Unread, |process| {
+            let is_among_members = subject == Subject::Program;
+            let members = (0..if is_among_members { MEMBERS } else { 0 }).map(|number| join(process, number));
+            let members = members.collect::<Result<Vec<_>>>()?;
+            let mut input = process.take_input();
+            if is_among_members {
+                input.write_all(b"/connect 127.0.0.1:1\n").doing("name a peer")?;
+            }
+            let files = process.proc_files();
+            thread::sleep(IDLE);
+            let (before, descriptors) = (files.cpu_ns()?, files.open_descriptors()?);
+            let streams = process.connect_many(count)?;
+            let give_up = Instant::now() + PATIENCE;
+            while files.open_descriptors()? < descriptors + count {
+                if Instant::now() > give_up {
+                    return Trouble::wrong(format!("not all of {count} connections are accepted"));
+                }
+                thread::sleep(LOOK_AGAIN);
+            }
+            thread::sleep(2 * PLAIN_WAIT_MIN);
+            let spent = files.cpu_ns()? - before;
+            drop((streams, members, input));
+            Ok(spent as f64 / 1e3 / count as f64)
+        })
+    })?;
+    let work = format!("{count} accepts among {MEMBERS} members, CPU each; the floor is the program alone");
+    Ok(vec![Line::ratio(&work, "µs", figures, ACCEPT_RATIO_MAX)])
+}
+
+/// Shakes hands with the process as a member that has nothing to say.
+fn join(process: &Process, number: usize) -> Result<TcpStream> {
+    let mut stream = process.connect()?;
+    let hello = format!("groupchat/2\nid {:032x}\nport 1\nname 0 m{number}<PEERENCD>", number + 1);
+    stream.write_all(hello.as_bytes()).doing("send a hello")?;
+    let mut reply = Vec::new();
+    while !reply.ends_with(b"<PEERENCD>") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).doing("read a hello")?;
+        reply.extend_from_slice(&byte);
+    }
+    let reply = String::from_utf8_lossy(&reply);
+    let pass = reply.split_once("pass ").map(|(_, rest)| &rest[..32]);
+    let Some(pass) = pass else { return Trouble::wrong(format!("there is no pass in {reply:?}")) };
+    let proof = format!("groupchat/2\nproof {pass}\npass {pass}\nresume 0\nfrom 0 0\nend of-list<PEERENCD>");
+    stream.write_all(proof.as_bytes()).doing("send a proof")?;
+    Ok(stream)
 }
 
 /// Opens `count` connections and watches the process while nothing happens on them.

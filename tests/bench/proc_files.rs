@@ -65,7 +65,7 @@ impl ProcFiles {
         Ok(entries.map_err(|cause| self.not_here("fd", &cause.to_string()))?.count())
     }
 
-    fn cpu_ns(&self) -> Result<u64> {
+    pub fn cpu_ns(&self) -> Result<u64> {
         let text = self.read("schedstat")?;
         let number = text.split(' ').next().and_then(|word| word.parse().ok());
         number.ok_or_else(|| self.not_here("schedstat", "there is no number in it"))
