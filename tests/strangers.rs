@@ -10,8 +10,9 @@ use chrono::{DateTime, FixedOffset};
 use groupchat::limits::{
     ACK_INTERVAL, DIALS_MAX, DIALS_UNMET_MAX, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LEAVE_TIMEOUT,
     LINGER_TIMEOUT, LOG_BYTES, MEMBER_EXPIRY, MEMBERS_MAX, NEWS_DIAL_DELAY, NEWS_INTERVAL, PLAIN_WAIT_MIN,
-    READ_TURN_BYTES, RETRY_MIN, RETRY_RESET_TIME, SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX, VISITORS_INTERVAL,
-    WRITE_CALL_BYTES, WRITE_SHARE_BYTES, WRITE_STALL_TIMEOUT, WRITE_TURN_BYTES,
+    PRIVATE_LOST_MAX, READ_TURN_BYTES, RETRY_MIN, RETRY_RESET_TIME, SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX,
+    UNMET_SHOWN_MAX, VISITORS_INTERVAL, WRITE_CALL_BYTES, WRITE_SHARE_BYTES, WRITE_STALL_TIMEOUT,
+    WRITE_TURN_BYTES,
 };
 use groupchat::protocol::roster::NotPrivate;
 use groupchat::protocol::{Attempt, ClientId, Event, Group, LostReason, Peer, PeerInfo, Setup};
@@ -2225,4 +2226,30 @@ fn room_is_made_by_idle_connections_of_the_host_with_most() {
         assert!(alice.is_open(client));
     }
     assert!(told_of_connections(&mut alice).iter().filter(|line| line.contains("room")).count() <= 2);
+}
+
+#[test]
+fn members_that_nobody_can_reach_are_few_lines() {
+    for count in [UNMET_SHOWN_MAX, MEMBERS_MAX - 1] {
+        let mut alice = Alice::new();
+        let mallory = alice.meet_mallory();
+        dead(count).lines().for_each(|line| drop(alice.hear_frame(mallory, line)));
+        alice.pass_alone(Duration::from_secs(300));
+        let shown = alice.told.iter().filter(|event| matches!(event, Event::Unreachable { .. })).count();
+        assert!(shown <= UNMET_SHOWN_MAX, "{shown} lines of {count} members");
+    }
+}
+
+#[test]
+fn members_that_are_gone_before_they_have_a_private_message_are_remembered_up_to_a_limit() {
+    let mut alice = Alice::new();
+    for number in 0..PRIVATE_LOST_MAX + 20 {
+        let (client, _) = alice.meet(address(9, 1000 + number as u16), 1000 + number as u128, "bob");
+        let entry = alice.group.roster().pop().expect("bob");
+        alice.group.send_private(&entry.peer, "psst", at()).expect("a member");
+        alice.close(client);
+        alice.pass(MEMBER_EXPIRY * 2);
+    }
+    assert_eq!(alice.group.private_undelivered().len(), PRIVATE_LOST_MAX);
+    assert!(alice.group.roster().is_empty());
 }

@@ -145,7 +145,6 @@ impl<S> Group<S> {
     /// A plain peer sends its first message or its goodbye: from now on, events show it as a person.
     pub(super) fn show_person(&mut self, id: ClientId) {
         let Client { address, dialled, .. } = self.clients[id];
-        self.clients.prove(id);
         let shown = self.set_shown(id, Shown::Person);
         if shown == Shown::Counted {
             self.visitors.remove(address.ip());
@@ -157,6 +156,7 @@ impl<S> Group<S> {
             }
             Shown::Nothing | Shown::Counted | Shown::Connection => (),
         }
+        self.clients.prove(id);
         let peer = self.plain_info(id);
         self.events.push_back(Event::Appeared { peer });
     }
