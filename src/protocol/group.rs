@@ -278,7 +278,7 @@ impl<S> Group<S> {
             Phase::Dialing { .. } => {
                 let dialled = client.dialled;
                 self.set_phase(id, Phase::Closed);
-                dialled.into_iter().for_each(|it| self.handle_dial_failed(it.target, why.to_string(), now));
+                dialled.into_iter().for_each(|it| self.fail_dial(it.target, why.to_string(), now));
             }
             Phase::Handshake(_) => self.lose_unproven(id, &why, now),
             // It was to be closed anyway. An error may mean that our goodbye did not arrive.
@@ -316,7 +316,7 @@ impl<S> Group<S> {
                 Timer::Phase(id) => self.handle_phase_timer(id, now),
                 Timer::Frame(id) => self.handle_frame_timer(id, now),
                 Timer::Ack(key) => self.send_ack(key, now),
-                Timer::Surplus(key) => self.close_silent_links(key),
+                Timer::Surplus(key) => self.close_silent_links(key, now),
                 Timer::Expiry(key) => self.expire(key, now),
                 Timer::News => self.send_news(now),
                 Timer::Compare => self.compare(now),

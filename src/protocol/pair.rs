@@ -2,7 +2,8 @@
 //!
 //! Both sides apply the same rule, so they keep the same link: of two that different sides dialled, the one that the
 //! greater id dialled; of two that the same side dialled, the newer one. The side that dialled the surplus link closes
-//! it, after it has received something on the better one since both are connected.
+//! it, after it has received something on the better one since both are connected, and the list of all members if it
+//! has requested that on the surplus one.
 
 use std::time::Instant;
 
@@ -21,6 +22,8 @@ pub(super) struct PairLink {
     pub received_at: Instant,
     /// The other side has sent the number of its next message on it.
     pub has_started: bool,
+    /// The list of all members is still being received on it.
+    pub awaits_list: bool,
 }
 
 /// The link that we have to close, of `links`, the oldest first. `is_other_greater`: the other side has the greater id.
@@ -30,7 +33,9 @@ pub(super) fn surplus(links: &[PairLink], is_other_greater: bool) -> Option<Clie
         index != surplus && is_preferred && other.has_started && other.received_at >= one.connected_at
     };
     let is_surplus = |one: (usize, &PairLink)| {
-        one.1.is_dialled_by_us && links.iter().enumerate().any(|other| is_better(other, one))
+        one.1.is_dialled_by_us
+            && !one.1.awaits_list
+            && links.iter().enumerate().any(|other| is_better(other, one))
     };
     // One at a time, for each of them may be the better one of another.
     links.iter().enumerate().find(|one| is_surplus(*one)).map(|(_, link)| link.id)
@@ -56,7 +61,7 @@ mod tests {
     use super::*;
 
     /// Links from words like `ours:0:3`: the side that dialled, when it was made, and when something was received.
-    /// `+` behind it: the other side has started.
+    /// `+` behind it: the other side has started. `list`: we dialled it and await the list of members.
     fn links(words: &str) -> Vec<PairLink> {
         let start = Instant::now();
         let link = |(slot, word): (usize, &str)| {
@@ -64,11 +69,12 @@ mod tests {
             let at = |text: &str| start + Duration::from_secs(text.parse().expect("seconds"));
             PairLink {
                 id: ClientId(slot),
-                is_dialled_by_us: parts[0] == "ours",
+                is_dialled_by_us: parts[0] != "theirs",
                 connected_at: at(parts[1]),
                 established_at: at(parts[1]),
                 received_at: at(parts[2]),
                 has_started: word.ends_with('+'),
+                awaits_list: parts[0] == "list",
             }
         };
         words.split(' ').enumerate().map(link).collect()
@@ -84,6 +90,7 @@ mod tests {
             ("theirs:0:9+ ours:1:9+", Some(1), None),
             ("theirs:0:0+ ours:1:9+", None, None),
             ("theirs:0:9 ours:1:9+", None, None),
+            ("list:0:9+ theirs:1:9+", None, None),
             // One side dialled both: the newer one stays.
             ("ours:0:9+ ours:1:9+", Some(0), Some(0)),
             ("ours:0:9+ ours:1:9", None, None),

@@ -4,7 +4,7 @@
 //! where it starts (`from`). The rules are in the docs of [`protocol`](crate::protocol).
 
 use super::*;
-use crate::limits::{INQUIRE_DELAY, MEMBER_EXPIRY, PRIVATE_LOST_MAX};
+use crate::limits::{INQUIRE_DELAY, MEMBER_EXPIRY, PRIVATE_LOST_MAX, SURPLUS_TIMEOUT};
 use crate::protocol::pair::{self, PairLink};
 use crate::protocol::roster::NotPrivate;
 use crate::protocol::sequence::Received;
@@ -43,7 +43,7 @@ impl<S> Group<S> {
         frame.ack.into_iter().for_each(|next| self.handle_ack(key, next));
         frame.private_ack.into_iter().for_each(|next| self.members[key].private.ack(next));
         if let Some(request) = frame.request {
-            self.handle_request(id, key, request, frame.linked);
+            self.handle_request(id, key, request, frame.linked, now);
         }
         if let (Some(start), Some(link)) = (frame.from, self.clients[id].phase.link_mut()) {
             link.next_number = Some(start.from);
@@ -70,12 +70,19 @@ impl<S> Group<S> {
             self.handle_token(token, now);
         }
         if self.members.get(key).is_some() {
-            self.close_surplus(key);
+            self.close_surplus(key, now);
         }
     }
 
     /// A member requests our messages, once on each link.
-    pub(super) fn handle_request(&mut self, id: ClientId, key: MemberKey, request: Request, linked: bool) {
+    pub(super) fn handle_request(
+        &mut self,
+        id: ClientId,
+        key: MemberKey,
+        request: Request,
+        linked: bool,
+        now: Instant,
+    ) {
         let Some(link) = self.clients[id].phase.link_mut() else { return };
         if mem::replace(&mut link.has_started, true) {
             return;
@@ -94,7 +101,7 @@ impl<S> Group<S> {
         private_from.into_iter().for_each(|first| self.push_private(id, key, first));
         if !linked {
             // It has no other connection, so all that are older are dead.
-            let dead = pair::dead(&self.pair(key), id);
+            let dead = pair::dead(&self.pair(key, now), id);
             for other in dead {
                 self.set_phase(other, Phase::Closed);
             }
@@ -229,7 +236,7 @@ impl<S> Group<S> {
     }
 
     /// The links to a member, the oldest first.
-    pub(super) fn pair(&self, key: MemberKey) -> Vec<PairLink> {
+    pub(super) fn pair(&self, key: MemberKey, now: Instant) -> Vec<PairLink> {
         let link = |id: &ClientId| {
             let client = &self.clients[*id];
             let link = client.phase.link()?;
@@ -240,14 +247,15 @@ impl<S> Group<S> {
                 established_at: link.since,
                 received_at: client.received_at,
                 has_started: link.next_number.is_some(),
+                awaits_list: self.clients.awaits_list(*id) && now < link.since + SURPLUS_TIMEOUT,
             })
         };
         self.members[key].links.iter().filter_map(link).collect()
     }
 
     /// Closes the surplus link to a member, if that is up to us.
-    pub(super) fn close_surplus(&mut self, key: MemberKey) {
-        if let Some(id) = pair::surplus(&self.pair(key), self.members[key].id > self.own.id) {
+    pub(super) fn close_surplus(&mut self, key: MemberKey, now: Instant) {
+        if let Some(id) = pair::surplus(&self.pair(key, now), self.members[key].id > self.own.id) {
             self.close(id);
             // It may break before all bytes on it have arrived.
             self.best_link(key).into_iter().for_each(|best| self.push_unknown(best, key));
@@ -256,12 +264,12 @@ impl<S> Group<S> {
 
     /// A member has had several links for a while: those that were silent since the last one was established are
     /// closed.
-    pub(super) fn close_silent_links(&mut self, key: MemberKey) {
+    pub(super) fn close_silent_links(&mut self, key: MemberKey, now: Instant) {
         if self.members.get(key).is_some() {
-            for id in pair::silent(&self.pair(key)) {
+            for id in pair::silent(&self.pair(key, now)) {
                 self.set_phase(id, Phase::Closed);
             }
-            self.close_surplus(key);
+            self.close_surplus(key, now);
         }
     }
 
