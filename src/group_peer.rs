@@ -98,7 +98,7 @@ impl GroupPeer {
                     let id = group.handle_dialing(attempt, stream, local, now);
                     self.set_up(group, id, local.ip(), now, registry);
                 }
-                Err(error) => group.handle_dial_failed(attempt.target, reason(&error), now),
+                Err(error) => group.handle_dial_failed(attempt, reason(&error), now),
             }
         }
     }

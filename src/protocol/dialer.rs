@@ -199,11 +199,10 @@ impl Dialer {
             let target = self.targets.get_mut(&id).expect("it was just found");
             if let Some((address, until)) = target.poll(now) {
                 if !is_free {
-                    target.handle_failure(now, &mut self.random);
+                    target.pass_over(now, &mut self.random);
                     continue;
                 }
                 self.last_number += 1;
-                target.number = self.last_number;
                 if target.is_unproven(address) {
                     self.unproven.insert(address, self.last_number);
                     let budget = self.hosts.entry(Host::of(address.ip())).or_insert_with(|| Budget::new(now));
@@ -301,19 +300,17 @@ impl Dialer {
         }
     }
 
-    /// The address that is being tried for a target cannot be reached. Returns whether it was the last one of the
-    /// first attempt.
+    /// The connection to the address of `attempt` cannot be begun. [`handle_failure`](Self::handle_failure) follows.
+    pub fn handle_not_begun(&mut self, attempt: Attempt) {
+        self.free(attempt.address, attempt.number, false);
+    }
+
+    /// The address that is being tried for a target cannot be reached. Returns whether the user is to be shown that:
+    /// the attempt is over, and the one before did not fail.
     pub fn handle_failure(&mut self, id: TargetId, now: Instant) -> bool {
         self.next = None;
-        let Some(target) = self.targets.get_mut(&id) else { return false };
-        if let State::Trying { address, .. } = target.state
-            && target.attempts.is_empty()
-        {
-            let (number, is_first) = (target.number, target.handle_failure(now, &mut self.random));
-            self.free(address, number, false);
-            return is_first;
-        }
-        target.handle_failure(now, &mut self.random)
+        let target = self.targets.get_mut(&id);
+        target.is_some_and(|target| target.handle_failure(now, &mut self.random))
     }
 
     /// The connection of a target ended without a goodbye.
@@ -322,11 +319,6 @@ impl Dialer {
         if let Some(target) = self.targets.get_mut(&id) {
             target.handle_lost(now, &mut self.random);
         }
-    }
-
-    /// Something changed that may let another target be dialled.
-    pub fn handle_change(&mut self) {
-        self.next = None;
     }
 
     /// When [`poll`](Self::poll) may return an attempt; `now` if that is to be computed anew.
@@ -428,6 +420,8 @@ mod tests {
                 dialer.handle_dialing(attempt, ClientId(9));
                 dialer.handle_dialed();
                 dialer.handle_attempt_ended(named, ClientId(9), attempt.address, attempt.number, false);
+            } else {
+                dialer.handle_not_begun(attempt);
             }
             dialer.handle_failure(named, now);
             assert_eq!(dial_all(&mut dialer, now).len(), 0, "connected: {is_connected}");
@@ -437,8 +431,25 @@ mod tests {
         }
     }
 
+    /// A member has turned out not to be where it is being dialled. The next address cannot even be tried.
     #[test]
-    fn peers_that_were_met_come_before_those_that_were_told_of() {
+    fn a_dial_that_cannot_be_begun_frees_its_place_beside_another_connection_of_its_target() {
+        let (now, mut dialer) = (Instant::now(), Dialer::new(fastrand::Rng::with_seed(1)));
+        let peer = Peer { name: "x".into(), addresses: vec![address(1), address(2)] };
+        let target = dialer.add_member(MemberKey::FIRST, peer);
+        dialer[target].wake(now);
+        let attempt = dialer.poll(now, |_| Eligible::Unmet).expect("the first address");
+        dialer.handle_dialing(attempt, ClientId(9));
+        dialer.handle_failure(target, now);
+        let attempt = dialer.poll(now, |_| Eligible::Unmet).expect("the second address");
+        dialer.handle_not_begun(attempt);
+        dialer.handle_failure(target, now);
+        assert!(!dialer.unproven.contains_key(&attempt.address));
+        assert_eq!(dialer.hosts[&Host::of(attempt.address.ip())].dials, 0);
+    }
+
+    #[test]
+    fn peers_that_were_met_come_before_those_that_others_reported() {
         let (now, mut dialer) = (Instant::now(), Dialer::new(fastrand::Rng::with_seed(1)));
         let met = MemberKey::FIRST;
         let unmet = met.next();

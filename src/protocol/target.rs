@@ -1,7 +1,7 @@
 //! A peer to be dialled: its addresses, the state of the current attempt, and the back-off after a failure.
 //!
 //! The back-off is in `Target::wait`: a random part of a whole that doubles from [`RETRY_MIN`] to [`RETRY_MAX`]. It
-//! is reset by a connection that was up for [`RETRY_RESET_TIME`] and brought a valid frame, and by a member that
+//! is reset by a connection that was up for [`RETRY_RESET_TIME`], if the peer has ever sent a valid frame, and by a member that
 //! acknowledges messages of ours. A connection that ends sooner is a failure like any other.
 
 use std::net::SocketAddr;
@@ -74,8 +74,6 @@ pub struct Target {
     has_answered: bool,
     /// It is a member, so that nothing at its addresses is taken for a plain peer.
     pub is_member: bool,
-    /// The number of the last attempt that was made for it.
-    pub(super) number: u64,
     /// Since when it is connected.
     connected_at: Option<Instant>,
     pub(super) failures: u32,
@@ -130,7 +128,6 @@ impl Target {
             was_reached: false,
             has_answered: false,
             is_member: matches!(wanted_by, WantedBy::Member(_)),
-            number: 0,
             connected_at: None,
             failures: 0,
             framing: None,
@@ -177,7 +174,10 @@ impl Target {
         address.set_ip(address.ip().to_canonical());
         self.places.retain(|known| known.address != address);
         self.places.insert(0, Place { is_found: true, ..Place::new(address, None) });
-        self.places.truncate(ADDRESSES_MAX);
+        self.places.truncate(match self.wanted_by {
+            WantedBy::User => ADDRESSES_MAX,
+            WantedBy::Member(_) => MEMBER_ADDRESSES_MAX,
+        });
     }
 
     /// Adds a possible address, which a member on a host reported, or the user. If there are too many, one that failed
@@ -319,9 +319,17 @@ impl Target {
     /// The address being tried cannot be reached. Returns whether the user is to be shown that: if it was the last
     /// address of the first attempt in a row that fails.
     pub(super) fn handle_failure(&mut self, now: Instant, random: &mut fastrand::Rng) -> bool {
-        let State::Trying { address, rest, attempt_ends } = &mut self.state else { return false };
-        let tried = self.places.iter_mut().find(|place| place.address == *address);
-        tried.into_iter().for_each(|place| place.has_failed = true);
+        if let State::Trying { address, .. } = self.state {
+            let tried = self.places.iter_mut().find(|place| place.address == address);
+            tried.into_iter().for_each(|place| place.has_failed = true);
+        }
+        self.pass_over(now, random)
+    }
+
+    /// The address being tried is not dialled, or cannot be reached: the next one is tried, or the attempt is over.
+    /// Returns the same as [`handle_failure`](Self::handle_failure).
+    pub(super) fn pass_over(&mut self, now: Instant, random: &mut fastrand::Rng) -> bool {
+        let State::Trying { rest, attempt_ends, .. } = &mut self.state else { return false };
         if !rest.is_empty() && now < *attempt_ends {
             self.state = State::Next { rest: std::mem::take(rest), attempt_ends: *attempt_ends };
             return false;

@@ -357,7 +357,7 @@ impl Network {
         while let Some(attempt) = self.groups[member].poll_dial(now) {
             let there = member_at(attempt.address);
             if self.is_away[member] || self.is_away[there] {
-                self.groups[member].handle_dial_failed(attempt.target, "network is unreachable".into(), now);
+                self.groups[member].handle_dial_failed(attempt, "network is unreachable".into(), now);
                 continue;
             }
             let end = self.ends.len();

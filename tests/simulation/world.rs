@@ -516,7 +516,7 @@ impl World {
             let is_parted = self.sides[place] != self.sides[self.runs[run].place];
             let listener = listener.filter(|_| !self.walls.contains(&(self.runs[run].place, place)));
             if listener.is_none() && !is_parted || !self.is_calm && self.random.u8(..10) == 0 {
-                self.runs[run].group.handle_dial_failed(attempt.target, "refused".into(), self.now);
+                self.runs[run].group.handle_dial_failed(attempt, "refused".into(), self.now);
                 continue;
             }
             let (link, place) = (self.links.len(), self.runs[run].place);

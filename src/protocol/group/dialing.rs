@@ -24,8 +24,14 @@ impl<S> Group<S> {
         id
     }
 
-    /// The address that is being tried cannot be reached.
-    pub fn handle_dial_failed(&mut self, id: TargetId, why: String, now: Instant) {
+    /// The connection to an address that [`poll_dial`](Self::poll_dial) returned cannot be begun.
+    pub fn handle_dial_failed(&mut self, attempt: Attempt, why: String, now: Instant) {
+        self.dialer.handle_not_begun(attempt);
+        self.fail_dial(attempt.target, why, now);
+    }
+
+    /// The address that is being tried for a target cannot be reached.
+    pub(super) fn fail_dial(&mut self, id: TargetId, why: String, now: Instant) {
         if !self.dialer.handle_failure(id, now) {
             return;
         }

@@ -162,7 +162,7 @@ impl<S> Group<S> {
         match self.dialer.get(target).map(Target::wanted_by) {
             Some(WantedBy::User) => self.dialer.handle_lost(target, now),
             Some(WantedBy::Member(_)) => {
-                self.handle_dial_failed(target, "somebody else answers".into(), now);
+                self.fail_dial(target, "somebody else answers".into(), now);
             }
             None => (),
         }
@@ -199,7 +199,8 @@ impl<S> Group<S> {
         let target = self.clients[id].dialled.map(|dialled| dialled.target);
         let is_named =
             target.and_then(|it| self.dialer.get(it)).is_some_and(|it| it.wanted_by() == WantedBy::User);
-        let asks_all = is_new && (is_named || self.members.len() == 1);
+        let has_met_others = self.members.iter().any(|(_, member)| !member.is_unmet());
+        let asks_all = is_new && (is_named || !has_met_others);
         let joins_groups = asks_all && self.members.iter().any(|(_, member)| member.is_here());
         let link = Link {
             key,
@@ -403,7 +404,7 @@ impl<S> Group<S> {
                 Some(WantedBy::User) if self.dialer[target].met().is_none() => {
                     self.dialer.handle_lost(target, now);
                 }
-                Some(WantedBy::Member(_)) => self.handle_dial_failed(target, why.to_string(), now),
+                Some(WantedBy::Member(_)) => self.fail_dial(target, why.to_string(), now),
                 Some(WantedBy::User) | None => (),
             }
         }
