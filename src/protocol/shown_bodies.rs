@@ -52,6 +52,11 @@ impl ShownBodies {
     fn receive_from(&mut self, source: Source, body: &[u8], may_repeat: bool, now: Instant) -> bool {
         let (host, port) = source;
         let Self { of_plain, of_members, .. } = self;
+        for bodies in [&mut *of_plain, of_members] {
+            while bodies.front().is_some_and(|body| now >= body.at + SHOWN_BODIES_TIME) {
+                bodies.pop_front();
+            }
+        }
         if !may_repeat && !of_plain.iter().chain(&*of_members).any(|body| body.source.0 == host) {
             // Nearly always, and a hash costs a fifth of all that is done for a message.
             return true;
@@ -59,11 +64,6 @@ impl ShownBodies {
         let mut hasher = DefaultHasher::new();
         (self.key, body).hash(&mut hasher);
         let hash = hasher.finish();
-        for bodies in [&mut *of_plain, of_members] {
-            while bodies.front().is_some_and(|body| now >= body.at + SHOWN_BODIES_TIME) {
-                bodies.pop_front();
-            }
-        }
         let mut counts = vec![(source, 0)];
         for body in of_plain.iter().chain(&*of_members) {
             if (body.source.0, body.hash) == (host, hash) {
