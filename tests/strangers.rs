@@ -163,7 +163,7 @@ impl Alice {
             self.pass(Duration::from_secs(1));
             while let Some(attempt) = self.group.poll_dial(self.now) {
                 dialled.push(attempt.address);
-                self.group.handle_dial_failed(attempt.target, "refused".into(), self.now);
+                self.group.handle_dial_failed(attempt, "refused".into(), self.now);
             }
         }
         dialled
@@ -575,7 +575,7 @@ fn dead(count: usize) -> String {
 fn a_thousand_dead_addresses_keep_nobody_from_being_dialled() {
     let mut alice = Alice::who_dials(&[address(3, 5000)]);
     let attempt = alice.group.poll_dial(alice.now).expect("the named one");
-    alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
+    alice.group.handle_dial_failed(attempt, "refused".into(), alice.now);
     let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
     let mallory = alice.meet_mallory();
     for some in dead(2 * MEMBERS_MAX).lines().collect::<Vec<_>>().chunks(500) {
@@ -1479,12 +1479,102 @@ fn two_that_know_different_members_find_out_which() {
     assert!(told.contains(&format!("member {} ", id(3 << 124))) && !told.contains(&id(99)), "{told}");
     // Whose digests of buckets differ is sent those buckets.
     let (first, rest) = digests.split_once(',').expect("two");
-    let differing = format!("buckets {},{rest}", if first == "0" { "1" } else { "0" });
+    let differing = format!("buckets {},{rest}", if first == "0".repeat(16) { "1" } else { "0" }.repeat(16));
     let told = alice.hear_frame(bob, &differing);
     assert!(value(&told, "bucket").is_some_and(|ids| ids.starts_with("0 ")), "{told}");
     assert_eq!(told.matches("\nbucket ").count(), 1, "{told}");
-    // What has not sixteen parts is passed over.
-    assert_eq!(alice.hear_frame(bob, "buckets 1,2"), "");
+    // What has not sixteen parts of sixteen digits is passed over.
+    let digest = "1".repeat(16);
+    for buckets in
+        [format!("{digest},{digest}"), ["1"; 16].join(","), format!("+{}", [&digest[1..]; 16].join(","))]
+    {
+        assert_eq!(alice.hear_frame(bob, &format!("buckets {buckets}")), "", "{buckets}");
+    }
+    assert_eq!(alice.hear_frame(bob, "digest 1"), "");
+}
+
+/// A member asks for all that a comparison can ask for, in one frame as long as frames are. In lab framing a longer
+/// reply could not even be written.
+#[test]
+fn the_reply_to_a_comparison_is_no_longer_than_frames_may_be() {
+    let lab = |body: &str| {
+        let payload = format!("groupchat/2\n{body}<PEERENCD>");
+        let mut bytes = u16::try_from(payload.len()).expect("a frame").to_be_bytes().to_vec();
+        bytes.extend(payload.into_bytes());
+        bytes
+    };
+    let mut alice = Alice::new();
+    let client = alice.accept(address(2, 1000));
+    let mut send = |body: &str| {
+        alice.group.handle_bytes(client, &lab(body), alice.now);
+        alice.settle();
+        assert!(alice.is_open(client), "{} bytes", body.len());
+        alice.written.remove(&1).unwrap_or_default()
+    };
+    let hello = send(&format!("id {}\nname 0 bob\nport 5000", id(2)));
+    let pass = value(&String::from_utf8_lossy(&hello), "pass").expect("a pass");
+    send(&format!("proof {pass}\npass {}\nresume 0\nfrom 0 0\nend of-list", id(OUR_PASS)));
+    let digest = "1".repeat(16);
+    let ids: Vec<_> = (1..=1_960).map(|number| id(number << 16)).collect();
+    let body = format!("digest {digest}\nbuckets {}\nbucket 0 {}", [&*digest; 16].join(","), ids.join(","));
+    let reply = send(&body);
+    let (mut rest, mut lines) = (&*reply, Vec::new());
+    while let Some((length, bytes)) = rest.split_first_chunk() {
+        let (payload, others) = bytes.split_at(usize::from(u16::from_be_bytes(*length)));
+        lines.extend(String::from_utf8_lossy(payload).lines().skip(1).map(str::to_owned));
+        rest = others;
+    }
+    let count = |key: &str| lines.iter().filter(|line| line.starts_with(key)).count();
+    assert_eq!((count("buckets "), count("bucket "), count("ask ")), (1, 16, 1), "{} lines", lines.len());
+    let inquiry = lines.iter().find(|line| line.starts_with("ask ")).expect("an inquiry");
+    assert_eq!(inquiry.split(',').count(), MEMBERS_MAX, "no group has more members");
+}
+
+/// Bob was at the address that the user named. Another run answers there, and is gone before it proves its id.
+#[test]
+fn a_peer_that_the_user_named_is_dialled_whoever_answers_there_and_breaks() {
+    for is_goodbye in [false, true] {
+        let mut alice = Alice::who_dials(&[address(2, 5000)]);
+        let (bob, _) = alice.answer();
+        alice.be_met(bob, 2, "bob");
+        alice.close(bob);
+        let (other, _) = alice.answer();
+        alice.greet(other, 3, "carol");
+        match is_goodbye {
+            false => alice.close(other),
+            true => _ = alice.hear(other, "\n10.0.0.2:5000 [2026-11-22T06:55:22+01:00]|\ncarol<EXITENCD>"),
+        }
+        let dialled = alice.pass_alone(Duration::from_secs(60));
+        assert!(dialled.contains(&address(2, 5000)), "goodbye: {is_goodbye}");
+    }
+}
+
+/// Somebody only claims an id while the first member is met.
+#[test]
+fn the_first_member_that_is_met_is_asked_for_all_members_whoever_else_is_shaking_hands() {
+    let mut alice = Alice::new();
+    let (_, _) = alice.hear_hello(address(9, 1000), 9, "mallory");
+    let (bob, answer) = alice.hear_hello(address(2, 1000), 2, "bob");
+    let pass = value(&answer, "pass").expect("a pass");
+    let told = alice.hear_frame(bob, &format!("proof {pass}\npass {}\nresume 0\nfrom 0 0", id(OUR_PASS)));
+    assert_eq!(value(&told, "ask"), Some("all".to_owned()), "{told}");
+}
+
+/// Members that have left are among more members than one may report.
+#[test]
+fn a_reporter_beyond_its_limit_is_sent_the_tokens_of_those_that_have_left() {
+    let mut alice = Alice::new();
+    let (bob, _) = alice.meet(address(2, 1000), 2, "bob");
+    let token = Token(5);
+    let left = id_of(token).0;
+    let (carol, _) = alice.meet(address(3, 1000), left, "carol");
+    alice.hear_frame(carol, &format!("left {}", id(token.0)));
+    alice.hear(carol, "\n10.0.0.3:5000 [2026-11-22T06:55:22+01:00]|\ncarol<EXITENCD>");
+    let entry = |number: u128| format!("member {} - 10.0.0.3:5000 x", id(number));
+    let mut lines = vec![entry(left)];
+    lines.extend((0..1_000).map(|_| entry(7)));
+    let told = alice.hear_frame(bob, &lines.join("\n"));
+    assert_eq!(value(&told, "left"), Some(id(token.0)));
 }
 
 #[test]
@@ -1575,13 +1665,13 @@ fn check_dials(mut alice: Alice, victim: Victim, what: &str) {
         alice.pass(Duration::from_millis(50));
         while let Some(attempt) = alice.group.poll_dial(alice.now) {
             if !is_victim_s(attempt.address) {
-                alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
+                alice.group.handle_dial_failed(attempt, "refused".into(), alice.now);
                 continue;
             }
             times.push(alice.now);
             match victim {
                 Victim::Refuses => {
-                    alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
+                    alice.group.handle_dial_failed(attempt, "refused".into(), alice.now);
                 }
                 Victim::Closes => {
                     let client = alice.answer_to(attempt);
@@ -1883,7 +1973,7 @@ fn a_made_up_member_does_not_count_as_one_that_lacks_messages() {
                 while let Some(attempt) = alice.group.poll_dial(alice.now) {
                     match victim {
                         Victim::Refuses | Victim::IsSilent => {
-                            alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
+                            alice.group.handle_dial_failed(attempt, "refused".into(), alice.now);
                         }
                         Victim::Closes | Victim::SpeaksHttp => {
                             let client = alice.answer_to(attempt);
@@ -1987,7 +2077,7 @@ fn a_member_that_was_lost_before_we_came_is_no_news() {
         alice.hear_frame(bob, &format!("{key} {} 0 10.0.0.3:5000 carol", id(3)));
         alice.pass(NEWS_DIAL_DELAY * 2);
         let attempt = alice.group.poll_dial(alice.now).expect("carol");
-        alice.group.handle_dial_failed(attempt.target, "refused".into(), alice.now);
+        alice.group.handle_dial_failed(attempt, "refused".into(), alice.now);
         alice.group.broadcast("hello", DateTime::UNIX_EPOCH.fixed_offset());
         alice.group.leave(alice.now, DateTime::UNIX_EPOCH.fixed_offset(), address(1, 5000));
         alice.settle();

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::dialer::Dialer;
 use super::members::{Member, MemberKey, Members, bucket_of};
-use crate::limits::{COMPARE_INTERVAL, COMPARE_ROUNDS};
-use crate::wire::hello::{BUCKETS, Digest, Entry, MemberId, PeerFrame, id_of};
+use crate::limits::{COMPARE_INTERVAL, COMPARE_ROUNDS, MEMBERS_MAX};
+use crate::wire::hello::{BUCKETS, Digest, Entry, MemberId, PeerFrame};
 
 /// The schedule of news, comparisons and inquiries.
 #[derive(Debug, Default)]
@@ -144,7 +144,8 @@ pub(super) fn entries(
 /// What a member is sent back after a frame of a comparison or of an inquiry.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
-    pub frame: PeerFrame,
+    /// At most three, each shorter than a frame may be, whatever the member has sent.
+    pub frames: Vec<PeerFrame>,
     /// The members whose entries it is sent.
     pub entries: Vec<MemberKey>,
     /// The two do not know the same members.
@@ -157,6 +158,7 @@ pub(super) struct Reply {
 /// the buckets that differ; the entries that either side lacks, and an inquiry about those that the other lacks.
 pub(super) fn reply(members: &mut Members, from: MemberKey, frame: &PeerFrame) -> Reply {
     let (mut answer, mut is_different) = (PeerFrame::default(), false);
+    let (mut inquiry, mut left) = (PeerFrame::default(), PeerFrame::default());
     if let Some(theirs) = frame.digest
         && members.digest() != theirs
     {
@@ -173,14 +175,17 @@ pub(super) fn reply(members: &mut Members, from: MemberKey, frame: &PeerFrame) -
     for (digit, ids) in &frame.bucket {
         let theirs: BTreeSet<_> = ids.iter().copied().filter(|id| bucket_of(*id) == *digit).collect();
         let ours: BTreeSet<_> = members.ids_in(*digit).into_iter().collect();
-        answer.inquiry.extend(theirs.difference(&ours));
+        inquiry.inquiry.extend(theirs.difference(&ours));
         reported.extend(ours.difference(&theirs));
     }
-    answer.left = reported.iter().chain(&answer.inquiry).filter_map(|id| members.token_of(*id)).collect();
-    let gone: BTreeSet<_> = answer.left.iter().map(|token| id_of(*token)).collect();
-    answer.inquiry.retain(|id| !gone.contains(id));
+    let known: BTreeSet<_> = reported.iter().chain(&inquiry.inquiry).copied().collect();
+    left.left = known.iter().filter_map(|id| members.token_of(*id)).collect();
+    inquiry.inquiry.retain(|id| members.token_of(*id).is_none());
+    // No group has more members.
+    inquiry.inquiry.truncate(MEMBERS_MAX);
     let entries = reported.iter().filter_map(|id| members.find(*id)).filter(|other| *other != from);
-    Reply { entries: entries.collect(), frame: answer, is_different }
+    let frames = [answer, inquiry, left].into_iter().filter(|frame| *frame != PeerFrame::default());
+    Reply { entries: entries.collect(), frames: frames.collect(), is_different }
 }
 
 /// An address that the member at `reporter` reports, if it can mean the same place here.

@@ -210,11 +210,6 @@ impl Members {
         }
     }
 
-    /// The number of members that are known.
-    pub fn len(&self) -> usize {
-        self.members.len()
-    }
-
     /// Whether there is no room for another member.
     pub fn is_full(&self) -> bool {
         self.members.len() >= MEMBERS_MAX

@@ -187,10 +187,9 @@ impl PeerFrame {
                 "ask" if value == "all" => frame.asks_all = true,
                 "ask" => frame.inquiry.extend(read_list::<MemberId>(value)),
                 "end" => frame.ends_list |= value == "of-list",
-                "digest" => frame.digest = Digest::from_str_radix(value, 16).ok(),
+                "digest" => frame.digest = read_digest(value),
                 "buckets" => {
-                    let digests = value.split(',').map_while(|text| Digest::from_str_radix(text, 16).ok());
-                    frame.buckets = digests.take(BUCKETS).collect();
+                    frame.buckets = value.split(',').map_while(read_digest).take(BUCKETS).collect();
                 }
                 "bucket" => frame.bucket.extend(read_bucket(value)),
                 _ => (),
@@ -321,6 +320,10 @@ fn read_join(value: &str) -> Option<Request> {
 fn read_start(value: &str) -> Option<Start> {
     let (from, history_end) = value.split_once(' ')?;
     Some(Start { from: read_number(from)?, history_end: read_number(history_end)? })
+}
+
+fn read_digest(value: &str) -> Option<Digest> {
+    Digest::from_str_radix(value, 16).ok().filter(|_| value.len() == 16)
 }
 
 fn read_bucket(value: &str) -> Option<(usize, Vec<MemberId>)> {

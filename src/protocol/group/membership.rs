@@ -109,7 +109,7 @@ impl<S> Group<S> {
         let mut gone = Vec::new();
         for entry in entries {
             if !self.members[from].may_report(now) {
-                return;
+                break;
             }
             if let Some(token) = self.members.token_of(entry.id) {
                 gone.push(token);
@@ -204,9 +204,7 @@ impl<S> Group<S> {
         if reply.is_different {
             self.handle_difference(now);
         }
-        if reply.frame != PeerFrame::default() {
-            self.push_frame(id, &reply.frame);
-        }
+        reply.frames.iter().for_each(|frame| self.push_frame(id, frame));
         self.send_members(id, key, reply.entries, now);
     }
 
@@ -300,7 +298,7 @@ impl<S> Group<S> {
         let Some(member) = self.members.get(key) else { return };
         let has_address = self.dialer[member.target].addresses().next().is_some();
         if member.is_unmet() && member.pending.is_empty() && !has_address {
-            self.remove_member(key, None, now);
+            self.forget(key, now);
         }
     }
 
