@@ -25,7 +25,7 @@ use crate::error::{Error, reason, shortened};
 use crate::group_peer::{GroupPeer, Stream};
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
 use crate::protocol::roster::{NotFound, Unreached};
-use crate::protocol::{Event, Group, LostReason, Peer, PeerInfo, Setup};
+use crate::protocol::{Diagnostic, Event, Group, LostReason, Peer, PeerInfo, Setup};
 use crate::resolver::Resolver;
 use crate::server::Server;
 use crate::terminal::logfile::LogFile;
@@ -530,7 +530,7 @@ impl EventLoop {
                 self.undelivered_to.push(peer);
             }
             // A peer that was dialled may introduce its group.
-            if matches!(event, Event::Connected { .. })
+            if matches!(event, Event::Diagnostic(Diagnostic::Connected { .. }))
                 && self.terminal.is_interactive()
                 && self.has_met_nobody()
             {
@@ -543,7 +543,7 @@ impl EventLoop {
     /// The next event to show to the user, until `None`.
     fn poll_event(&mut self) -> Option<Event> {
         match self.peer.server.poll_complaint() {
-            Some(complaint) => Some(Event::CannotAccept(complaint)),
+            Some(complaint) => Some(Event::Diagnostic(Diagnostic::CannotAccept(complaint))),
             None => self.group.poll_event(),
         }
     }
@@ -556,14 +556,18 @@ impl EventLoop {
     /// The name of a peer that, according to `event`, has not received all messages, or may not have.
     fn recipient_in_doubt(&self, event: &Event) -> Option<String> {
         match event {
-            Event::Undelivered { peer, .. } | Event::Unanswered { peer } => Some(peer.name.to_string()),
-            Event::Lost { peer, .. } | Event::NamedLost { peer, .. } if self.phase == Phase::Leaving => {
+            Event::Diagnostic(Diagnostic::Undelivered { peer, .. })
+            | Event::Diagnostic(Diagnostic::Unanswered { peer }) => Some(peer.name.to_string()),
+            Event::Lost { peer, .. } | Event::Diagnostic(Diagnostic::NamedLost { peer, .. })
+                if self.phase == Phase::Leaving =>
+            {
                 Some(peer.name.to_string())
             }
-            Event::Visited { address, why: LostReason::Stalled(_) | LostReason::Overrun } => {
-                Some(address.to_string())
-            }
-            Event::Connected { name, missed: 1.., .. } => Some(name.to_string()),
+            Event::Diagnostic(Diagnostic::Visited {
+                address,
+                why: LostReason::Stalled(_) | LostReason::Overrun,
+            }) => Some(address.to_string()),
+            Event::Diagnostic(Diagnostic::Connected { name, missed: 1.., .. }) => Some(name.to_string()),
             Event::Message { .. }
             | Event::Joined { .. }
             | Event::Back { .. }
@@ -574,20 +578,7 @@ impl EventLoop {
             | Event::Lost { .. }
             | Event::Appeared { .. }
             | Event::Identified { .. }
-            | Event::NamedLost { .. }
-            | Event::Visited { .. }
-            | Event::MoreVisitors { .. }
-            | Event::Accepted { .. }
-            | Event::Connected { .. }
-            | Event::Assumed { .. }
-            | Event::Unmet { .. }
-            | Event::Unreachable { .. }
-            | Event::Oneself { .. }
-            | Event::Forgotten { .. }
-            | Event::NameTaken { .. }
-            | Event::Impostor { .. }
-            | Event::Alone { .. }
-            | Event::CannotAccept(_) => None,
+            | Event::Diagnostic(_) => None,
         }
     }
 

@@ -84,7 +84,7 @@
 //! | connection | is taken for a plain peer |
 //! | --- | --- |
 //! | accepted | at a message or an exit as its first frame, or after 500 ms without a hello |
-//! | dialled, to an address that the user named | the same, but after three times the time that it took to connect, 500 ms at least and 3 s at most; [`Event::Assumed`] reports that, unless `--framing` was given |
+//! | dialled, to an address that the user named | the same, but after three times the time that it took to connect, 500 ms at least and 3 s at most; [`Diagnostic::Assumed`] reports that, unless `--framing` was given |
 //! | dialled, to an address that a member reported, or where a member was met | never: a message or an exit closes it, and so do 10 s without a finished handshake |
 //!
 //! - A run with `--plain` takes every peer for a plain one: at once those that dial it, and with `--framing` also
@@ -197,7 +197,7 @@ pub mod visitors;
 pub use crate::wire::hello::MemberId;
 pub use connection::{Client, ClientId};
 pub use dialer::Attempt;
-pub use event::{Event, EventKind, LostReason, PeerInfo};
+pub use event::{Diagnostic, Event, LostReason, PeerInfo};
 pub use group::Group;
 pub use label::Label;
 pub use log::Log;

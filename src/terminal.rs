@@ -42,7 +42,7 @@ use crate::command::Source;
 use crate::error::{Error, reason};
 use crate::limits::{LEAVE_STALL_TIMEOUT, MESSAGE_BYTES_MAX, STDOUT_QUEUE_BYTES};
 use crate::protocol::roster::RosterEntry;
-use crate::protocol::{Event, MemberId, PeerInfo};
+use crate::protocol::{Diagnostic, Event, MemberId, PeerInfo};
 use crate::sanitize::push_sanitized;
 use crate::unicode;
 use crate::wire::frame::{escaped_bytes, lossy};
@@ -598,7 +598,11 @@ impl Terminal {
         let skips = self.skips_conversation();
         let channel = match (event, &self.mode) {
             // A terminal shows when a peer was lost, as it does of all others.
-            (Event::NamedLost { .. }, OutputMode::LineUi(_)) if !self.stderr.is_apart() => Channel::Stdout,
+            (Event::Diagnostic(Diagnostic::NamedLost { .. }), OutputMode::LineUi(_))
+                if !self.stderr.is_apart() =>
+            {
+                Channel::Stdout
+            }
             _ => format::channel(event),
         };
         match (&mut self.mode, channel) {

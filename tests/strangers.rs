@@ -15,7 +15,7 @@ use groupchat::limits::{
     WRITE_TURN_BYTES,
 };
 use groupchat::protocol::roster::NotPrivate;
-use groupchat::protocol::{Attempt, ClientId, Event, Group, LostReason, Peer, PeerInfo, Setup};
+use groupchat::protocol::{Attempt, ClientId, Diagnostic, Event, Group, LostReason, Peer, PeerInfo, Setup};
 use groupchat::wire::frame::Framing;
 use groupchat::wire::hello::{MemberId, Token, id_of};
 
@@ -405,7 +405,7 @@ fn a_member_s_id_without_its_pass_is_closed_and_changes_nothing() {
         alice.hear(liar, &message("bob", "words in bob's mouth"));
         alice.hear_frame(liar, &format!("proof {}\nresume 0\nfrom 0 0", id(99)));
         assert!(!alice.is_open(liar));
-        assert!(alice.was_told(|event| matches!(event, Event::Impostor { .. })));
+        assert!(alice.was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Impostor { .. }))));
         assert!(!alice.shown().iter().any(|line| line.starts_with("bob: ")), "{:?}", alice.shown());
         let bob =
             if member_is_lost { alice.meet_again(address(2, 1001), 2, &pass, "resume 0").0 } else { bob };
@@ -425,8 +425,13 @@ fn who_claims_again_and_again_to_be_a_member_is_told_once_a_minute() {
     }
     alice.pass(VISITORS_INTERVAL);
     let told = |what: fn(&Event) -> bool| alice.told.iter().filter(|event| what(event)).count();
-    assert_eq!(told(|event| matches!(event, Event::Impostor { .. })), 1);
-    assert_eq!(told(|event| matches!(event, Event::MoreVisitors { count: 99, .. })), 1, "{:?}", alice.told);
+    assert_eq!(told(|event| matches!(event, Event::Diagnostic(Diagnostic::Impostor { .. }))), 1);
+    assert_eq!(
+        told(|event| matches!(event, Event::Diagnostic(Diagnostic::MoreVisitors { count: 99, .. }))),
+        1,
+        "{:?}",
+        alice.told
+    );
 }
 
 #[test]
@@ -554,7 +559,7 @@ fn a_forgotten_member_has_not_left_because_a_stranger_says_so() {
     alice.hear(bob, &message("bob", "one"));
     alice.close(bob);
     alice.pass_alone(MEMBER_EXPIRY * 2);
-    assert!(alice.was_told(|event| matches!(event, Event::Forgotten { .. })));
+    assert!(alice.was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Forgotten { .. }))));
     let (stranger, _) = alice.hear_hello(address(9, 1000), 2, "bob");
     alice.hear_frame(stranger, &format!("left {}", id(2)));
     alice.hear(stranger, "\nx|\nbob<EXITENCD>");
@@ -736,7 +741,11 @@ fn a_member_that_leaves_while_it_is_first_dialled_is_not_told_of() {
         }
         alice.hear(carol, "\nx|\ncarol<EXITENCD>");
         assert!(!alice.is_open(carol));
-        assert!(!alice.was_told(|event| matches!(event, Event::Unreachable { .. })), "{:?}", alice.told);
+        assert!(
+            !alice.was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Unreachable { .. }))),
+            "{:?}",
+            alice.told
+        );
         assert!(
             alice.pass_alone(Duration::from_secs(60)).contains(&address(3, 5000)),
             "anybody may answer there"
@@ -873,7 +882,11 @@ fn what_a_member_says_it_has_when_it_comes_back_counts() {
     alice.close(bob);
     alice.group.leave(alice.now, DateTime::UNIX_EPOCH.fixed_offset(), address(1, 5000));
     alice.settle();
-    assert!(!alice.was_told(|event| matches!(event, Event::Undelivered { .. })), "{:?}", alice.told);
+    assert!(
+        !alice.was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Undelivered { .. }))),
+        "{:?}",
+        alice.told
+    );
     assert_eq!(alice.group.unreceived_count(), None);
 }
 
@@ -1171,7 +1184,11 @@ fn what_was_not_taken_is_told_when_a_member_is_forgotten_and_numbers_go_on() {
     alice.close(bob);
     whisper(&mut alice, "never comes").expect("kept");
     alice.pass_alone(MEMBER_EXPIRY * 2);
-    assert!(alice.was_told(|event| matches!(event, Event::Undelivered { count: 1, .. })), "{:?}", alice.told);
+    assert!(
+        alice.was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Undelivered { count: 1, .. }))),
+        "{:?}",
+        alice.told
+    );
     let (bob, told) = alice.meet_again(address(2, 1001), 2, &pass, "resume 0");
     assert_eq!(value(&told, "private-from"), Some("1".into()), "{told}");
     whisper(&mut alice, "comes").expect("he is back");
@@ -1228,18 +1245,20 @@ fn our_own_new_name_is_told_and_tells_others_apart() {
 /// What she tells of connections, in short.
 fn told_of_connections(alice: &mut Alice) -> Vec<String> {
     let short = |event: &Event| match event {
-        Event::Accepted { address } => Some(format!("accepted {address}")),
-        Event::Visited { address, why: LostReason::Closed { unfinished_bytes } } => {
+        Event::Diagnostic(Diagnostic::Accepted { address }) => Some(format!("accepted {address}")),
+        Event::Diagnostic(Diagnostic::Visited { address, why: LostReason::Closed { unfinished_bytes } }) => {
             Some(format!("visited {address}, {unfinished_bytes} bytes"))
         }
-        Event::Visited { address, why } => Some(format!("visited {address}: {why}")),
-        Event::MoreVisitors { host, count } => Some(format!("{count} more of {host}")),
+        Event::Diagnostic(Diagnostic::Visited { address, why }) => Some(format!("visited {address}: {why}")),
+        Event::Diagnostic(Diagnostic::MoreVisitors { host, count }) => {
+            Some(format!("{count} more of {host}"))
+        }
         Event::Appeared { peer } => Some(format!("appeared {peer}")),
         Event::Identified { before } => Some(format!("identified {before}")),
         Event::Joined { peer } => Some(format!("joined {peer}")),
         Event::Left { peer } => Some(format!("left {peer}")),
         Event::Lost { peer, .. } => Some(format!("lost {peer}")),
-        Event::NamedLost { peer, .. } => Some(format!("named lost {peer}")),
+        Event::Diagnostic(Diagnostic::NamedLost { peer, .. }) => Some(format!("named lost {peer}")),
         Event::Message { from, text, .. } => Some(format!("{from}: {text}")),
         _ => None,
     };
@@ -1384,7 +1403,7 @@ fn a_name_of_ours_that_is_taken_is_told_once_and_whoever_has_it_is_told_apart() 
     let mut alice = Alice::new();
     let taken = |alice: &Alice| {
         let notices = alice.told.iter().filter_map(|event| match event {
-            Event::NameTaken { peer, own } => Some(format!("{peer}, {own}")),
+            Event::Diagnostic(Diagnostic::NameTaken { peer, own }) => Some(format!("{peer}, {own}")),
             _ => None,
         });
         notices.collect::<Vec<_>>()
@@ -1429,7 +1448,9 @@ fn a_member_is_forgotten_when_nobody_who_is_linked_has_vouched_for_it_for_long()
         let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
         alice.close(bob);
         let start = alice.now;
-        let is_forgotten = |alice: &Alice| alice.was_told(|event| matches!(event, Event::Forgotten { .. }));
+        let is_forgotten = |alice: &Alice| {
+            alice.was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Forgotten { .. })))
+        };
         while alice.now < start + hour && !is_forgotten(&alice) {
             alice.hear_frame(carol, &lines);
             alice.pass_alone(step);
@@ -1995,7 +2016,11 @@ fn a_made_up_member_does_not_count_as_one_that_lacks_messages() {
             alice.hear_frame(mallory, &format!("ack {}", sent + 1));
             alice.close(mallory);
             alice.pass(LEAVE_TIMEOUT);
-            assert!(!alice.was_told(|event| matches!(event, Event::Undelivered { .. })), "{:?}", alice.told);
+            assert!(
+                !alice.was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Undelivered { .. }))),
+                "{:?}",
+                alice.told
+            );
             assert!(alice.group.has_left());
         }
     }
@@ -2082,8 +2107,16 @@ fn a_member_that_was_lost_before_we_came_is_no_news() {
         alice.group.leave(alice.now, DateTime::UNIX_EPOCH.fixed_offset(), address(1, 5000));
         alice.settle();
         let was_told = |what: fn(&Event) -> bool| alice.was_told(what);
-        assert_eq!(was_told(|event| matches!(event, Event::Unreachable { .. })), is_shown, "{key}");
-        assert_eq!(was_told(|event| matches!(event, Event::Unmet { count: 1 })), is_shown, "{key}");
+        assert_eq!(
+            was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Unreachable { .. }))),
+            is_shown,
+            "{key}"
+        );
+        assert_eq!(
+            was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Unmet { count: 1 }))),
+            is_shown,
+            "{key}"
+        );
     }
 }
 
@@ -2279,7 +2312,7 @@ fn the_framing_of_a_plain_peer_is_known_when_it_is_dialled_again() {
         let (_, _) = alice.answer();
         alice.told.clear();
         alice.pass(Duration::from_secs(1));
-        assert!(!alice.was_told(|event| matches!(event, Event::Assumed { .. })));
+        assert!(!alice.was_told(|event| matches!(event, Event::Diagnostic(Diagnostic::Assumed { .. }))));
     }
 }
 
@@ -2325,7 +2358,11 @@ fn members_that_nobody_can_reach_are_few_lines() {
         let mallory = alice.meet_mallory();
         dead(count).lines().for_each(|line| drop(alice.hear_frame(mallory, line)));
         alice.pass_alone(Duration::from_secs(300));
-        let shown = alice.told.iter().filter(|event| matches!(event, Event::Unreachable { .. })).count();
+        let shown = alice
+            .told
+            .iter()
+            .filter(|event| matches!(event, Event::Diagnostic(Diagnostic::Unreachable { .. })))
+            .count();
         assert!(shown <= UNMET_SHOWN_MAX, "{shown} lines of {count} members");
     }
 }

@@ -92,6 +92,13 @@ pub enum Event {
         /// The reason.
         why: LostReason,
     },
+    /// A report about a connection, or about the user's own messages or name.
+    Diagnostic(Diagnostic),
+}
+
+/// A report: it is no part of the conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Diagnostic {
     /// The connection to a peer that the user named, and that never sent a message, ended.
     NamedLost {
         /// The member or plain peer.
@@ -211,55 +218,7 @@ impl PeerInfo {
     }
 }
 
-/// The kind of an event, by which it is routed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// A message.
-    Message,
-    /// A peer is here from now on.
-    Arrival,
-    /// A peer is not here any more, or not under this name.
-    Departure,
-    /// A peer that stays has another name.
-    Rename,
-    /// Messages of a peer are missing.
-    Gap,
-    /// The end of the history.
-    Divider,
-    /// A connection, or something about the user's own messages or name.
-    Diagnostic,
-}
-
 impl Event {
-    /// The kind of the event.
-    #[must_use]
-    pub fn kind(&self) -> EventKind {
-        match self {
-            Self::Message { .. } => EventKind::Message,
-            Self::Joined { .. } | Self::Back { .. } | Self::Appeared { .. } => EventKind::Arrival,
-            Self::Left { .. } | Self::Lost { .. } | Self::Identified { .. } => EventKind::Departure,
-            Self::Renamed { .. } => EventKind::Rename,
-            Self::Missed { .. } => EventKind::Gap,
-            Self::Present => EventKind::Divider,
-            Self::NamedLost { .. }
-            | Self::Visited { .. }
-            | Self::MoreVisitors { .. }
-            | Self::Accepted { .. }
-            | Self::Connected { .. }
-            | Self::Assumed { .. }
-            | Self::Unmet { .. }
-            | Self::Unreachable { .. }
-            | Self::Oneself { .. }
-            | Self::Undelivered { .. }
-            | Self::Unanswered { .. }
-            | Self::Forgotten { .. }
-            | Self::NameTaken { .. }
-            | Self::Impostor { .. }
-            | Self::Alone { .. }
-            | Self::CannotAccept(_) => EventKind::Diagnostic,
-        }
-    }
-
     /// The member or plain peer that the event is about; for one that has another name now, under the new one.
     #[must_use]
     pub fn peer(&self) -> Option<&PeerInfo> {
@@ -272,15 +231,29 @@ impl Event {
             | Self::Left { peer }
             | Self::Appeared { peer }
             | Self::Identified { before: peer }
-            | Self::Lost { peer, .. }
-            | Self::NamedLost { peer, .. }
+            | Self::Lost { peer, .. } => Some(peer),
+            Self::Diagnostic(diagnostic) => diagnostic.peer(),
+            Self::Present => None,
+        }
+    }
+
+    /// The number of bytes that it counts as while it waits for the history.
+    pub(super) fn kept_bytes(&self) -> usize {
+        let text_bytes = if let Self::Message { text, .. } = self { text.len() } else { 0 };
+        text_bytes + EVENT_BYTES_EACH
+    }
+}
+
+impl Diagnostic {
+    fn peer(&self) -> Option<&PeerInfo> {
+        match self {
+            Self::NamedLost { peer, .. }
             | Self::Undelivered { peer, .. }
             | Self::Unanswered { peer }
             | Self::Forgotten { peer }
             | Self::NameTaken { peer, .. }
             | Self::Impostor { peer, .. } => Some(peer),
-            Self::Present
-            | Self::Visited { .. }
+            Self::Visited { .. }
             | Self::MoreVisitors { .. }
             | Self::Accepted { .. }
             | Self::Connected { .. }
@@ -291,12 +264,6 @@ impl Event {
             | Self::Alone { .. }
             | Self::CannotAccept(_) => None,
         }
-    }
-
-    /// The number of bytes that it counts as while it waits for the history.
-    pub(super) fn kept_bytes(&self) -> usize {
-        let text_bytes = if let Self::Message { text, .. } = self { text.len() } else { 0 };
-        text_bytes + EVENT_BYTES_EACH
     }
 }
 

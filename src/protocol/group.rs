@@ -37,7 +37,7 @@ use chrono::{DateTime, FixedOffset};
 use super::clients::Clients;
 use super::connection::{Client, ClientId, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
 use super::dialer::{Attempt, Dialer, Eligible};
-use super::event::{Event, LostReason, PeerInfo};
+use super::event::{Diagnostic, Event, LostReason, PeerInfo};
 use super::former_names::{Fate, FormerNames};
 use super::gossip::Gossip;
 use super::handshake::{Handshake, Place, Step};
@@ -309,7 +309,7 @@ impl<S> Group<S> {
     pub fn handle_time(&mut self, now: Instant) {
         self.end_history_when_complete(now);
         while let Some((host, count)) = self.visitors.poll(now) {
-            self.events.push_back(Event::MoreVisitors { host, count });
+            self.report(Diagnostic::MoreVisitors { host, count });
         }
         while let Some(timer) = self.timers.pop(now) {
             match timer {
@@ -445,6 +445,10 @@ impl<S> Group<S> {
             self.set_phase(id, Phase::Closing);
             self.clients.list(id);
         }
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.events.push_back(Event::Diagnostic(diagnostic));
     }
 
     /// Shows an event about members, behind the history that is still being collected.

@@ -9,7 +9,7 @@ use super::mention::Pattern;
 use super::palette::{Palette, Style, Styling};
 use super::wrap::{INDENT, expand_tabs};
 use crate::limits::MEMBER_EXPIRY;
-use crate::protocol::{Event, EventKind, LostReason, PeerInfo};
+use crate::protocol::{Diagnostic, Event, LostReason, PeerInfo};
 use crate::sanitize::{is_printable_ascii, push_sanitized};
 use crate::wire::message::Timestamp;
 
@@ -367,11 +367,17 @@ impl Formatter {
 
 /// Whether `event` is a join, leave or rename, which a live format shows with its time.
 fn has_time(event: &Event) -> bool {
-    match event.kind() {
-        EventKind::Arrival | EventKind::Departure | EventKind::Rename => true,
+    match event {
+        Event::Joined { .. }
+        | Event::Back { .. }
+        | Event::Appeared { .. }
+        | Event::Left { .. }
+        | Event::Lost { .. }
+        | Event::Identified { .. }
+        | Event::Renamed { .. } => true,
         // At a terminal it is shown like the loss of a peer that sent messages.
-        EventKind::Diagnostic => matches!(event, Event::NamedLost { .. }),
-        EventKind::Message | EventKind::Gap | EventKind::Divider => false,
+        Event::Diagnostic(diagnostic) => matches!(diagnostic, Diagnostic::NamedLost { .. }),
+        Event::Message { .. } | Event::Missed { .. } | Event::Present => false,
     }
 }
 
@@ -389,16 +395,18 @@ pub enum Channel {
 /// The output of `event`.
 #[must_use]
 pub fn channel(event: &Event) -> Channel {
-    match event.kind() {
-        EventKind::Diagnostic => Channel::Stderr,
+    match event {
+        Event::Diagnostic(_) => Channel::Stderr,
         // The message or goodbye that follows shows the peer.
-        _ if matches!(event, Event::Appeared { .. } | Event::Identified { .. }) => Channel::Scripts,
-        EventKind::Message
-        | EventKind::Arrival
-        | EventKind::Departure
-        | EventKind::Rename
-        | EventKind::Gap
-        | EventKind::Divider => Channel::Stdout,
+        Event::Appeared { .. } | Event::Identified { .. } => Channel::Scripts,
+        Event::Message { .. }
+        | Event::Joined { .. }
+        | Event::Back { .. }
+        | Event::Renamed { .. }
+        | Event::Missed { .. }
+        | Event::Present
+        | Event::Left { .. }
+        | Event::Lost { .. } => Channel::Stdout,
     }
 }
 
@@ -414,10 +422,18 @@ pub fn sentence(event: &Event) -> String {
         Event::Missed { peer, count } => format!("{count} messages of {peer} are missing here"),
         Event::Present => "--- the messages above were sent before you joined ---".to_owned(),
         Event::Left { peer } => format!("{peer} has left the chat..."),
-        Event::Lost { peer, why } | Event::NamedLost { peer, why } => format!("{peer} is lost: {why}"),
+        Event::Lost { peer, why } => lost(peer, why),
         Event::Appeared { peer } => format!("{peer} sends its first message"),
         Event::Identified { before } => format!("{before} turned out to be a member"),
-        Event::Visited { address, why } => match why {
+        Event::Diagnostic(diagnostic) => report(diagnostic),
+    }
+}
+
+/// The sentence for a diagnostic.
+fn report(diagnostic: &Diagnostic) -> String {
+    match diagnostic {
+        Diagnostic::NamedLost { peer, why } => lost(peer, why),
+        Diagnostic::Visited { address, why } => match why {
             LostReason::Closed { unfinished_bytes: 0 } => {
                 format!("{address} connected and closed without sending a message")
             }
@@ -434,12 +450,12 @@ pub fn sentence(event: &Event) -> String {
             | LostReason::Unfinished
             | LostReason::Unintroduced(_) => format!("{address} is lost: {why}"),
         },
-        Event::MoreVisitors { host, count } => {
+        Diagnostic::MoreVisitors { host, count } => {
             let connections = if *count == 1 { "connection" } else { "connections" };
             format!("{host}: {count} more {connections} without a message in the last minute")
         }
-        Event::Accepted { address } => format!("{address} connected"),
-        Event::Connected { name, address, missed } => {
+        Diagnostic::Accepted { address } => format!("{address} connected"),
+        Diagnostic::Connected { name, address, missed } => {
             let place = if **name == *address.to_string() { String::new() } else { format!(" at {address}") };
             let late = match missed {
                 0 => String::new(),
@@ -447,44 +463,48 @@ pub fn sentence(event: &Event) -> String {
             };
             format!("connected to {name}{place}{late}")
         }
-        Event::Assumed { name } => format!(
+        Diagnostic::Assumed { name } => format!(
             "{name} has sent nothing, so it is taken for a plain peer in text framing; if it is the program of the \
              course exercise, use --framing lab"
         ),
-        Event::Unmet { count } => {
+        Diagnostic::Unmet { count } => {
             let (members, were) = if *count == 1 { ("member", "was") } else { ("members", "were") };
             format!("{count} {members} of the group {were} never reached, and did not get your messages")
         }
-        Event::Unreachable { name, why } => format!("cannot reach {name}: {why}; trying again"),
-        Event::Oneself { name } => format!("not connected to {name}: it is your own address"),
-        Event::Undelivered { peer, count } => {
+        Diagnostic::Unreachable { name, why } => format!("cannot reach {name}: {why}; trying again"),
+        Diagnostic::Oneself { name } => format!("not connected to {name}: it is your own address"),
+        Diagnostic::Undelivered { peer, count } => {
             format!("{peer} did not get {count} of your messages, as far as is known")
         }
-        Event::Unanswered { peer } => {
+        Diagnostic::Unanswered { peer } => {
             format!("{peer} has sent nothing: whether it has read your messages is not known")
         }
-        Event::Forgotten { peer } => {
+        Diagnostic::Forgotten { peer } => {
             format!("{peer} was gone for {} minutes and is forgotten", MEMBER_EXPIRY.as_secs() / 60)
         }
-        Event::NameTaken { peer, own } => {
+        Diagnostic::NameTaken { peer, own } => {
             let name = peer.name.with_mark("");
             format!("somebody here is called {name} too; the others see you as {own}; /name NEW changes it")
         }
-        Event::Impostor { address, peer } => {
+        Diagnostic::Impostor { address, peer } => {
             format!("{address} claimed to be {peer} without proof: connection closed")
         }
-        Event::Alone { is_kept: true } => {
+        Diagnostic::Alone { is_kept: true } => {
             "nobody is connected: the message waits for the members that are lost".to_owned()
         }
-        Event::Alone { is_kept: false } => {
+        Diagnostic::Alone { is_kept: false } => {
             "no peer is connected: only peers that join later can read this".to_owned()
         }
-        Event::CannotAccept(why) => {
+        Diagnostic::CannotAccept(why) => {
             format!(
                 "cannot accept more connections: {why}; new ones replace those that sent nothing, or wait"
             )
         }
     }
+}
+
+fn lost(peer: &PeerInfo, why: &LostReason) -> String {
+    format!("{peer} is lost: {why}")
 }
 
 #[cfg(test)]
@@ -625,7 +645,7 @@ mod tests {
             (now, Event::Back { peer: bob() }),
             (now, Event::Left { peer: bob() }),
             (now, Event::Missed { peer: bob(), count: 2 }),
-            (now, Event::Alone { is_kept: false }),
+            (now, Event::Diagnostic(Diagnostic::Alone { is_kept: false })),
         ];
         let expected = "[12:34] bob has joined\n[12:34] rob is now bob\n\
                         [12:34] bob is lost: fell more than 1024 KiB behind\n[12:34] bob is back\n\
@@ -693,10 +713,13 @@ mod tests {
         let why = LostReason::Failed("\u{9b}".into());
         check(Event::Lost { peer: peer(), why }, "\"^[]0;bob\" is lost: \u{fffd}\n");
         check(
-            Event::Unreachable { name: name(), why: "\r".into() },
+            Event::Diagnostic(Diagnostic::Unreachable { name: name(), why: "\r".into() }),
             "cannot reach ^[]0;bob: ^M; trying again\n",
         );
-        check(Event::Oneself { name: name() }, "not connected to ^[]0;bob: it is your own address\n");
+        check(
+            Event::Diagnostic(Diagnostic::Oneself { name: name() }),
+            "not connected to ^[]0;bob: it is your own address\n",
+        );
     }
 
     #[test]
@@ -709,12 +732,12 @@ mod tests {
             Event::Missed { peer: peer(), count: 2 },
             Event::Left { peer: peer() },
             Event::Lost { peer: peer(), why: LostReason::Overrun },
-            Event::Accepted { address },
-            Event::Undelivered { peer: peer(), count: 2 },
-            Event::Unanswered { peer: peer() },
-            Event::Forgotten { peer: peer() },
-            Event::NameTaken { peer: peer(), own: "al".into() },
-            Event::Alone { is_kept: true },
+            Event::Diagnostic(Diagnostic::Accepted { address }),
+            Event::Diagnostic(Diagnostic::Undelivered { peer: peer(), count: 2 }),
+            Event::Diagnostic(Diagnostic::Unanswered { peer: peer() }),
+            Event::Diagnostic(Diagnostic::Forgotten { peer: peer() }),
+            Event::Diagnostic(Diagnostic::NameTaken { peer: peer(), own: "al".into() }),
+            Event::Diagnostic(Diagnostic::Alone { is_kept: true }),
         ] {
             let name = sentence(&event);
             let imitator = PeerInfo { name: name.as_str().into(), id: None, address: None };

@@ -7,7 +7,7 @@ use super::speakers::Speaker;
 use crate::limits::MEMBERS_MAX;
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::NotFound;
-use crate::protocol::{Event, EventKind, Host, Label, PeerInfo};
+use crate::protocol::{Diagnostic, Event, Host, Label, PeerInfo};
 
 /// The list of ignored peers; only the user adds to it.
 ///
@@ -76,23 +76,24 @@ impl IgnoreList {
             let renamed = self.all.iter_mut().filter(|ignored| ignored.is(peer));
             renamed.for_each(|ignored| ignored.name = peer.name.clone());
         }
-        match (event.kind(), event) {
+        match event {
             // A connection that has sent nothing could be anybody's from that host.
-            (_, Event::Accepted { address } | Event::Visited { address, .. }) => {
+            Event::Diagnostic(Diagnostic::Accepted { address } | Diagnostic::Visited { address, .. }) => {
                 self.holds_plain_of(host(address))
             }
-            (_, Event::MoreVisitors { host, .. }) => self.holds_plain_of(*host),
-            (EventKind::Diagnostic, Event::Forgotten { peer }) => self.holds(peer),
-            (EventKind::Diagnostic, _) => false,
-            (
-                EventKind::Message
-                | EventKind::Arrival
-                | EventKind::Departure
-                | EventKind::Rename
-                | EventKind::Gap
-                | EventKind::Divider,
-                _,
-            ) => event.peer().is_some_and(|peer| self.holds(peer)),
+            Event::Diagnostic(Diagnostic::MoreVisitors { host, .. }) => self.holds_plain_of(*host),
+            Event::Diagnostic(Diagnostic::Forgotten { peer }) => self.holds(peer),
+            Event::Diagnostic(_) => false,
+            Event::Message { .. }
+            | Event::Joined { .. }
+            | Event::Back { .. }
+            | Event::Renamed { .. }
+            | Event::Missed { .. }
+            | Event::Present
+            | Event::Left { .. }
+            | Event::Lost { .. }
+            | Event::Appeared { .. }
+            | Event::Identified { .. } => event.peer().is_some_and(|peer| self.holds(peer)),
         }
     }
 
@@ -226,9 +227,15 @@ mod tests {
         let nameless = |host| PeerInfo { name: Label::of_place("10.0.0.1:1"), ..plain("", host, 1) };
         let is_told = |ignored: &mut IgnoreList| {
             let address = SocketAddr::from(([10, 0, 0, 1], 2));
-            !ignored.hides(&Event::Accepted { address })
-                && !ignored.hides(&Event::Visited { address, why: LostReason::Stalled(Duration::ZERO) })
-                && !ignored.hides(&Event::MoreVisitors { host: Host::of(address.ip()), count: 1 })
+            !ignored.hides(&Event::Diagnostic(Diagnostic::Accepted { address }))
+                && !ignored.hides(&Event::Diagnostic(Diagnostic::Visited {
+                    address,
+                    why: LostReason::Stalled(Duration::ZERO),
+                }))
+                && !ignored.hides(&Event::Diagnostic(Diagnostic::MoreVisitors {
+                    host: Host::of(address.ip()),
+                    count: 1,
+                }))
         };
         ignored.add(nameless(2));
         ignored.add(member("bob", 1));
@@ -247,11 +254,11 @@ mod tests {
             Event::Back { peer: peer() },
             Event::Renamed { peer: peer(), before: "bob".into() },
             Event::Left { peer: peer() },
-            Event::Forgotten { peer: peer() },
+            Event::Diagnostic(Diagnostic::Forgotten { peer: peer() }),
         ] {
             assert!(ignored.hides(&event), "{event:?}");
         }
-        assert!(!ignored.hides(&Event::Undelivered { peer: peer(), count: 1 }));
+        assert!(!ignored.hides(&Event::Diagnostic(Diagnostic::Undelivered { peer: peer(), count: 1 })));
         assert!(!ignored.hides(&Event::Left { peer: member("bob", 2) }));
     }
 

@@ -34,7 +34,7 @@ use super::format::sentence;
 use super::peer_list::seconds_until;
 use super::speakers::Speaker;
 use crate::protocol::roster::{Dialler, Retry, RosterEntry, Standing};
-use crate::protocol::{Event, EventKind, Label, MemberId, PeerInfo};
+use crate::protocol::{Event, Label, MemberId, PeerInfo};
 use crate::wire::message::Timestamp;
 
 /// One line.
@@ -126,22 +126,7 @@ pub fn push(event: &Event, out: &mut Vec<u8>) {
         Event::Missed { peer, count } => ("missed", peer, Details::Missed { count: *count }),
         // Each message has the field `past`.
         Event::Present => return,
-        Event::NamedLost { .. }
-        | Event::Visited { .. }
-        | Event::MoreVisitors { .. }
-        | Event::Accepted { .. }
-        | Event::Connected { .. }
-        | Event::Assumed { .. }
-        | Event::Unmet { .. }
-        | Event::Unreachable { .. }
-        | Event::Oneself { .. }
-        | Event::Undelivered { .. }
-        | Event::Unanswered { .. }
-        | Event::Forgotten { .. }
-        | Event::NameTaken { .. }
-        | Event::Impostor { .. }
-        | Event::Alone { .. }
-        | Event::CannotAccept(_) => return push_report(&sentence(event), out),
+        Event::Diagnostic(_) => return push_report(&sentence(event), out),
     };
     push_line(event, now(), Some(peer), details, out);
 }
@@ -197,6 +182,14 @@ pub struct JsonPeers {
     names: BTreeMap<Speaker, Option<Label>>,
 }
 
+/// The effect of an event on the presence of its peer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Arrival,
+    Departure,
+    Stay,
+}
+
 impl JsonPeers {
     /// The events to show in place of `event`, in order: one that the reader has missed, and the event itself.
     /// `is_ignored` is whether the user ignores its peer.
@@ -210,17 +203,21 @@ impl JsonPeers {
         is_ignored: bool,
     ) -> (Option<Event>, Option<&'a Event>) {
         let shown = Some(event).filter(|_| !is_ignored);
-        let Some(peer) = event.peer().filter(|_| event.kind() != EventKind::Diagnostic) else {
-            return (None, shown);
+        let effect = match event {
+            Event::Joined { .. } | Event::Back { .. } | Event::Appeared { .. } => Effect::Arrival,
+            Event::Left { .. } | Event::Lost { .. } | Event::Identified { .. } => Effect::Departure,
+            Event::Message { .. } | Event::Renamed { .. } | Event::Missed { .. } => Effect::Stay,
+            Event::Present | Event::Diagnostic(_) => return (None, shown),
         };
+        let Some(peer) = event.peer() else { return (None, shown) };
         let speaker = Speaker::of(peer);
         let name = || peer.name.clone();
-        if event.kind() == EventKind::Arrival {
+        if effect == Effect::Arrival {
             self.names.insert(speaker, (!is_ignored).then(name));
             return (None, shown);
         }
         let Some(known) = self.names.get(&speaker).cloned() else { return (None, shown) };
-        if event.kind() == EventKind::Departure {
+        if effect == Effect::Departure {
             self.names.remove(&speaker);
             return (known.as_ref().and_then(|before| renamed(event, before)), known.and(Some(event)));
         }
@@ -255,7 +252,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::protocol::LostReason;
+    use crate::protocol::{Diagnostic, LostReason};
     use crate::wire::hello::MemberId;
 
     #[track_caller]
@@ -303,7 +300,7 @@ mod tests {
         check(&Event::Missed { peer: bob(), count: 3 }, peer("missed", json!({ "count": 3 })));
         check(&Event::Renamed { peer: bob(), before: "b".into() }, peer("renamed", json!({ "before": "b" })));
         check(
-            &Event::Forgotten { peer: bob() },
+            &Event::Diagnostic(Diagnostic::Forgotten { peer: bob() }),
             json!({ "event": "notice", "text": format!("{} was gone for 10 minutes and is forgotten", bob()) }),
         );
         let mut out = Vec::new();
@@ -339,7 +336,7 @@ mod tests {
             "lost" => Event::Lost { peer, why: LostReason::Overrun },
             "identified" => Event::Identified { before: peer },
             "renamed" => Event::Renamed { peer, before: "x".into() },
-            "forgotten" => Event::Forgotten { peer },
+            "forgotten" => Event::Diagnostic(Diagnostic::Forgotten { peer }),
             _ => {
                 let (text, at) = ("hi".to_owned(), None);
                 Event::Message { at, from: peer, text, is_past: false, is_private: false }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::layout::columns_at_most;
 use crate::limits::{MEMBER_EXPIRY, MEMBERS_MAX, PRESENCE_NAMES_MAX, PRESENCE_WINDOW};
-use crate::protocol::{Event, Label, PeerInfo};
+use crate::protocol::{Diagnostic, Event, Label, PeerInfo};
 use crate::sanitize::sanitized;
 
 /// The kind of an event that is collected.
@@ -246,11 +246,17 @@ fn kind(event: &Event) -> Option<Kind> {
         Event::Back { .. } => Some(Kind::Back),
         Event::Left { .. } => Some(Kind::Left),
         Event::Lost { .. } => Some(Kind::Lost),
-        Event::Forgotten { .. } => Some(Kind::Forgotten),
-        Event::Connected { missed: 0, .. } => Some(Kind::Connected),
-        Event::Accepted { .. } => Some(Kind::Accepted),
-        // Every other event is shown at once.
-        _ => None,
+        Event::Diagnostic(Diagnostic::Forgotten { .. }) => Some(Kind::Forgotten),
+        Event::Diagnostic(Diagnostic::Connected { missed: 0, .. }) => Some(Kind::Connected),
+        Event::Diagnostic(Diagnostic::Accepted { .. }) => Some(Kind::Accepted),
+        // These are shown at once.
+        Event::Message { .. }
+        | Event::Renamed { .. }
+        | Event::Missed { .. }
+        | Event::Present
+        | Event::Appeared { .. }
+        | Event::Identified { .. }
+        | Event::Diagnostic(_) => None,
     }
 }
 
@@ -262,10 +268,10 @@ fn subject(event: &Event) -> Option<PeerInfo> {
         address: Some(*address),
     };
     match event {
-        Event::Accepted { address } | Event::Visited { address, .. } => {
+        Event::Diagnostic(Diagnostic::Accepted { address } | Diagnostic::Visited { address, .. }) => {
             Some(connection(&address.to_string(), address))
         }
-        Event::Connected { name, address, .. } => Some(connection(name, address)),
+        Event::Diagnostic(Diagnostic::Connected { name, address, .. }) => Some(connection(name, address)),
         _ => event.peer().cloned(),
     }
 }
@@ -356,10 +362,18 @@ mod tests {
             "left" => Event::Left { peer },
             "lost" => Event::Lost { peer, why: LostReason::Overrun },
             "renamed" => Event::Renamed { peer, before: "x".into() },
-            "forgotten" => Event::Forgotten { peer },
-            "connected" => Event::Connected { name: name.into(), address: address(name), missed: 0 },
-            "late" => Event::Connected { name: name.into(), address: address(name), missed: 1 },
-            "accepted" => Event::Accepted { address: address(name) },
+            "forgotten" => Event::Diagnostic(Diagnostic::Forgotten { peer }),
+            "connected" => Event::Diagnostic(Diagnostic::Connected {
+                name: name.into(),
+                address: address(name),
+                missed: 0,
+            }),
+            "late" => Event::Diagnostic(Diagnostic::Connected {
+                name: name.into(),
+                address: address(name),
+                missed: 1,
+            }),
+            "accepted" => Event::Diagnostic(Diagnostic::Accepted { address: address(name) }),
             "plain-said" => message(PeerInfo { name: "nc".into(), id: None, address: Some(address(name)) }),
             _ => message(peer),
         }
@@ -370,7 +384,9 @@ mod tests {
         match kind(event) {
             Some(kind) => format!("{name} {kind:?}"),
             None if matches!(event, Event::Renamed { .. }) => format!("{name} Renamed"),
-            None if matches!(event, Event::Connected { .. }) => format!("{name} Late"),
+            None if matches!(event, Event::Diagnostic(Diagnostic::Connected { .. })) => {
+                format!("{name} Late")
+            }
             None => format!("{name}: hi"),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use groupchat::protocol::{Event, Label, LostReason};
+use groupchat::protocol::{Diagnostic, Event, Label, LostReason};
 
 use super::world::SHOWN_ONCE;
 
@@ -232,12 +232,14 @@ impl Ledger {
                     self.change(&name, &[Standing::Here, Standing::Lost], Standing::Left);
                 }
             }
-            Event::Undelivered { peer, count } => self.entry_mut(&base(&peer.name)).undelivered = count,
+            Event::Diagnostic(Diagnostic::Undelivered { peer, count }) => {
+                self.entry_mut(&base(&peer.name)).undelivered = count
+            }
             Event::Present => {
                 assert!(!std::mem::replace(&mut self.has_seen_present, true), "the present begins once");
             }
-            Event::Impostor { peer, .. } => panic!("{peer} is taken for an impostor"),
-            Event::Forgotten { peer } => {
+            Event::Diagnostic(Diagnostic::Impostor { peer, .. }) => panic!("{peer} is taken for an impostor"),
+            Event::Diagnostic(Diagnostic::Forgotten { peer }) => {
                 let entry = self.entry_mut(&base(&peer.name));
                 assert_eq!(entry.standing.take(), Some(Standing::Lost), "{peer} was not lost");
                 (entry.was_forgotten, entry.owed_from) = (true, None);

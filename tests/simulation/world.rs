@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use groupchat::limits::{HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINGER_TIMEOUT, MEMBER_EXPIRY, RETRY_MAX};
 use groupchat::protocol::roster::RosterEntry;
-use groupchat::protocol::{Event, Group, Label, Peer, Setup};
+use groupchat::protocol::{Diagnostic, Event, Group, Label, Peer, Setup};
 use groupchat::wire::frame::Framing;
 
 use super::ledger::{Ledger, Standing, Truth, base, first_name, look_alike};
@@ -651,7 +651,7 @@ impl World {
             if self.is_traced {
                 println!("{} is told: {event:.200?}", self.runs[run].name);
             }
-            if let Event::Forgotten { peer } = &event {
+            if let Event::Diagnostic(Diagnostic::Forgotten { peer }) = &event {
                 self.has_forgotten = true;
                 let other = self.run_named(&base(&peer.name)).expect("the name of a run");
                 let is_vouched = self.vouched.contains(&(run, other));

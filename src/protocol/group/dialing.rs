@@ -47,7 +47,7 @@ impl<S> Group<S> {
             }
         };
         if is_shown {
-            self.events.push_back(Event::Unreachable { name: Rc::clone(target.name()), why });
+            self.report(Diagnostic::Unreachable { name: Rc::clone(target.name()), why });
         }
     }
 
@@ -77,7 +77,7 @@ impl<S> Group<S> {
             client.expected_framing = framing;
             client.cursor = self.log.position_of(next);
             let missed = self.log.number_at(client.cursor).saturating_sub(next);
-            self.events.push_back(Event::Connected { name, address, missed });
+            self.report(Diagnostic::Connected { name, address, missed });
         }
         self.set_phase(id, Phase::Handshake(unproven));
         if !self.own.is_plain {

@@ -121,7 +121,7 @@ impl<S> Group<S> {
                 let (address, peer) = (self.clients[id].address, self.members[key].info());
                 // It may try again at once and without end, so the events are limited.
                 if self.visitors.add(address.ip(), now) {
-                    self.events.push_back(Event::Impostor { address, peer });
+                    self.report(Diagnostic::Impostor { address, peer });
                 }
                 self.lose(id, LostReason::Failed("not who it says".into()), now);
             }
@@ -146,7 +146,8 @@ impl<S> Group<S> {
             match target.wanted_by() {
                 WantedBy::User => {
                     target.handle_oneself();
-                    self.events.push_back(Event::Oneself { name: Rc::clone(target.name()) });
+                    let name = Rc::clone(target.name());
+                    self.report(Diagnostic::Oneself { name });
                 }
                 WantedBy::Member(key) => self.handle_wrong_address(key, address, now),
             }

@@ -241,7 +241,7 @@ impl<S> Group<S> {
             self.show(Event::Left { peer: peer.clone() });
         }
         if count > 0 {
-            self.show(Event::Undelivered { peer, count });
+            self.show(Event::Diagnostic(Diagnostic::Undelivered { peer, count }));
         }
         // It waits for our acknowledgement.
         for link in self.members[key].links.clone() {
@@ -263,7 +263,7 @@ impl<S> Group<S> {
             self.timers.set(now + HANDSHAKE_TIMEOUT, Timer::Expiry(key));
         } else {
             if !member.is_unmet() {
-                self.events.push_back(Event::Forgotten { peer: member.info() });
+                self.report(Diagnostic::Forgotten { peer: member.info() });
             }
             self.forget(key, now);
         }

@@ -112,7 +112,7 @@ impl<S> Group<S> {
     pub(super) fn show_name_taken(&mut self, key: MemberKey) {
         let (own, peer) = (self.own_label(), self.members[key].info());
         if own.is_like(&peer.name) && !mem::replace(&mut self.is_name_taken_shown, true) {
-            self.events.push_back(Event::NameTaken { peer, own });
+            self.report(Diagnostic::NameTaken { peer, own });
         }
     }
 }

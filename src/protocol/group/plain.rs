@@ -121,7 +121,7 @@ impl<S> Group<S> {
         if dialled.is_none() && is_new {
             let is_shown = self.visitors.add(address.ip(), now);
             if is_shown {
-                self.events.push_back(Event::Accepted { address });
+                self.report(Diagnostic::Accepted { address });
             }
             self.set_shown(id, if is_shown { Shown::Connection } else { Shown::Counted });
         }
@@ -133,7 +133,7 @@ impl<S> Group<S> {
         let target = self.clients[id].dialled.and_then(|dialled| self.dialer.get(dialled.target));
         let is_known = self.own.is_framing_given || self.clients[id].expected_framing.is_some();
         if let Some(target) = target.filter(|_| !is_known) {
-            self.events.push_back(Event::Assumed { name: Rc::clone(target.name()) });
+            self.report(Diagnostic::Assumed { name: Rc::clone(target.name()) });
         }
     }
 
@@ -152,7 +152,7 @@ impl<S> Group<S> {
         match shown {
             Shown::Person => return,
             Shown::Nothing | Shown::Counted if dialled.is_none() => {
-                self.events.push_back(Event::Accepted { address });
+                self.report(Diagnostic::Accepted { address });
             }
             Shown::Nothing | Shown::Counted | Shown::Connection => (),
         }
@@ -199,14 +199,14 @@ impl<S> Group<S> {
             }
             _ if dialled.is_some() => {
                 let peer = self.plain_info(id);
-                return self.events.push_back(Event::NamedLost { peer, why });
+                return self.report(Diagnostic::NamedLost { peer, why });
             }
             Shown::Nothing => self.visitors.add(address.ip(), now),
             Shown::Connection => self.visitors.may_show(address.ip(), now),
             Shown::Counted => false,
         };
         if is_visible || is_trouble {
-            self.events.push_back(Event::Visited { address, why });
+            self.report(Diagnostic::Visited { address, why });
         }
     }
 

@@ -27,7 +27,7 @@ impl<S> Group<S> {
         let is_kept = self.members.iter().any(|(_, member)| !member.is_unmet());
         let is_expected = self.dialer.named().any(|(_, target)| !target.is_over());
         if (is_kept || !is_expected) && !mem::replace(&mut self.sent.is_alone_shown, true) {
-            self.events.push_back(Event::Alone { is_kept });
+            self.report(Diagnostic::Alone { is_kept });
         }
     }
 
@@ -218,7 +218,7 @@ impl<S> Group<S> {
         let unmet = self.members.absent().map(|(_, member)| member);
         let unmet = unmet.filter(|it| it.is_unmet() && it.was_vouched && it.undelivered(end) > 0).count();
         if unmet > 0 {
-            self.events.push_back(Event::Unmet { count: unmet });
+            self.report(Diagnostic::Unmet { count: unmet });
         }
         self.dialer.named_mut().for_each(Target::give_up);
         if self.sent.count > 0 {
@@ -270,7 +270,7 @@ impl<S> Group<S> {
         }
         let unanswered = self.clients.iter().filter(|(_, client)| is_unanswered(client));
         let shown: Vec<_> = unanswered.map(|(id, _)| self.plain_info(id)).collect();
-        self.events.extend(shown.into_iter().map(|peer| Event::Unanswered { peer }));
+        self.events.extend(shown.into_iter().map(|peer| Event::Diagnostic(Diagnostic::Unanswered { peer })));
     }
 
     /// Shows how many of the messages before number `end` a member has not received, as far as is known.
@@ -278,7 +278,7 @@ impl<S> Group<S> {
         let count = self.members[key].undelivered(end);
         if count > 0 {
             let peer = self.members[key].info();
-            self.events.push_back(Event::Undelivered { peer, count });
+            self.report(Diagnostic::Undelivered { peer, count });
         }
     }
 }
