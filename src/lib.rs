@@ -101,7 +101,8 @@
 //! 7. At the other end: `handle_request` → `SendState::start` → `Client::offer_from`.
 //!
 //! If the two **dial each other at once**, both connections come to step 7; `handle_request` closes older links that
-//! are dead, and `pair::surplus` decides which one is not needed ([`protocol`](protocol#one-connection-a-pair)).
+//! are dead (`pair::dead`); `close_surplus`, at the end of `handle_member_frame`, closes the one that is not needed
+//! (`pair::surplus`); 5 s later `close_silent_links` ([`protocol`](protocol#one-connection-a-pair)).
 //!
 //! **A private message**
 //!

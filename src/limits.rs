@@ -265,7 +265,7 @@ pub const READ_TURN_BYTES: usize = 64 << 10;
 /// first cache.
 pub const READ_SHARE_BYTES: usize = 16 << 10;
 
-/// What a read counts at least, in bytes: the system call and the end of a connection cost time as well.
+/// A read counts as at least this many bytes: the system call and the end of a connection cost time as well.
 pub const READ_CALL_BYTES: usize = 512;
 
 /// Bytes written in one turn to all connections together.
@@ -274,7 +274,7 @@ pub const WRITE_TURN_BYTES: usize = 2 << 20;
 /// Of those, bytes written to one connection.
 pub const WRITE_SHARE_BYTES: usize = 256 << 10;
 
-/// What a write counts at least, in bytes: a system call costs as much as copying that many.
+/// A write counts as at least this many bytes: a system call costs as much as copying them.
 pub const WRITE_CALL_BYTES: usize = 2 << 10;
 
 /// Writes to one connection in one turn: lab framing takes one for each frame.

@@ -72,10 +72,10 @@
 //! | the first frame on a link has no `linked yes` | every older link of the pair: the other end has none, so they are dead |
 //! | each side dialled one | the one that the smaller id dialled |
 //! | one side dialled both | the older one |
-//! | a link was silent since the last one was established, for 5 s | that link, whichever it is |
+//! | a link was silent since the last one was connected, for 5 s | that link, whichever it is |
 //!
 //! In the second and third row, the side that dialled the surplus link closes it, after it has received something
-//! on the better one since both are established.
+//! on the better one since both are connected, and the list of all members if it has requested that.
 //!
 //! ## Plain peers
 //!
@@ -161,8 +161,8 @@
 //! | --- | --- | --- |
 //! | dials to an address where nobody was met | one at a time; 4 at a time for each host (IPv6: each /64); 30 that fail, and 2.5 more each second | [`dialer`] |
 //! | entries that one member may report | 1,000 in a minute | [`members`] |
-//! | addresses of a member | 8, of which 2 are passed on; none that cannot mean the same place here | [`dialer`], `gossip` |
-//! | a handshake | 10 s | [`connection`] |
+//! | addresses of a member | 8, of which 2 are passed on; none that cannot mean the same place here | [`target`], `gossip` |
+//! | a handshake | 10 s | [`group`] |
 //! | connections | as many as there are descriptors; then the newest unproven one of the host that holds most of them is closed | `places` |
 //! | lines about connections without a message, and about ids that were not proved | one a minute for each host | [`visitors`] |
 //!

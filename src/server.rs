@@ -193,7 +193,7 @@ impl Server {
         self.reserve = None;
         match self.listener.accept() {
             Ok(connection) => {
-                // What it sent may be read in the next turn, before another connection is closed.
+                // The next turn may read its first bytes, before another connection is closed.
                 self.renew_reserve(State::Ready, now, now);
                 Some(connection)
             }

@@ -439,7 +439,7 @@ fn nothing_is_lost_or_shown_twice_over_two_hundred_broken_connections() {
     let cutter = Cutter::start(target, CUTS, fastrand::Rng::with_seed(seed));
     let bob = Peer::start(&["-n", "peer1", "-b", "127.0.0.3", "0", &cutter.address.to_string()]);
     let mut peers = [alice, bob];
-    // What is sent before the two have met is history, of which a newcomer gets the last only.
+    // Messages that were sent before the two have met are history, of which a newcomer gets the last only.
     for peer in &mut peers {
         wait_for_members(peer, 1);
     }

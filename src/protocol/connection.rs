@@ -342,7 +342,8 @@ impl<S> Client<S> {
         self.received_framing.or(self.expected_framing).is_some()
     }
 
-    /// The same, for a frame that is no hello: it decides the framing in which another run of this program receives.
+    /// The framing of the next frame that is no hello. The first call decides it for good, for another run of this
+    /// program: that receives in the framing of the first such frame.
     fn write_framing(&mut self, default_framing: Framing) -> Framing {
         let framing = self.framing(default_framing);
         self.sent_framing.get_or_insert(framing);

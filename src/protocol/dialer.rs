@@ -6,7 +6,7 @@
 //! is dialled once at a time, its host at most [`UNPROVEN_DIALS_MAX`] times at once, and the dials that fail there are
 //! limited ([`HOST_DIALS_BURST`], [`HOST_DIALS_PER_SECOND`]), whatever members are reported to be there.
 //!
-//! What is known of a target, and its back-off, is in [`target`](super::target).
+//! The addresses of a target and its back-off are in [`target`](super::target).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -128,7 +128,7 @@ impl Dialer {
 
     /// Adds a member, which is not dialled before it is [woken](Target::wake).
     pub fn add_member(&mut self, key: MemberKey, peer: Peer) -> TargetId {
-        self.add(Target::new(peer, WantedBy::Member(key), State::Connected, 0))
+        self.add(Target::new(peer, WantedBy::Member(key), State::Resting, 0))
     }
 
     /// Removes a target.

@@ -19,8 +19,9 @@ use crate::wire::hello::{BUCKETS, Digest, Entry, MemberId, PeerFrame};
 pub(super) struct Gossip {
     /// Newcomers of which no news was sent yet.
     news: Vec<MemberKey>,
-    /// How many comparisons are still to be made after a change, soon, and then after a difference, now and then.
+    /// How many comparisons are left after a change, in growing pauses.
     rounds_left: u32,
+    /// How many comparisons are left after a difference, in equal pauses.
     slow_rounds_left: u32,
     is_comparing: bool,
     /// When the next inquiry about absent members is due.
@@ -108,7 +109,7 @@ impl Turns {
 /// The number of addresses of a member in an entry.
 const ENTRY_ADDRESSES_MAX: usize = 2;
 
-/// The entry of a member for another one, which is owed its messages from number `owed` on; `None` if the member has
+/// The entry of a member for another one, which is owed its messages from number `base` on; `None` if the member has
 /// no address where it was met.
 pub(super) fn entry(member: &Member, dialer: &Dialer, base: Option<u64>, now: Instant) -> Option<Entry> {
     let addresses: Vec<_> = dialer[member.target].found().take(ENTRY_ADDRESSES_MAX).collect();
@@ -141,7 +142,7 @@ pub(super) fn entries(
     frames(here).into_iter().chain(absent).collect()
 }
 
-/// What a member is sent back after a frame of a comparison or of an inquiry.
+/// The reply to a frame of a comparison or of an inquiry.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
     /// At most three, each shorter than a frame may be, whatever the member has sent.

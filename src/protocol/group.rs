@@ -400,8 +400,8 @@ impl<S> Group<S> {
         self.discarded_bytes
     }
 
-    /// Changes the phase of a connection, and all that depends on it. The only place that does, but for the
-    /// half-closing in [`flush`](Self::flush).
+    /// Changes the phase of a connection, and all that depends on it. Two other places change a phase, and nothing
+    /// depends on that: the half-closing in [`flush`](Self::flush), and `Clients::detach`.
     fn set_phase(&mut self, id: ClientId, phase: Phase) {
         let is_member = matches!(phase, Phase::Member(_));
         let is_attempt = matches!(phase, Phase::Dialing { .. } | Phase::Handshake(_));

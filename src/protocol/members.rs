@@ -54,7 +54,7 @@ pub(super) enum Presence {
 /// One member.
 ///
 /// Invariant: a connection is in `links` while it is established, and in `pending` while its handshake claims this
-/// member and is not finished. A member that is here has a link.
+/// member and is not finished. A member that is here has a link, unless we are leaving.
 #[derive(Debug)]
 pub(super) struct Member {
     pub id: MemberId,

@@ -94,8 +94,8 @@ pub(super) enum State {
     Next { rest: Vec<SocketAddr>, attempt_ends: Instant },
     /// An address is being tried.
     Trying { address: SocketAddr, rest: Vec<SocketAddr>, attempt_ends: Instant },
-    /// Connected, or not to be dialled before it is [woken](Target::wake).
-    Connected,
+    /// Connected, or without an address: not to be dialled before it is lost or [woken](Target::wake).
+    Resting,
     /// The peer that the user named is this member, which has a target of its own.
     Met(MemberKey),
     /// Not to be dialled any more.
@@ -224,7 +224,7 @@ impl Target {
         matches!(self.state, State::Over | State::Withdrawn)
     }
 
-    /// Whether the peer is still to be met.
+    /// Whether it was neither given up nor recognised as a member with a target of its own.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.is_over() && !matches!(self.state, State::Met(_))
@@ -236,7 +236,7 @@ impl Target {
         match self.state {
             State::Due { at } => Some(Retry::At(at)),
             State::Next { .. } | State::Trying { .. } => Some(Retry::Now),
-            State::Connected | State::Met(_) | State::Over | State::Withdrawn => None,
+            State::Resting | State::Met(_) | State::Over | State::Withdrawn => None,
         }
     }
 
@@ -263,7 +263,7 @@ impl Target {
         match self.state {
             State::Due { at } => Some(at),
             State::Next { attempt_ends, .. } => attempt_ends.checked_sub(DIAL_TIMEOUT),
-            State::Trying { .. } | State::Connected | State::Met(_) | State::Over | State::Withdrawn => None,
+            State::Trying { .. } | State::Resting | State::Met(_) | State::Over | State::Withdrawn => None,
         }
     }
 
@@ -272,7 +272,7 @@ impl Target {
         match &self.state {
             State::Next { rest, .. } => rest.last().copied(),
             State::Due { .. } => self.addresses().next(),
-            State::Trying { .. } | State::Connected | State::Met(_) | State::Over | State::Withdrawn => None,
+            State::Trying { .. } | State::Resting | State::Met(_) | State::Over | State::Withdrawn => None,
         }
     }
 
@@ -287,14 +287,14 @@ impl Target {
             State::Next { rest, attempt_ends } => (std::mem::take(rest), *attempt_ends),
             State::Due { .. }
             | State::Trying { .. }
-            | State::Connected
+            | State::Resting
             | State::Met(_)
             | State::Over
             | State::Withdrawn => return None,
         };
         let Some(address) = rest.pop() else {
             // It rests until an address is reported.
-            self.state = State::Connected;
+            self.state = State::Resting;
             return None;
         };
         let share = attempt_ends.saturating_duration_since(now) / (rest.len() as u32 + 1);
@@ -311,7 +311,7 @@ impl Target {
 
     /// Makes it due at `at`, if it rests and there is an address.
     pub fn wake(&mut self, at: Instant) {
-        if self.state == State::Connected && !self.places.is_empty() {
+        if self.state == State::Resting && !self.places.is_empty() {
             self.state = State::Due { at };
         }
     }
@@ -345,7 +345,7 @@ impl Target {
         self.was_reached = true;
         self.connected_at.get_or_insert(now);
         if !self.is_over() {
-            self.state = State::Connected;
+            self.state = State::Resting;
             self.reach = Reach::Reached;
         }
     }
@@ -542,7 +542,7 @@ mod tests {
         let now = Instant::now();
         let mut random = fastrand::Rng::with_seed(1);
         let peer = Peer { name: "bob".into(), addresses: Vec::new() };
-        let mut target = Target::new(peer, WantedBy::Member(MemberKey::FIRST), State::Connected, 0);
+        let mut target = Target::new(peer, WantedBy::Member(MemberKey::FIRST), State::Resting, 0);
         target.wake(now);
         assert_eq!(target.due(), None, "there is no address");
         target.find(address(1));
@@ -572,7 +572,7 @@ mod tests {
     fn one_host_that_tells_of_addresses_leaves_room_for_another() {
         let (now, mut random) = (Instant::now(), fastrand::Rng::with_seed(1));
         let peer = Peer { name: "bob".into(), addresses: Vec::new() };
-        let mut target = Target::new(peer, WantedBy::Member(MemberKey::FIRST), State::Connected, 0);
+        let mut target = Target::new(peer, WantedBy::Member(MemberKey::FIRST), State::Resting, 0);
         let [liar, other] = [8, 9].map(|host| Some(Host::of(address(host).ip())));
         (11..=30).for_each(|host| target.learn(address(host), liar));
         target.learn(address(1), other);

@@ -1,7 +1,8 @@
 //! What members send each other beside messages: the body of a peer frame.
 //!
 //! The first line is `groupchat/2`, then one `key value` a line. A body with another first line is passed over, and so
-//! are unknown keys and values of another shape. A frame with an `id` is a **hello** if it is the first one of a
+//! are unknown keys and values of another shape. Of several lines with one key, the last one counts, unless the key is
+//! one of a list. A frame with an `id` is a **hello** if it is the first one of a
 //! connection in its direction. When each line is sent, and what follows from it, is in the docs of `protocol`.
 //!
 //! | line | meaning |

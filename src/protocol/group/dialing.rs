@@ -193,10 +193,16 @@ impl<S> Group<S> {
         self.members.iter().any(|(_, member)| is_found(member))
     }
 
+    /// The target that a connection was dialled for, and the reason; `None` if we did not dial it, or if the target was
+    /// removed.
+    pub(super) fn dialled_for(&self, client: &Client<S>) -> Option<(TargetId, WantedBy)> {
+        let target = client.dialled?.target;
+        Some((target, self.dialer.get(target)?.wanted_by()))
+    }
+
     /// Whether a connection was dialled because the user named the peer.
     pub(super) fn is_to_named(&self, client: &Client<S>) -> bool {
-        let target = client.dialled.and_then(|dialled| self.dialer.get(dialled.target));
-        target.is_some_and(|target| target.wanted_by() == WantedBy::User)
+        matches!(self.dialled_for(client), Some((_, WantedBy::User)))
     }
 
     /// The peers that the user named and that were never reached.

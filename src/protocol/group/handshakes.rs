@@ -5,7 +5,7 @@ use crate::limits::{HANDSHAKE_TIMEOUT, SURPLUS_TIMEOUT};
 use crate::protocol::visitors::Host;
 
 impl<S> Group<S> {
-    /// Handles the first frame of a connection: only here does a hello start a handshake, but for
+    /// Handles a frame of a connection whose other end is not known yet: only here does a hello start a handshake, but for
     /// [`handle_late_hello`](Self::handle_late_hello).
     pub(super) fn handle_first_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
         match frame.code {
@@ -15,11 +15,13 @@ impl<S> Group<S> {
                 }
             }
             Code::Message | Code::Exit => {
-                let Client { dialled, address, .. } = self.clients[id];
-                let target = dialled.and_then(|dialled| self.dialer.get(dialled.target));
-                if target
-                    .is_some_and(|target| target.wanted_by() != WantedBy::User || self.is_members(address))
-                {
+                let client = &self.clients[id];
+                let is_members = match self.dialled_for(client) {
+                    Some((_, WantedBy::User)) => self.is_members(client.address),
+                    Some((_, WantedBy::Member(_))) => true,
+                    None => false,
+                };
+                if is_members {
                     if frame.code == Code::Exit {
                         return self.handle_early_goodbye(id, now);
                     }
@@ -69,28 +71,28 @@ impl<S> Group<S> {
         }
         let Some(key) = key else { return self.turn_away(id, now) };
         let Client { address, dialled, .. } = self.clients[id];
-        let wanted_by = dialled.and_then(|dialled| self.dialer.get(dialled.target)).map(Target::wanted_by);
+        let dialled_for = self.dialled_for(&self.clients[id]);
+        let is_named = self.is_to_named(&self.clients[id]);
         if let (Some((_, name)), true) = (&hello.name, self.members[key].is_unmet()) {
             self.members[key].set_name(name);
         }
         self.members[key].pending.push(id);
-        let place = Place { address, is_named: wanted_by == Some(WantedBy::User) };
+        let place = Place { address, is_named };
         let credentials = &mut self.members[key].credentials;
         let Phase::Handshake(unproven) = &mut self.clients[id].phase else { return };
         (unproven.plain_at, unproven.until) = (None, now + HANDSHAKE_TIMEOUT);
         let step = unproven.handshake.identify(key, hello, credentials, place);
         self.timers.set(now + HANDSHAKE_TIMEOUT, Timer::Phase(id));
         self.set_base_of_named(id, key);
-        if let Some(dialled) = dialled {
-            match wanted_by {
-                Some(WantedBy::Member(expected)) if expected != key => {
-                    self.clients[id].dialled = Some(Dialled { target: self.members[key].target, ..dialled });
-                    self.dialer.move_attempt(id, dialled.target, self.members[key].target);
-                    self.handle_other_run(expected, key, address, now);
-                }
-                Some(_) => self.dialer[dialled.target].handle_frame(),
-                None => (),
+        match dialled_for {
+            Some((target, WantedBy::Member(expected))) if expected != key => {
+                let own = self.members[key].target;
+                self.clients[id].dialled = dialled.map(|dialled| Dialled { target: own, ..dialled });
+                self.dialer.move_attempt(id, target, own);
+                self.handle_other_run(expected, key, address, now);
             }
+            Some((target, _)) => self.dialer[target].handle_frame(),
+            None => (),
         }
         self.handle_step(id, key, step, hello, now);
     }
@@ -157,12 +159,11 @@ impl<S> Group<S> {
 
     /// Closes a connection of a member for which there is no room, or which has left before.
     pub(super) fn turn_away(&mut self, id: ClientId, now: Instant) {
-        let target = self.clients[id].dialled.map(|dialled| dialled.target);
+        let dialled_for = self.dialled_for(&self.clients[id]);
         self.close(id);
-        let Some(target) = target else { return };
-        match self.dialer.get(target).map(Target::wanted_by) {
-            Some(WantedBy::User) => self.dialer.handle_lost(target, now),
-            Some(WantedBy::Member(_)) => {
+        match dialled_for {
+            Some((target, WantedBy::User)) => self.dialer.handle_lost(target, now),
+            Some((target, WantedBy::Member(_))) => {
                 self.fail_dial(target, "somebody else answers".into(), now);
             }
             None => (),
@@ -197,9 +198,7 @@ impl<S> Group<S> {
     pub(super) fn establish(&mut self, id: ClientId, key: MemberKey, proof: Option<Token>, now: Instant) {
         let reached_at = self.reached_at(id);
         let is_new = self.members[key].is_unmet();
-        let target = self.clients[id].dialled.map(|dialled| dialled.target);
-        let is_named =
-            target.and_then(|it| self.dialer.get(it)).is_some_and(|it| it.wanted_by() == WantedBy::User);
+        let is_named = self.is_to_named(&self.clients[id]);
         let has_met_others = self.members.iter().any(|(_, member)| !member.is_unmet());
         let asks_all = is_new && (is_named || !has_met_others);
         let joins_groups = asks_all && self.members.iter().any(|(_, member)| member.is_here());
@@ -394,20 +393,17 @@ impl<S> Group<S> {
     pub(super) fn lose_unproven(&mut self, id: ClientId, why: &LostReason, now: Instant) {
         let client = &self.clients[id];
         let key = client.phase.unproven().and_then(|unproven| unproven.handshake.member());
-        let target = client.dialled.map(|dialled| dialled.target);
-        let wanted_by = target.and_then(|target| self.dialer.get(target)).map(Target::wanted_by);
-        if key.is_none() && matches!(wanted_by, None | Some(WantedBy::User)) {
+        let dialled_for = self.dialled_for(client);
+        if key.is_none() && matches!(dialled_for, None | Some((_, WantedBy::User))) {
             self.show_plain_lost(id, why.clone(), now);
         }
         self.set_phase(id, Phase::Closed);
-        if let Some(target) = target.filter(|_| !self.is_leaving) {
-            match wanted_by {
-                Some(WantedBy::User) if self.dialer[target].met().is_none() => {
-                    self.dialer.handle_lost(target, now);
-                }
-                Some(WantedBy::Member(_)) => self.fail_dial(target, why.to_string(), now),
-                Some(WantedBy::User) | None => (),
+        match dialled_for.filter(|_| !self.is_leaving) {
+            Some((target, WantedBy::User)) if self.dialer[target].met().is_none() => {
+                self.dialer.handle_lost(target, now);
             }
+            Some((target, WantedBy::Member(_))) => self.fail_dial(target, why.to_string(), now),
+            Some((_, WantedBy::User)) | None => (),
         }
         key.into_iter().for_each(|key| self.forget_if_unreachable(key, now));
     }
@@ -415,10 +411,9 @@ impl<S> Group<S> {
     /// The other end leaves before it proved to be a member. Of a member that others reported, the user
     /// is shown nothing.
     pub(super) fn handle_early_goodbye(&mut self, id: ClientId, now: Instant) {
-        let Client { dialled, ref phase, .. } = self.clients[id];
-        let key = phase.unproven().and_then(|unproven| unproven.handshake.member());
-        let target = dialled.and_then(|dialled| Some((dialled.target, self.dialer.get(dialled.target)?)));
-        match target.map(|(target, it)| (target, it.wanted_by())) {
+        let client = &self.clients[id];
+        let key = client.phase.unproven().and_then(|unproven| unproven.handshake.member());
+        match self.dialled_for(client) {
             Some((target, WantedBy::Member(_))) => {
                 self.set_phase(id, Phase::Closed);
                 self.dialer.handle_failure(target, now);

@@ -135,7 +135,7 @@ impl<S> Group<S> {
         }
         let event = match message {
             Some(message) => message_event(Some(message.at), from, message.text, is_history),
-            None if is_blank(&body) => return,
+            None if is_blank(text_of(&body)) => return,
             None => message_event(None, from, text_of(&body), is_history),
         };
         if is_history && self.history.is_waiting() {
@@ -262,7 +262,7 @@ impl<S> Group<S> {
         }
     }
 
-    /// A member has had several links for a while: those that were silent since the last one was established are
+    /// A member has had several links for a while: those that were silent since the last one was connected are
     /// closed.
     pub(super) fn close_silent_links(&mut self, key: MemberKey, now: Instant) {
         if self.members.get(key).is_some() {

@@ -43,16 +43,12 @@ impl<S> Group<S> {
     }
 
     pub(super) fn handle_members_changed(&mut self, now: Instant) {
-        if let Some(pause) = self.gossip.handle_change() {
-            self.timers.set(now + pause, Timer::Compare);
-        }
+        let pause = self.gossip.handle_change();
+        self.compare_after(pause, now);
     }
 
-    /// Another member does not know the same members.
-    pub(super) fn handle_difference(&mut self, now: Instant) {
-        if let Some(pause) = self.gossip.handle_difference() {
-            self.timers.set(now + pause, Timer::Compare);
-        }
+    fn compare_after(&mut self, pause: Option<Duration>, now: Instant) {
+        pause.into_iter().for_each(|pause| self.timers.set(now + pause, Timer::Compare));
     }
 
     /// Arranges an inquiry about absent members at `at`.
@@ -164,9 +160,8 @@ impl<S> Group<S> {
 
     /// Sends the digest of all known members to one member.
     pub(super) fn compare(&mut self, now: Instant) {
-        if let Some(pause) = self.gossip.handle_comparison() {
-            self.timers.set(now + pause, Timer::Compare);
-        }
+        let pause = self.gossip.handle_comparison();
+        self.compare_after(pause, now);
         let digest = Some(self.members.digest());
         let links = self.best_links();
         for (_, id) in self.gossip.comparisons.choose(&links, 1) {
@@ -202,7 +197,8 @@ impl<S> Group<S> {
     ) {
         let reply = gossip::reply(&mut self.members, key, frame);
         if reply.is_different {
-            self.handle_difference(now);
+            let pause = self.gossip.handle_difference();
+            self.compare_after(pause, now);
         }
         reply.frames.iter().for_each(|frame| self.push_frame(id, frame));
         self.send_members(id, key, reply.entries, now);

@@ -1,4 +1,4 @@
-//! What the user can ask: the roster, who is meant by a name, and who has not received which messages.
+//! Queries of the user: the roster, the peer that is meant by a name, and the peers that lack messages.
 
 use super::*;
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};

@@ -260,14 +260,13 @@ impl<S> Group<S> {
 
     /// Shows the peers that the user named and that never sent anything.
     pub(super) fn show_unanswered(&mut self) {
-        let is_unanswered = |client: &Client<S>| {
-            let target = client.dialled.and_then(|dialled| self.dialer.get(dialled.target));
-            let is_named = target.is_some_and(|target| target.wanted_by() == WantedBy::User);
-            is_named && matches!(client.phase, Phase::Plain(_)) && !client.has_known_framing()
-        };
         if self.own.is_framing_given {
             return;
         }
+        let is_unanswered = |client: &Client<S>| {
+            let is_plain = matches!(client.phase, Phase::Plain(_));
+            is_plain && !client.has_known_framing() && self.is_to_named(client)
+        };
         let unanswered = self.clients.iter().filter(|(_, client)| is_unanswered(client));
         let shown: Vec<_> = unanswered.map(|(id, _)| self.plain_info(id)).collect();
         self.events.extend(shown.into_iter().map(|peer| Event::Diagnostic(Diagnostic::Unanswered { peer })));
