@@ -50,7 +50,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|parts| parts.concat())
 }
 
-/// What a terminal sends that is no key: reports of the mouse and the focus, and replies to queries, which
+/// Input of a terminal that is no key: reports of the mouse and the focus, and replies to queries, which
 /// may be strings of any text.
 fn report() -> impl Strategy<Value = Vec<u8>> {
     let number = || 0..3_000_u32;

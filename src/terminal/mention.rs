@@ -1,10 +1,16 @@
 //! Mentions: finds the user's name in messages of others, in every script.
 
+mod addresses;
+mod particles;
+
 use std::cell::Cell;
 use std::ops::Range;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
+
+use addresses::Run;
+use particles::{are_particles, is_hangul};
 
 use crate::look_alike::{is_blank, prototype, push_syllable, sort_marks};
 use crate::unicode::{is_default_ignorable, is_ideograph};
@@ -317,300 +323,6 @@ fn is_apostrophe_suffix(name: &str, behind: &str) -> bool {
     count <= SUFFIX_CHARS_MAX && !is_negation && (!has_capitals || is_in_capitals)
 }
 
-/// Whether the Hangul word at the start of `behind` consists only of particles and titles that follow names.
-fn are_particles(behind: &str) -> bool {
-    let end = behind.find(|char| !is_hangul(char)).unwrap_or(behind.len());
-    let is_at_end = !behind[end..].chars().next().is_some_and(is_of_word);
-    is_at_end && are_particles_up_to(&letters(&behind[..end]), PARTICLES_MAX)
-}
-
-/// The greatest number of particles after one name: a title, a particle of direction, a topic marker.
-const PARTICLES_MAX: usize = 3;
-
-fn are_particles_up_to(word: &[char], count: usize) -> bool {
-    let is_rest = |particle: &str| {
-        word.strip_prefix(&*letters(particle)).is_some_and(|rest| are_particles_up_to(rest, count - 1))
-    };
-    word.is_empty() || count > 0 && (PARTICLES.iter().any(|particle| is_rest(particle)) || is_past(word))
-}
-
-/// Whether a word is the copula in the past.
-fn is_past(word: &[char]) -> bool {
-    let stem = ["이었", "였"].into_iter().find_map(|stem| word.strip_prefix(&*letters(stem)));
-    stem.is_some_and(|ending| PAST_ENDINGS.iter().any(|one| ending == letters(one)))
-}
-
-/// The letters of syllables of Hangul.
-fn letters(syllables: &str) -> Vec<char> {
-    let mut letters = Vec::new();
-    syllables.chars().for_each(|char| push_syllable(char, |letter| letters.push(letter)));
-    letters
-}
-
-/// Endings of the copula in the past.
-const PAST_ENDINGS: [&str; 28] = [
-    "어",
-    "어요",
-    "다",
-    "다고",
-    "다가",
-    "다면",
-    "대",
-    "지",
-    "지만",
-    "죠",
-    "지요",
-    "고",
-    "나",
-    "나요",
-    "네",
-    "네요",
-    "는데",
-    "는지",
-    "던",
-    "으면",
-    "으니",
-    "을까",
-    "습니다",
-    "습니까",
-    "구나",
-    "군요",
-    "거든",
-    "잖아",
-];
-
-/// Common particles, forms of the copula and titles after names.
-const PARTICLES: [&str; 120] = [
-    "이",
-    "가",
-    "은",
-    "는",
-    "을",
-    "를",
-    "의",
-    "에",
-    "에게",
-    "에게서",
-    "한테",
-    "한테서",
-    "께",
-    "께서",
-    "와",
-    "과",
-    "랑",
-    "이랑",
-    "하고",
-    "도",
-    "만",
-    "로",
-    "으로",
-    "부터",
-    "까지",
-    "처럼",
-    "보다",
-    "마다",
-    "조차",
-    "마저",
-    "밖에",
-    "라도",
-    "이라도",
-    "나",
-    "이나",
-    "야",
-    "아",
-    "이야",
-    "여",
-    "이여",
-    "요",
-    "이요",
-    "라고",
-    "이라고",
-    "라는",
-    "이라는",
-    "란",
-    "이란",
-    "라면",
-    "이라면",
-    "네",
-    "이네",
-    "들",
-    "뿐",
-    "같이",
-    "대로",
-    "더러",
-    "보고",
-    "커녕",
-    "든지",
-    "이든지",
-    "예요",
-    "이에요",
-    "입니다",
-    "이다",
-    "인데",
-    "인가",
-    "이지",
-    "씨",
-    "님",
-    "군",
-    "양",
-    "형",
-    "누나",
-    "언니",
-    "오빠",
-    "선배",
-    "쌤",
-    "인",
-    "이고",
-    "이면",
-    "면",
-    "이라",
-    "라서",
-    "이라서",
-    "이니",
-    "니",
-    "이냐",
-    "냐",
-    "죠",
-    "이죠",
-    "지요",
-    "이지요",
-    "구나",
-    "이구나",
-    "군요",
-    "이군요",
-    "거든",
-    "이거든",
-    "잖아",
-    "이잖아",
-    "인지",
-    "인데요",
-    "입니까",
-    "이예요",
-    "에요",
-    "여서",
-    "이어서",
-    "아니",
-    "야말로",
-    "이야말로",
-    "만큼",
-    "치고",
-    "에겐",
-    "한텐",
-    "보단",
-    "까진",
-    "선생님",
-    "아빠",
-    "엄마",
-];
-
-/// A run of URL characters, and the ranges of the addresses in it.
-#[derive(Debug, Default)]
-struct Run {
-    end: usize,
-    /// The ranges, ordered by their starts and ends.
-    addresses: Vec<Range<usize>>,
-}
-
-impl Run {
-    /// The run around `at`.
-    fn around(text: &str, at: usize) -> Self {
-        let start = text[..at]
-            .rfind(|char| !is_of_url(char))
-            .map_or(0, |last| last + text[last..].chars().next().map_or(0, char::len_utf8));
-        let end = text[at..].find(|char| !is_of_url(char)).map_or(text.len(), |length| at + length);
-        let run = &text[start..end];
-        let url = url_start(run).unwrap_or(run.len());
-        let mut addresses: Vec<_> = mailboxes(&run[..url]).chain(paths(&run[..url])).collect();
-        addresses.extend((url < run.len()).then_some(url..run.len()));
-        addresses.sort_unstable_by_key(|address| address.start);
-        addresses.dedup_by(|next, last| {
-            let is_one = next.start < last.end;
-            if is_one {
-                last.end = last.end.max(next.end);
-            }
-            is_one
-        });
-        addresses.iter_mut().for_each(|address| *address = start + address.start..start + address.end);
-        Self { end, addresses }
-    }
-}
-
-/// The e-mail addresses in a run.
-fn mailboxes(run: &str) -> impl Iterator<Item = Range<usize>> {
-    let mailbox_chars = |char: char| char.is_ascii_alphanumeric() || "._%+-".contains(char);
-    run.match_indices('@').filter_map(move |(sign, _)| {
-        let local = run[..sign].len() - run[..sign].trim_end_matches(mailbox_chars).len();
-        let domain = &run[sign + 1..];
-        let domain = &domain[..domain.find(|char| !mailbox_chars(char)).unwrap_or(domain.len())];
-        let has_dot = domain.trim_matches('.').contains('.');
-        (local > 0 && has_dot).then(|| sign - local..sign + 1 + domain.len())
-    })
-}
-
-/// The paths, host names and names of files in a run.
-fn paths(run: &str) -> impl Iterator<Item = Range<usize>> {
-    let is_of_path = |char: char| char.is_alphanumeric() || is_attached(char) || "._-~/+%".contains(char);
-    let mut end = 0;
-    std::iter::from_fn(move || {
-        let start = end + run[end..].find(is_of_path)?;
-        end = run[start..].find(|char| !is_of_path(char)).map_or(run.len(), |length| start + length);
-        Some(start..end)
-    })
-    .flat_map(|path| {
-        let is_begun = run[..path.start].chars().next_back().is_none_or(|char| "([{=:;,'".contains(char));
-        if is_begun && is_rooted(&run[path.clone()]) {
-            return vec![path];
-        }
-        // Beside words without blanks.
-        let mut from = path.start;
-        let pieces = run[path].split_inclusive(is_written_without_blanks).map(|piece| {
-            let start = from;
-            from += piece.len();
-            start..start + piece.trim_end_matches(is_written_without_blanks).len()
-        });
-        pieces.filter(|piece| has_dotted_words(&run[piece.clone()])).collect()
-    })
-}
-
-/// Whether a path begins at a root, a home or the current directory.
-fn is_rooted(path: &str) -> bool {
-    let is_of_home = path.starts_with('~') && path.contains('/');
-    is_of_home || path.trim_start_matches('.').starts_with('/') && !path.starts_with("//")
-}
-
-/// Whether there is a dot within a word, as in a host name or the name of a file: not the number of an item,
-/// and not the end of a sentence.
-fn has_dotted_words(path: &str) -> bool {
-    path.match_indices('.').any(|(dot, _)| {
-        let before = &path[..dot];
-        let word = before.rsplit(|char: char| !char.is_alphanumeric()).next().unwrap_or_default();
-        let next = path[dot + 1..].chars().next();
-        word.contains(char::is_alphabetic)
-            && next.is_some_and(|next| next.is_ascii_lowercase() || next.is_ascii_digit())
-    })
-}
-
-/// The start of a URL in a run: its scheme, or `www.`.
-fn url_start(run: &str) -> Option<usize> {
-    const SCHEMES_WITHOUT_SLASHES: [&str; 6] = ["mailto", "xmpp", "sip", "sips", "acct", "file"];
-    let is_of_scheme = |char: char| char.is_ascii_alphanumeric() || "+.-".contains(char);
-    let scheme = run.match_indices(':').find_map(|(colon, _)| {
-        let start = run[..colon].trim_end_matches(is_of_scheme).len();
-        let scheme = &run[start..colon];
-        let is_known = || SCHEMES_WITHOUT_SLASHES.iter().any(|known| scheme.eq_ignore_ascii_case(known));
-        let is_scheme = !scheme.is_empty() && (run[colon..].starts_with("://") || is_known());
-        is_scheme.then_some(start)
-    });
-    let is_domain = |&(at, _): &(usize, &str)| !run[..at].chars().next_back().is_some_and(is_of_word);
-    let domain = run.match_indices("www.").find(is_domain).map(|(at, _)| at);
-    [scheme, domain].into_iter().flatten().min()
-}
-
-/// Whether a URL may contain a character: those of RFC 3986, and letters of every script.
-fn is_of_url(char: char) -> bool {
-    char.is_alphanumeric() || is_attached(char) || char.is_ascii_graphic() && !"<>\"`{}|\\^".contains(char)
-}
-
 /// The length in bytes of the prefix of `text` that equals `prefix`, in any case; `None` if there is none.
 #[must_use]
 pub fn prefix_in_any_case(text: &str, prefix: &str) -> Option<usize> {
@@ -654,12 +366,6 @@ fn is_written_without_blanks(char: char) -> bool {
             | '\u{aa7a}'..='\u{aac2}' | '\u{1aff0}'..='\u{1b16f}'
     ) || is_ideograph(char)
         || matches!(char, '\u{2f800}'..='\u{2fa1f}')
-}
-
-/// Whether this is a syllable or letter of Hangul.
-fn is_hangul(char: char) -> bool {
-    matches!(char, '\u{ac00}'..='\u{d7a3}' | '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}')
-        || matches!(char, '\u{a960}'..='\u{a97c}' | '\u{d7b0}'..='\u{d7fb}')
 }
 
 #[cfg(test)]
@@ -880,7 +586,7 @@ mod tests {
             check("민수", &format!("민수{other}"));
         }
         // All of it decomposed.
-        let text: String = letters("민수였어").into_iter().collect();
+        let text: String = particles::letters("민수였어").into_iter().collect();
         assert_eq!(Pattern::new("민수").find_all(&text).count(), 1);
     }
 
