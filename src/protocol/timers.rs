@@ -1,6 +1,7 @@
 //! Timers: one queue of deadlines.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::Instant;
 
 use super::connection::ClientId;
@@ -32,28 +33,36 @@ pub enum Timer {
     Leave,
 }
 
+/// The queue keeps room for so many timers.
+const TIMERS_KEPT: usize = 64;
+
 /// The queue of deadlines. A timer may be in it several times.
 #[derive(Debug, Default)]
 pub struct Timers {
-    queue: BTreeSet<(Instant, Timer)>,
+    queue: BinaryHeap<Reverse<(Instant, Timer)>>,
 }
 
 impl Timers {
     /// `timer` is due at `at`.
     pub fn set(&mut self, at: Instant, timer: Timer) {
-        self.queue.insert((at, timer));
+        self.queue.push(Reverse((at, timer)));
     }
 
     /// The next timer that is due, until `None`.
     pub fn pop(&mut self, now: Instant) -> Option<Timer> {
-        self.queue.first().filter(|(at, _)| now >= *at)?;
-        self.queue.pop_first().map(|(_, timer)| timer)
+        self.queue.peek().filter(|Reverse((at, _))| now >= *at)?;
+        let timer = self.queue.pop().map(|Reverse((_, timer))| timer);
+        // Thousands of connections that are accepted at once leave no room behind.
+        if self.queue.capacity() > TIMERS_KEPT && self.queue.len() < self.queue.capacity() / 4 {
+            self.queue.shrink_to(self.queue.len() * 2);
+        }
+        timer
     }
 
     /// When the first timer is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.queue.first().map(|(at, _)| *at)
+        self.queue.peek().map(|Reverse((at, _))| *at)
     }
 }
 
