@@ -289,13 +289,11 @@ impl Members {
         self.by_id.remove(&member.id);
         self.absent.remove(&key);
         self.buckets[bucket_of(member.id)] = None;
-        if token.is_some() || member.recv.base().is_some() || member.credentials.are_known() {
-            let mut private = member.private.clone();
-            private.forget();
-            let (send, recv) = (member.send.clone(), member.recv.clone());
-            let credentials = member.credentials.clone();
-            self.bury(member.id, Tombstone { token, send, recv, private, credentials });
-        }
+        let mut private = member.private.clone();
+        private.forget();
+        let (send, recv) = (member.send.clone(), member.recv.clone());
+        let credentials = member.credentials.clone();
+        self.bury(member.id, Tombstone { token, send, recv, private, credentials });
         Some(member)
     }
 
@@ -478,6 +476,17 @@ mod tests {
             (members.token_of(MemberId(3)), members.tombstones.len()),
             (Some(Token(4)), TOMBSTONES_MAX)
         );
+    }
+
+    #[test]
+    fn a_member_that_was_only_reported_is_owed_the_same_when_it_is_reported_again() {
+        let mut members = table([3]);
+        let key = members.find(MemberId(3)).expect("it is known");
+        members[key].send.set_base(2);
+        let target = members.remove(key, None).expect("it is known").target;
+        let again = members.insert(MemberId(3), "x".into(), target, Token(8), Instant::now());
+        members[again].send.set_base(9);
+        assert_eq!(members[again].send.base(), Some(2));
     }
 
     #[test]
