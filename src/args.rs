@@ -160,7 +160,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     }
     let mut command = Arguments::command();
     let matches = command.try_get_matches_from_mut(arguments);
-    let parsed = matches.and_then(|matches| match standalone_output(&matches) {
+    let parsed = matches.and_then(|matches| match standalone_output(&matches, &mut command) {
         Some(invocation) => Ok(Err(invocation)),
         None => Ok(Ok((Arguments::from_arg_matches(&matches)?, matches))),
     });
@@ -218,14 +218,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
 }
 
 /// The invocation of an option that stands alone, such as `--man`.
-fn standalone_output(matches: &ArgMatches) -> Option<Invocation> {
-    let mut command = Arguments::command();
+fn standalone_output(matches: &ArgMatches, command: &mut clap::Command) -> Option<Invocation> {
     command.build();
     if let Some(name) = matches.get_one::<String>("completions") {
         let shell = Shell::NAMES.iter().find(|(known, _)| known == name);
-        return shell.map(|(_, shell)| Invocation::Text(shell.script(&command)));
+        return shell.map(|(_, shell)| Invocation::Text(shell.script(command)));
     }
-    matches.get_flag("man").then(|| Invocation::Text(manual::page(&command)))
+    matches.get_flag("man").then(|| Invocation::Text(manual::page(command)))
 }
 
 /// Words a clap error as one sentence with its remedy.

@@ -3,9 +3,8 @@
 //! A body of another shape is no error: it is shown as it is.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Datelike as _, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
 
 use super::frame::{self, Code, Framing, escape, escaped_bytes};
 use crate::limits::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
@@ -70,9 +69,6 @@ fn split_before(text: &str, byte: u8) -> Option<(&str, &str)> {
     Some(text.split_at(memchr::memchr(byte, text.as_bytes())?))
 }
 
-/// The years that RFC 3339 can write.
-const YEARS: RangeInclusive<i32> = 0..=9999;
-
 /// Splits a timestamp of the shape `2026-11-22T06:55:22.756724+01:00` from the front of `body`, where `]` follows,
 /// and reads it by position: in place of the `T` a blank, and no fraction or 6 digits of one, and no offset, or `Z`,
 /// or hours and minutes. `None` for any other shape.
@@ -116,14 +112,11 @@ fn number(digits: [u8; 2]) -> Option<u32> {
     (tens < 10 && ones < 10).then_some(tens * 10 + ones)
 }
 
-/// Reads a timestamp of any shape that is allowed.
+/// Reads a timestamp of any shape that is allowed: of RFC 3339, with or without the offset.
 fn read_timestamp(text: &str) -> Option<Timestamp> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(Timestamp::Zoned(time));
-    }
-    let format = if text.contains('T') { "%Y-%m-%dT%H:%M:%S%.f" } else { "%Y-%m-%d %H:%M:%S%.f" };
-    let time = NaiveDateTime::parse_from_str(text, format).ok();
-    time.filter(|time| YEARS.contains(&time.year())).map(Timestamp::Local)
+    let zoned = |text: &str| DateTime::parse_from_rfc3339(text).ok();
+    let local = || Some(Timestamp::Local(zoned(&format!("{text}Z"))?.naive_utc()));
+    zoned(text).map(Timestamp::Zoned).or_else(local)
 }
 
 fn write_timestamp(at: DateTime<FixedOffset>) -> String {
