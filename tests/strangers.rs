@@ -868,6 +868,19 @@ fn who_was_there_before_is_owed_everything_and_who_comes_later_the_last() {
     assert_eq!(from, Some("10 30".into()), "he has come later");
 }
 
+/// A link may end before a message comes over it. The others still learn from where on they are owed its messages.
+#[test]
+fn a_member_that_was_met_and_lost_at_once_is_reported_with_what_it_had_said() {
+    let mut alice = Alice::new();
+    let (bob, answer) = alice.hear_hello(address(2, 1000), 2, "bob");
+    let pass = value(&answer, "pass").expect("a pass");
+    alice.hear_frame(bob, &format!("proof {pass}\npass {}\nsaid 6", id(OUR_PASS)));
+    alice.close(bob);
+    let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
+    let told = alice.hear_frame(carol, "ask all");
+    assert!(told.contains(&format!(" {} 6 10.0.0.2:5000 bob", id(2))), "{told}");
+}
+
 #[test]
 fn what_a_member_says_it_has_when_it_comes_back_counts() {
     let mut alice = Alice::new();

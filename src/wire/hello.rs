@@ -12,6 +12,7 @@
 //! | `name VERSION NAME` | its name, and how many other names it had before |
 //! | `pass WORD` | the secret that the receiver is to show on every later connection of the pair |
 //! | `proof WORD` | the pass that the receiver issued |
+//! | `said NUMBER` | how many messages the sender has sent to everybody: from this one on the receiver is owed them |
 //! | `linked yes` | the sender has another established connection to the receiver |
 //! | `resume NUMBER` | the sender requests the receiver's messages from this number on |
 //! | `join HISTORY [NUMBER]` | the sender has received none of them; it requests those from NUMBER on, or from the next one on, and HISTORY older ones |
@@ -137,6 +138,7 @@ pub struct PeerFrame {
     pub name: Option<(u64, String)>,
     pub pass: Option<Token>,
     pub proof: Option<Token>,
+    pub said: Option<u64>,
     pub linked: bool,
     /// `resume` or `join`.
     pub request: Option<Request>,
@@ -175,6 +177,7 @@ impl PeerFrame {
                 "name" => frame.name = read_versioned_name(value),
                 "pass" => frame.pass = value.parse().ok(),
                 "proof" => frame.proof = value.parse().ok(),
+                "said" => frame.said = read_number(value),
                 "linked" => frame.linked |= value == "yes",
                 "resume" => frame.request = read_number(value).map(Request::Resume),
                 "join" => frame.request = read_join(value),
@@ -212,6 +215,7 @@ impl PeerFrame {
             name,
             pass,
             proof,
+            said,
             linked,
             request,
             from,
@@ -233,6 +237,7 @@ impl PeerFrame {
         name.iter().for_each(|(version, name)| line("name", &format_args!("{version} {name}")));
         pass.iter().for_each(|pass| line("pass", pass));
         proof.iter().for_each(|proof| line("proof", proof));
+        said.iter().for_each(|number| line("said", number));
         linked.then(|| line("linked", &"yes"));
         match request {
             Some(Request::Resume(next)) => line("resume", next),
@@ -370,6 +375,7 @@ mod tests {
             name: Some((3, "al ice<MSGENCD>".into())),
             pass: Some(Token(u128::MAX)),
             proof: Some(Token(7)),
+            said: Some(8),
             linked: true,
             request: Some(Request::Resume(17)),
             from: Some(Start { from: 3, history_end: 5 }),

@@ -113,7 +113,8 @@ impl<S> Group<S> {
                 self.push_frame(id, &answer);
             }
             Step::Prove { proof, pass } => {
-                self.push_frame(id, &PeerFrame { proof, pass, ..PeerFrame::default() });
+                let said = Some(self.log.next_number());
+                self.push_frame(id, &PeerFrame { proof, pass, said, ..PeerFrame::default() });
             }
             Step::Established { proof } => {
                 self.establish(id, key, proof, now);
@@ -241,6 +242,7 @@ impl<S> Group<S> {
         let member = &self.members[key];
         let frame = PeerFrame {
             proof,
+            said: Some(self.log.next_number()),
             name: self.own.name(),
             linked: is_other,
             request: Some(member.recv.request(self.own.history_wanted)),
