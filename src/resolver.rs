@@ -15,7 +15,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::address::PeerAddress;
 use crate::error::reason;
-use crate::limits::{LOOKUP_REPLY_BYTES_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX};
+use crate::limits::{ADDRESSES_MAX, LOOKUP_REPLY_BYTES_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX};
 use crate::protocol::Peer;
 
 /// The internal option of the child process; the peer to look up follows it.
@@ -189,7 +189,8 @@ impl Running {
 #[must_use]
 pub fn resolve_for_parent(peer: &PeerAddress) -> String {
     match peer.resolve() {
-        Ok(peer) => peer.addresses.iter().map(|address| format!("{address}\n")).collect(),
+        // No more are used, and the parent reads no endless reply.
+        Ok(peer) => peer.addresses.iter().take(ADDRESSES_MAX).map(|address| format!("{address}\n")).collect(),
         Err(why) => format!("{FAILED}{why}\n"),
     }
 }

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, FixedOffset};
 use groupchat::limits::{
     ACK_INTERVAL, DIALS_MAX, DIALS_UNMET_MAX, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, INQUIRE_INTERVAL,
-    LEAVE_TIMEOUT, LINGER_TIMEOUT, LOG_BYTES, MEMBER_EXPIRY, MEMBERS_MAX, NEWS_DIAL_DELAY, NEWS_INTERVAL,
-    PLAIN_WAIT_MIN, PRIVATE_LOST_MAX, READ_TURN_BYTES, RETRY_MAX, RETRY_MIN, RETRY_RESET_TIME,
+    LEAVE_TIMEOUT, LINGER_TIMEOUT, LOG_BYTES, MEMBER_EXPIRY, MEMBERS_MAX, NAMED_MAX, NEWS_DIAL_DELAY,
+    NEWS_INTERVAL, PLAIN_WAIT_MIN, PRIVATE_LOST_MAX, READ_TURN_BYTES, RETRY_MAX, RETRY_MIN, RETRY_RESET_TIME,
     SURPLUS_TIMEOUT, UNFINISHED_BYTES_MAX, UNMET_SHOWN_MAX, VISITORS_INTERVAL, WRITE_CALL_BYTES,
     WRITE_SHARE_BYTES, WRITE_STALL_TIMEOUT, WRITE_TURN_BYTES,
 };
-use groupchat::protocol::roster::NotPrivate;
+use groupchat::protocol::roster::{Connecting, NotPrivate};
 use groupchat::protocol::{Attempt, ClientId, Diagnostic, Event, Group, LostReason, Peer, PeerInfo, Setup};
 use groupchat::wire::frame::Framing;
 use groupchat::wire::hello::{MemberId, Token, id_of};
@@ -1054,6 +1054,16 @@ fn another_run_at_a_place_with_two_addresses_takes_the_place_of_the_first() {
     });
     assert_eq!(names.collect::<Vec<_>>(), ["bob", "bob"]);
     assert_eq!(alice.pass_alone(Duration::from_secs(60)), []);
+}
+
+#[test]
+fn the_user_can_name_so_many_peers_and_no_more() {
+    let named: Vec<_> = (0..NAMED_MAX as u16).map(|number| address(2, 1 + number)).collect();
+    let mut alice = Alice::who_dials(&named);
+    for (peer, result) in [(address(3, 5000), Connecting::Full), (named[0], Connecting::Dialling)] {
+        let peer = Peer { name: "x".into(), addresses: vec![peer] };
+        assert_eq!(alice.group.connect(peer, alice.now), result);
+    }
 }
 
 /// A pipe says more than the log holds while the first peer introduces itself and tells of the others.
