@@ -116,7 +116,8 @@
 //! | from `PRESENT` on | owed |
 //! | from `PRESENT` on and before `FROM` | **missed**: owed, and no longer in the log; [`Event::Missed`] has their exact number |
 //!
-//! The sender has recorded itself what it owes to the newcomer, and the smaller number counts. So two members that
+//! With its proof each side says how many messages it has sent (`said`), so that the number is known as soon as two have
+//! met. The sender has recorded itself what it owes to the newcomer, and the smaller number counts. So two members that
 //! could not reach each other for a while lose nothing that the log holds.
 //!
 //! ## Private messages
@@ -177,6 +178,7 @@ mod gossip;
 pub mod group;
 pub mod handshake;
 mod history;
+pub mod ids;
 pub mod label;
 pub mod log;
 pub mod members;
@@ -195,12 +197,13 @@ mod unfinished;
 pub mod visitors;
 
 pub use crate::wire::hello::MemberId;
-pub use connection::{Client, ClientId};
+pub use connection::Client;
 pub use dialer::Attempt;
 pub use event::{Diagnostic, Event, LostReason, PeerInfo};
 pub use group::Group;
+pub use ids::{ClientId, TargetId};
 pub use label::Label;
 pub use log::Log;
 pub use own_run::Setup;
-pub use target::{Peer, TargetId};
+pub use target::Peer;
 pub use visitors::Host;

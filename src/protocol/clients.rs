@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::connection::{Client, ClientId, Link, Phase, Unproven};
+use super::connection::{Client, Link, Phase, Unproven};
+use super::ids::ClientId;
 use super::log::Log;
 use super::places::Places;
 use super::unfinished::Unfinished;

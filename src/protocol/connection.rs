@@ -6,18 +6,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::handshake::Handshake;
+use super::ids::{MemberKey, TargetId};
 use super::label::Label;
 use super::log::Log;
-use super::members::MemberKey;
-use super::target::TargetId;
 use crate::limits::{LOG_BYTES, WRITE_HOLD_BACK, WRITE_PROBE_INTERVAL};
 use crate::wire::decoder::Decoder;
 use crate::wire::frame::{self, Code, Framing};
 use crate::wire::lab;
-
-/// The id of a connection: its slot in the group's slab, used again only after the connection was reaped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClientId(pub usize);
 
 /// The phase of a connection. It moves forward; only a plain peer's may return to the handshake, once.
 #[derive(Debug)]

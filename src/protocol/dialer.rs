@@ -13,9 +13,8 @@ use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 use std::time::{Duration, Instant};
 
-use super::connection::ClientId;
-use super::members::MemberKey;
-use super::target::{Peer, State, Target, TargetId, WantedBy};
+use super::ids::{ClientId, MemberKey, TargetId};
+use super::target::{Peer, State, Target, WantedBy};
 use super::visitors::Host;
 use crate::limits::{
     DIALS_MAX, DIALS_UNMET_MAX, HOST_DIALS_BURST, HOST_DIALS_PER_SECOND, UNPROVEN_DIALS_MAX,

@@ -10,7 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::dialer::Dialer;
-use super::members::{Member, MemberKey, Members, bucket_of};
+use super::ids::MemberKey;
+use super::members::{Member, Members, bucket_of};
 use crate::limits::{COMPARE_INTERVAL, COMPARE_ROUNDS, MEMBERS_MAX};
 use crate::wire::hello::{BUCKETS, Digest, Entry, MemberId, PeerFrame};
 

@@ -14,7 +14,7 @@
 
 use std::net::SocketAddr;
 
-use super::members::MemberKey;
+use super::ids::MemberKey;
 use crate::limits::MEMBER_ADDRESSES_MAX;
 use crate::wire::hello::{PeerFrame, Token};
 

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::event::Event;
-use super::members::MemberKey;
+use super::ids::MemberKey;
 use crate::limits::{HISTORY_BYTES, HISTORY_TIMEOUT};
 use crate::wire::message::Timestamp;
 

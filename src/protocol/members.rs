@@ -12,30 +12,16 @@ use std::time::Instant;
 
 use blake2::{Blake2s256, Digest as _};
 
-use super::connection::ClientId;
 use super::event::PeerInfo;
 use super::handshake::Credentials;
+use super::ids::{ClientId, MemberKey, TargetId};
 use super::label::Label;
 use super::private_queue::PrivateQueue;
 use super::sequence::{RecvState, SendState};
-use super::target::TargetId;
 use crate::limits::{
     ACK_INTERVAL, DIAL_TIMEOUT, JOIN_MARKS_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX, TOMBSTONES_MAX,
 };
 use crate::wire::hello::{BUCKETS, Digest, MemberId, Token};
-
-/// The key of a member. It is never used again, and a member that became known later has a greater one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MemberKey(u64);
-
-#[cfg(test)]
-impl MemberKey {
-    pub(super) const FIRST: Self = Self(0);
-
-    pub(super) fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
 
 /// Whether a member is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

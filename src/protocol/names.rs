@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::connection::ClientId;
+use super::ids::ClientId;
 use super::label::{Label, address_mark};
 use crate::wire::hello::MemberId;
 

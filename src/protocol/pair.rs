@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use super::connection::ClientId;
+use super::ids::ClientId;
 
 /// One of the links between us and another member.
 #[derive(Clone, Copy, Debug)]

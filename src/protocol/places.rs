@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::connection::ClientId;
+use super::ids::ClientId;
 use super::visitors::Host;
 use crate::limits::PLAIN_WAIT_MIN;
 

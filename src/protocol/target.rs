@@ -8,8 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::connection::ClientId;
-use super::members::MemberKey;
+use super::ids::{ClientId, MemberKey};
 use super::roster::Retry;
 use super::visitors::Host;
 use crate::limits::{
@@ -25,10 +24,6 @@ pub struct Peer {
     /// In the order in which they are tried.
     pub addresses: Vec<SocketAddr>,
 }
-
-/// The id of a target. It is never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TargetId(pub(super) u64);
 
 /// The reason why a target is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

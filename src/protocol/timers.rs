@@ -4,8 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-use super::connection::ClientId;
-use super::members::MemberKey;
+use super::ids::{ClientId, MemberKey};
 
 /// What is due. Its handler examines the state that it concerns, which may have changed since it was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::connection::ClientId;
+use super::ids::ClientId;
 use crate::limits::UNFINISHED_BYTES_MAX;
 
 /// The unfinished frames.
