@@ -43,11 +43,13 @@ macro_rules! hexadecimal {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        // Events are the smaller for it, so small that they are moved without a call of `memcpy`.
+        #[repr(packed(8))]
         pub struct $name(pub u128);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:032x}", self.0)
+                write!(f, "{:032x}", { self.0 })
             }
         }
 

@@ -2,9 +2,10 @@
 //!
 //! A body of another shape is no error: it is shown as it is.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, SecondsFormat, Timelike as _};
 
 use super::frame::{self, Code, Framing, escape, escaped_bytes};
 use crate::limits::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
@@ -75,17 +76,13 @@ fn split_before(text: &str, byte: u8) -> Option<(&str, &str)> {
 ///
 /// This is for speed alone: for each shape that it reads, [`read_timestamp`] returns the same.
 fn split_usual_timestamp(body: &str) -> Option<(Timestamp, &str)> {
-    let (start, rest) = body.as_bytes().split_first_chunk::<19>()?;
-    let [.., b'-', _, _, b'-', _, _, b'T' | b' ', _, _, b':', _, _, b':', _, _] = *start else { return None };
-    let part = |from: usize| number([start[from], start[from + 1]]);
-    let date = NaiveDate::from_ymd_opt((part(0)? * 100 + part(2)?).cast_signed(), part(5)?, part(8)?)?;
+    let (second, rest) = body.as_bytes().split_first_chunk()?;
+    let second = read_second(*second)?;
     let (micros, rest) = match rest.split_first_chunk::<7>() {
-        Some((&[b'.', a, b, c, d, e, f], rest)) => {
-            (number([a, b])? * 10_000 + number([c, d])? * 100 + number([e, f])?, rest)
-        }
+        Some((&[b'.', micros @ ..], rest)) => (number(micros)?, rest),
         _ => (0, rest),
     };
-    let time = date.and_time(NaiveTime::from_hms_micro_opt(part(11)?, part(14)?, part(17)?, micros)?);
+    let time = second.with_nanosecond(micros * 1_000)?;
     let (offset_seconds, rest) = match *rest {
         [b']', ..] => (None, rest),
         [b'Z', b']', ..] => (Some(0), &rest[1..]),
@@ -106,10 +103,35 @@ fn split_usual_timestamp(body: &str) -> Option<(Timestamp, &str)> {
     Some((at, &body[body.len() - rest.len()..]))
 }
 
-/// The number that two digits write.
-fn number(digits: [u8; 2]) -> Option<u32> {
-    let [tens, ones] = digits.map(|digit| u32::from(digit.wrapping_sub(b'0')));
-    (tens < 10 && ones < 10).then_some(tens * 10 + ones)
+thread_local! {
+    /// The last second that was read, and its text: most messages of a burst are of one second.
+    static LAST_SECOND: Cell<([u8; SECOND_BYTES], NaiveDateTime)> = const { Cell::new(([0; _], NaiveDateTime::MIN)) };
+}
+
+/// The length of a timestamp without fraction and offset.
+const SECOND_BYTES: usize = 19;
+
+/// Reads a timestamp without fraction and offset.
+fn read_second(text: [u8; SECOND_BYTES]) -> Option<NaiveDateTime> {
+    let (known, second) = LAST_SECOND.get();
+    if text == known {
+        return Some(second);
+    }
+    let [year @ .., b'-', n1, n2, b'-', d1, d2, b'T' | b' ', h1, h2, b':', m1, m2, b':', s1, s2] = text
+    else {
+        return None;
+    };
+    let date = NaiveDate::from_ymd_opt(number(year)?.cast_signed(), number([n1, n2])?, number([d1, d2])?)?;
+    let second = date.and_hms_opt(number([h1, h2])?, number([m1, m2])?, number([s1, s2])?)?;
+    LAST_SECOND.set((text, second));
+    Some(second)
+}
+
+/// The number that digits write.
+fn number<const COUNT: usize>(digits: [u8; COUNT]) -> Option<u32> {
+    let digits = digits.map(|digit| u32::from(digit.wrapping_sub(b'0')));
+    let is_number = digits.iter().fold(true, |is_number, digit| is_number & (*digit < 10));
+    is_number.then_some(digits.iter().fold(0, |number, digit| number * 10 + digit))
 }
 
 /// Reads a timestamp of any shape that is allowed: of RFC 3339, with or without the offset.

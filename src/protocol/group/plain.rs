@@ -144,17 +144,16 @@ impl<S> Group<S> {
 
     /// A plain peer sends its first message or its goodbye: from now on, events show it as a person.
     pub(super) fn show_person(&mut self, id: ClientId) {
-        let Client { address, dialled, .. } = self.clients[id];
         let shown = self.set_shown(id, Shown::Person);
+        if shown == Shown::Person {
+            return;
+        }
+        let Client { address, dialled, .. } = self.clients[id];
         if shown == Shown::Counted {
             self.visitors.remove(address.ip());
         }
-        match shown {
-            Shown::Person => return,
-            Shown::Nothing | Shown::Counted if dialled.is_none() => {
-                self.report(Diagnostic::Accepted { address });
-            }
-            Shown::Nothing | Shown::Counted | Shown::Connection => (),
+        if shown != Shown::Connection && dialled.is_none() {
+            self.report(Diagnostic::Accepted { address });
         }
         self.clients.prove(id);
         let peer = self.plain_info(id);
