@@ -514,8 +514,10 @@ fn only_the_token_of_a_run_shows_that_it_has_left() {
         assert_eq!(alice.was_told(|event| matches!(event, Event::Lost { .. })), is_lost_first);
         assert_eq!(alice.shown().len(), usize::from(!is_lost_first));
         // Nobody brings him back.
-        let told = alice.hear_frame(carol, &format!("member {} 0 10.0.0.2:5000 bob", id(bob_id)));
-        assert_eq!(value(&told, "left"), Some(token.to_string()), "{told}");
+        for lines in [format!("member {} 0 10.0.0.2:5000 bob", id(bob_id)), format!("ask {}", id(bob_id))] {
+            let told = alice.hear_frame(carol, &lines);
+            assert_eq!(value(&told, "left"), Some(token.to_string()), "{lines}: {told}");
+        }
         assert_eq!(alice.pass_alone(Duration::from_secs(30)), []);
         let (again, answer) = alice.hear_hello(address(2, 1001), bob_id, "bob");
         assert_eq!(answer, "");
