@@ -44,7 +44,7 @@ macro_rules! hexadecimal {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         // Events are the smaller for it, so small that they are moved without a call of `memcpy`.
-        #[repr(packed(8))]
+        #[repr(Rust, packed(8))]
         pub struct $name(pub u128);
 
         impl fmt::Display for $name {
