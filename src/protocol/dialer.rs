@@ -8,7 +8,7 @@
 //!
 //! The addresses of a target and its back-off are in [`target`](super::target).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 use std::time::{Duration, Instant};
@@ -31,17 +31,6 @@ pub struct Attempt {
     pub until: Instant,
     /// Which attempt it is: no other one, for any target, has its number.
     pub number: u64,
-}
-
-/// Whether a member may be dialled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Eligible {
-    /// It was met.
-    Met,
-    /// It was reported and never met.
-    Unmet,
-    /// It is not to be dialled: it is connected, or about to be.
-    No,
 }
 
 /// The budget of dials to the unproven addresses of a host.
@@ -77,6 +66,8 @@ impl Budget {
 #[derive(Debug)]
 pub struct Dialer {
     targets: BTreeMap<TargetId, Target>,
+    /// Each possible address of each target.
+    by_address: BTreeSet<(SocketAddr, TargetId)>,
     /// Those that the user named.
     named: Vec<TargetId>,
     last_id: u64,
@@ -99,6 +90,7 @@ impl Dialer {
     pub fn new(random: fastrand::Rng) -> Self {
         Self {
             targets: BTreeMap::new(),
+            by_address: BTreeSet::new(),
             named: Vec::new(),
             last_id: 0,
             dialing: 0,
@@ -113,6 +105,7 @@ impl Dialer {
     fn add(&mut self, target: Target) -> TargetId {
         self.last_id += 1;
         let id = TargetId(self.last_id);
+        self.by_address.extend(target.addresses().map(|address| (address, id)));
         self.targets.insert(id, target);
         self.next = None;
         id
@@ -133,7 +126,38 @@ impl Dialer {
     /// Removes a target.
     pub fn remove(&mut self, id: TargetId) -> Option<Target> {
         self.named.retain(|named| *named != id);
-        self.targets.remove(&id)
+        let target = self.targets.remove(&id)?;
+        target.addresses().for_each(|address| _ = self.by_address.remove(&(address, id)));
+        Some(target)
+    }
+
+    /// A target was met at `address`.
+    pub fn find(&mut self, id: TargetId, address: SocketAddr) {
+        self.change_addresses(id, |target| target.find(address));
+    }
+
+    /// A target may be at `address`: see [`Target::learn`].
+    pub fn learn(&mut self, id: TargetId, address: SocketAddr, reported_from: Option<Host>) {
+        self.change_addresses(id, |target| target.learn(address, reported_from));
+    }
+
+    /// A target is not at `address`.
+    pub fn unlearn(&mut self, id: TargetId, address: SocketAddr) {
+        self.change_addresses(id, |target| target.unlearn(address));
+    }
+
+    fn change_addresses(&mut self, id: TargetId, change: impl FnOnce(&mut Target)) {
+        self.next = None;
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        target.addresses().for_each(|address| _ = self.by_address.remove(&(address, id)));
+        change(target);
+        self.by_address.extend(target.addresses().map(|address| (address, id)));
+    }
+
+    /// The targets that may be at `address`.
+    pub fn at(&self, address: SocketAddr) -> impl Iterator<Item = &Target> {
+        let ids = self.by_address.range((address, TargetId(0))..=(address, TargetId(u64::MAX)));
+        ids.map(|(_, id)| &self.targets[id])
     }
 
     /// A target, unless it was removed.
@@ -162,7 +186,7 @@ impl Dialer {
 
     /// The next address to dial, until `None`. Peers that the user named and members that were met come first,
     /// then those that have failed least often.
-    pub fn poll(&mut self, now: Instant, eligible: impl Fn(MemberKey) -> Eligible) -> Option<Attempt> {
+    pub fn poll(&mut self, now: Instant, is_eligible: impl Fn(MemberKey) -> bool) -> Option<Attempt> {
         if self.next.is_some_and(|at| at.is_none_or(|at| now < at)) {
             return None;
         }
@@ -172,22 +196,22 @@ impl Dialer {
         });
         loop {
             let mut later: Option<Instant> = None;
-            let mut best: Option<((Eligible, u32, Instant), TargetId)> = None;
+            let mut best: Option<((bool, u32, Instant), TargetId)> = None;
             for (&id, target) in &self.targets {
                 let Some(due) = target.due() else { continue };
-                let rank = match target.wanted_by {
-                    WantedBy::User => Eligible::Met,
-                    WantedBy::Member(key) => eligible(key),
-                };
-                let Some(at) = self.may_dial_at(target, rank, now) else { continue };
-                let at = at.max(due);
-                if at > now {
-                    later = Some(later.map_or(at, |known| known.min(at)));
+                if due > now {
+                    later = Some(later.map_or(due, |known| known.min(due)));
                     continue;
                 }
-                let order = (rank, target.failures, due);
-                if best.is_none_or(|(known, _)| order < known) {
-                    best = Some((order, id));
+                let order = (target.is_unmet(), target.failures, due);
+                if best.is_some_and(|(known, _)| known <= order) || !target.member().is_none_or(&is_eligible)
+                {
+                    continue;
+                }
+                match self.may_dial_at(target, now) {
+                    Some(at) if at > now => later = Some(later.map_or(at, |known| known.min(at))),
+                    Some(_) => best = Some((order, id)),
+                    None => (),
                 }
             }
             let Some((_, id)) = best else {
@@ -214,20 +238,13 @@ impl Dialer {
     }
 
     /// When the limits allow that a target is dialled; `None` if another dial has to end before.
-    fn may_dial_at(&self, target: &Target, rank: Eligible, now: Instant) -> Option<Instant> {
-        let places = match rank {
-            Eligible::No => return None,
-            Eligible::Met => DIALS_MAX,
-            Eligible::Unmet => DIALS_UNMET_MAX,
-        };
-        if self.dialing >= places {
-            return None;
-        }
-        match rank {
+    fn may_dial_at(&self, target: &Target, now: Instant) -> Option<Instant> {
+        match target.is_unmet() {
+            true if self.dialing < DIALS_UNMET_MAX => self.host_free_at(target, now),
             // An address where it was met does not wait for reported ones: those are passed over while their host is
             // not to be dialled.
-            Eligible::Met => Some(now),
-            Eligible::Unmet | Eligible::No => self.host_free_at(target, now),
+            false if self.dialing < DIALS_MAX => Some(now),
+            true | false => None,
         }
     }
 
@@ -353,7 +370,7 @@ mod tests {
 
     /// Dials everything that may be dialled, none of which is answered before it ends. Returns the addresses.
     fn dial_all(dialer: &mut Dialer, now: Instant) -> Vec<(Attempt, ClientId)> {
-        let attempts = std::iter::from_fn(|| dialer.poll(now, |_| Eligible::Unmet)).take(1_000);
+        let attempts = std::iter::from_fn(|| dialer.poll(now, |_| true)).take(1_000);
         let attempts: Vec<_> = attempts.zip((0..).map(ClientId)).collect();
         for (attempt, id) in &attempts {
             dialer.handle_dialing(*attempt, *id);
@@ -413,7 +430,7 @@ mod tests {
             let attempts = dial_all(&mut dialer, now);
             assert_eq!(attempts.iter().map(|(attempt, _)| attempt.target).collect::<Vec<_>>(), [first]);
             let named = dialer.add_named(peer(), now, 0);
-            let attempt = dialer.poll(now, |_| Eligible::Unmet).expect("the user's");
+            let attempt = dialer.poll(now, |_| true).expect("the user's");
             assert_eq!(attempt.target, named);
             if is_connected {
                 dialer.handle_dialing(attempt, ClientId(9));
@@ -437,10 +454,10 @@ mod tests {
         let peer = Peer { name: "x".into(), addresses: vec![address(1), address(2)] };
         let target = dialer.add_member(MemberKey::FIRST, peer);
         dialer[target].wake(now);
-        let attempt = dialer.poll(now, |_| Eligible::Unmet).expect("the first address");
+        let attempt = dialer.poll(now, |_| true).expect("the first address");
         dialer.handle_dialing(attempt, ClientId(9));
         dialer.handle_failure(target, now);
-        let attempt = dialer.poll(now, |_| Eligible::Unmet).expect("the second address");
+        let attempt = dialer.poll(now, |_| true).expect("the second address");
         dialer.handle_not_begun(attempt);
         dialer.handle_failure(target, now);
         assert!(!dialer.unproven.contains_key(&attempt.address));
@@ -455,10 +472,15 @@ mod tests {
         for (host, key) in [(1, unmet), (2, met)] {
             let peer = Peer { name: "x".into(), addresses: vec![address(host)] };
             let id = dialer.add_member(key, peer);
+            if key == met {
+                dialer[id].handle_connected(now);
+                dialer[id].handle_frame();
+                dialer.handle_lost(id, now);
+                dialer[id].hurry(now);
+            }
             dialer[id].wake(now);
         }
-        let eligible = |key| if key == met { Eligible::Met } else { Eligible::Unmet };
-        let order: Vec<_> = std::iter::from_fn(|| dialer.poll(now, eligible)).map(|it| it.address).collect();
+        let order: Vec<_> = std::iter::from_fn(|| dialer.poll(now, |_| true)).map(|it| it.address).collect();
         assert_eq!(order, [address(2), address(1)]);
         assert_eq!(dialer.deadline(now), None, "nothing is due before something happens");
     }

@@ -36,7 +36,7 @@ use chrono::{DateTime, FixedOffset};
 
 use super::clients::Clients;
 use super::connection::{Client, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
-use super::dialer::{Attempt, Dialer, Eligible};
+use super::dialer::{Attempt, Dialer};
 use super::event::{Diagnostic, Event, LostReason, PeerInfo};
 use super::former_names::{Fate, FormerNames};
 use super::gossip::Gossip;

@@ -143,6 +143,20 @@ impl Target {
         self.wanted_by
     }
 
+    /// The member that it is, unless the user named it.
+    #[must_use]
+    pub fn member(&self) -> Option<MemberKey> {
+        match self.wanted_by {
+            WantedBy::User => None,
+            WantedBy::Member(key) => Some(key),
+        }
+    }
+
+    /// Whether it is a member that was only reported.
+    pub(super) fn is_unmet(&self) -> bool {
+        self.member().is_some() && !self.was_reached
+    }
+
     /// Its possible addresses, the best one first.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.places.iter().map(|place| place.address)
@@ -165,7 +179,7 @@ impl Target {
     }
 
     /// It was met at `address`.
-    pub fn find(&mut self, mut address: SocketAddr) {
+    pub(super) fn find(&mut self, mut address: SocketAddr) {
         address.set_ip(address.ip().to_canonical());
         self.places.retain(|known| known.address != address);
         self.places.insert(0, Place { is_found: true, ..Place::new(address, None) });
@@ -177,7 +191,7 @@ impl Target {
 
     /// Adds a possible address, which a member on a host reported, or the user. If there are too many, one that failed
     /// is removed for it. One host has no more than half of the room, so that another always has some.
-    pub fn learn(&mut self, mut address: SocketAddr, reported_from: Option<Host>) {
+    pub(super) fn learn(&mut self, mut address: SocketAddr, reported_from: Option<Host>) {
         address.set_ip(address.ip().to_canonical());
         if self.has(address) {
             return;
@@ -196,7 +210,7 @@ impl Target {
     }
 
     /// Removes an address, where another peer is.
-    pub fn unlearn(&mut self, address: SocketAddr) {
+    pub(super) fn unlearn(&mut self, address: SocketAddr) {
         self.places.retain(|known| known.address != address);
     }
 

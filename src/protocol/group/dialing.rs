@@ -92,17 +92,10 @@ impl<S> Group<S> {
     pub fn poll_dial(&mut self, now: Instant) -> Option<Attempt> {
         let members = &self.members;
         let clients = &self.clients;
-        self.dialer.poll(now, |key| match members.get(key) {
-            None => Eligible::No,
-            // A connection that was accepted may only claim to be this member's. One that we dialled counts.
-            Some(member)
-                if member.is_here() || member.pending.iter().any(|id| clients[*id].dialled.is_some()) =>
-            {
-                Eligible::No
-            }
-            Some(member) if member.is_unmet() => Eligible::Unmet,
-            Some(_) => Eligible::Met,
-        })
+        // A connection that was accepted may only claim to be this member's. One that we dialled counts.
+        let is_dialled = |member: &Member| member.pending.iter().any(|id| clients[*id].dialled.is_some());
+        self.dialer
+            .poll(now, |key| members.get(key).is_some_and(|member| !member.is_here() && !is_dialled(member)))
     }
 
     /// Adds a peer that the user names, and dials it. It is sent every message from now on.
@@ -189,8 +182,8 @@ impl<S> Group<S> {
 
     /// Whether a member was met at `address`.
     pub(super) fn is_members(&self, address: SocketAddr) -> bool {
-        let is_found = |member: &Member| self.dialer[member.target].found().any(|found| found == address);
-        self.members.iter().any(|(_, member)| is_found(member))
+        let is_found = |target: &Target| target.found().any(|found| found == address);
+        self.dialer.at(address).any(|target| target.member().is_some() && is_found(target))
     }
 
     /// The target that a connection was dialled for, and the reason; `None` if we did not dial it, or if the target was

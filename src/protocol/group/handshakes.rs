@@ -277,17 +277,18 @@ impl<S> Group<S> {
             self.members[key].address = Some(address);
             self.members[key].credentials.handle_met(address);
             let target = self.members[key].target;
-            self.dialer[target].find(address);
+            self.dialer.find(target, address);
             // The port that a member claims may be another's. At an address that we dialled there is no other; and a
             // member with the same name at the same address is another run.
             let name = Rc::clone(&self.members[key].name);
-            let is_other_run = |(other, member): &(MemberKey, &Member)| {
+            let is_other_run = |other: &MemberKey| {
                 *other != key
-                    && member.pending.is_empty()
-                    && (is_dialler || member.name == name)
-                    && self.dialer[member.target].has(address)
+                    && self.members.get(*other).is_some_and(|member| {
+                        !member.is_here() && member.pending.is_empty() && (is_dialler || member.name == name)
+                    })
             };
-            let others: Vec<_> = self.members.absent().filter(is_other_run).map(|(other, _)| other).collect();
+            let others: Vec<_> =
+                self.dialer.at(address).filter_map(Target::member).filter(is_other_run).collect();
             for other in others {
                 self.handle_other_run(other, key, address, now);
             }
@@ -299,7 +300,7 @@ impl<S> Group<S> {
             target.handle_met(key);
             let addresses: Vec<_> = target.addresses().collect();
             let own = self.members[key].target;
-            addresses.into_iter().for_each(|address| self.dialer[own].learn(address, None));
+            addresses.into_iter().for_each(|address| self.dialer.learn(own, address, None));
         }
     }
 
@@ -342,7 +343,7 @@ impl<S> Group<S> {
         if self.dialer[target].is_trying(address) {
             self.dialer.handle_failure(target, now);
         }
-        self.dialer[target].unlearn(address);
+        self.dialer.unlearn(target, address);
     }
 
     /// A peer that was taken for a plain one sends a hello. If nothing was exchanged before, the handshake starts;
@@ -386,7 +387,7 @@ impl<S> Group<S> {
         {
             address.set_port(port);
             let target = self.members[key].target;
-            self.dialer[target].learn(address, Some(Host::of(address.ip())));
+            self.dialer.learn(target, address, Some(Host::of(address.ip())));
             self.dialer[target].wake(now);
         }
     }

@@ -130,7 +130,7 @@ impl<S> Group<S> {
             };
             let target = self.members[key].target;
             let reported_from = Some(Host::of(reached_at.ip()));
-            addresses.into_iter().for_each(|address| self.dialer[target].learn(address, reported_from));
+            addresses.into_iter().for_each(|address| self.dialer.learn(target, address, reported_from));
             let base = if is_list { self.members[from].send.base() } else { None };
             let member = &mut self.members[key];
             if member.recv.next().is_none() {
