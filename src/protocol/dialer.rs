@@ -136,7 +136,8 @@ impl Dialer {
         self.change_addresses(id, |target| target.find(address));
     }
 
-    /// A target may be at `address`: see [`Target::learn`].
+    /// A target may be at `address`, as a member on a host reported, or the user. There is room for a few, and one that
+    /// failed makes room.
     pub fn learn(&mut self, id: TargetId, address: SocketAddr, reported_from: Option<Host>) {
         self.change_addresses(id, |target| target.learn(address, reported_from));
     }
