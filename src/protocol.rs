@@ -116,7 +116,7 @@
 //! | from `PRESENT` on | owed |
 //! | from `PRESENT` on and before `FROM` | **missed**: owed, and no longer in the log; [`Event::Missed`] has their exact number |
 //!
-//! With its proof each side says how many messages it has sent (`said`), so that the number is known as soon as two have
+//! With its proof each side says how many messages it has sent (`sent`), so that the number is known as soon as two have
 //! met. The sender has recorded itself what it owes to the newcomer, and the smaller number counts. So two members that
 //! could not reach each other for a while lose nothing that the log holds.
 //!

@@ -899,7 +899,7 @@ fn a_member_that_was_met_and_lost_at_once_is_reported_with_what_it_had_said() {
     let mut alice = Alice::new();
     let (bob, answer) = alice.hear_hello(address(2, 1000), 2, "bob");
     let pass = value(&answer, "pass").expect("a pass");
-    alice.hear_frame(bob, &format!("proof {pass}\npass {}\nsaid 6", id(OUR_PASS)));
+    alice.hear_frame(bob, &format!("proof {pass}\npass {}\nsent 6", id(OUR_PASS)));
     alice.close(bob);
     let (carol, _) = alice.meet(address(3, 1000), 3, "carol");
     let told = alice.hear_frame(carol, "ask all");

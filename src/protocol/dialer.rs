@@ -139,7 +139,9 @@ impl Dialer {
     /// A target may be at `address`, as a member on a host reported, or the user. There is room for a few, and one that
     /// failed makes room.
     pub fn learn(&mut self, id: TargetId, address: SocketAddr, reported_from: Option<Host>) {
-        self.change_addresses(id, |target| target.learn(address, reported_from));
+        if self.get(id).is_some_and(|target| !target.has(address)) {
+            self.change_addresses(id, |target| target.learn(address, reported_from));
+        }
     }
 
     /// A target is not at `address`.
@@ -186,7 +188,8 @@ impl Dialer {
     }
 
     /// The next address to dial, until `None`. Peers that the user named and members that were met come first,
-    /// then those that have failed least often.
+    /// then those that have failed least often. `is_eligible`: a member may be dialled, since it is neither connected
+    /// nor about to be.
     pub fn poll(&mut self, now: Instant, is_eligible: impl Fn(MemberKey) -> bool) -> Option<Attempt> {
         if self.next.is_some_and(|at| at.is_none_or(|at| now < at)) {
             return None;

@@ -126,7 +126,7 @@ pub struct RecvState {
     next: Option<u64>,
     /// Messages before this one are history.
     history_end: u64,
-    /// The first message that is owed, as other members reported before the first [`Start`].
+    /// The first message that is owed, as the sender or other members reported before the first [`Start`].
     base: Option<u64>,
 }
 

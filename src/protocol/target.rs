@@ -152,7 +152,7 @@ impl Target {
         }
     }
 
-    /// Whether it is a member that was only reported.
+    /// Whether it is a member that was never met.
     pub(super) fn is_unmet(&self) -> bool {
         self.member().is_some() && !self.was_reached
     }
@@ -178,7 +178,8 @@ impl Target {
         self.wanted_by != WantedBy::User && !self.found().any(|found| found == address)
     }
 
-    /// It was met at `address`.
+    /// It was met at `address`. The [`Dialer`](super::dialer::Dialer) calls it, which has an index of addresses; so it
+    /// does the next two.
     pub(super) fn find(&mut self, mut address: SocketAddr) {
         address.set_ip(address.ip().to_canonical());
         self.places.retain(|known| known.address != address);

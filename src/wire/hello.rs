@@ -12,7 +12,7 @@
 //! | `name VERSION NAME` | its name, and how many other names it had before |
 //! | `pass WORD` | the secret that the receiver is to show on every later connection of the pair |
 //! | `proof WORD` | the pass that the receiver issued |
-//! | `said NUMBER` | how many messages the sender has sent to everybody: from this one on the receiver is owed them |
+//! | `sent NUMBER` | how many messages the sender has sent to everybody: later ones are owed to the receiver |
 //! | `linked yes` | the sender has another established connection to the receiver |
 //! | `resume NUMBER` | the sender requests the receiver's messages from this number on |
 //! | `join HISTORY [NUMBER]` | the sender has received none of them; it requests those from NUMBER on, or from the next one on, and HISTORY older ones |
@@ -140,7 +140,7 @@ pub struct PeerFrame {
     pub name: Option<(u64, String)>,
     pub pass: Option<Token>,
     pub proof: Option<Token>,
-    pub said: Option<u64>,
+    pub sent: Option<u64>,
     pub linked: bool,
     /// `resume` or `join`.
     pub request: Option<Request>,
@@ -179,7 +179,7 @@ impl PeerFrame {
                 "name" => frame.name = read_versioned_name(value),
                 "pass" => frame.pass = value.parse().ok(),
                 "proof" => frame.proof = value.parse().ok(),
-                "said" => frame.said = read_number(value),
+                "sent" => frame.sent = read_number(value),
                 "linked" => frame.linked |= value == "yes",
                 "resume" => frame.request = read_number(value).map(Request::Resume),
                 "join" => frame.request = read_join(value),
@@ -217,7 +217,7 @@ impl PeerFrame {
             name,
             pass,
             proof,
-            said,
+            sent,
             linked,
             request,
             from,
@@ -239,7 +239,7 @@ impl PeerFrame {
         name.iter().for_each(|(version, name)| line("name", &format_args!("{version} {name}")));
         pass.iter().for_each(|pass| line("pass", pass));
         proof.iter().for_each(|proof| line("proof", proof));
-        said.iter().for_each(|number| line("said", number));
+        sent.iter().for_each(|number| line("sent", number));
         linked.then(|| line("linked", &"yes"));
         match request {
             Some(Request::Resume(next)) => line("resume", next),
@@ -377,7 +377,7 @@ mod tests {
             name: Some((3, "al ice<MSGENCD>".into())),
             pass: Some(Token(u128::MAX)),
             proof: Some(Token(7)),
-            said: Some(8),
+            sent: Some(8),
             linked: true,
             request: Some(Request::Resume(17)),
             from: Some(Start { from: 3, history_end: 5 }),

@@ -105,7 +105,8 @@ fn split_usual_timestamp(body: &str) -> Option<(Timestamp, &str)> {
 
 thread_local! {
     /// The last second that was read, and its text: most messages of a burst are of one second.
-    static LAST_SECOND: Cell<([u8; SECOND_BYTES], NaiveDateTime)> = const { Cell::new(([0; _], NaiveDateTime::MIN)) };
+    static LAST_SECOND: Cell<([u8; SECOND_BYTES], NaiveDateTime)> =
+        const { Cell::new((*b"1970-01-01T00:00:00", DateTime::UNIX_EPOCH.naive_utc())) };
 }
 
 /// The length of a timestamp without fraction and offset.
@@ -361,6 +362,17 @@ mod tests {
         check("2016-12-31T23:59:60Z", Timestamp::Zoned(zoned("2016-12-31T23:59:60+00:00")));
         check("0000-01-01T00:00:00", naive("0000-01-01T00:00:00"));
         check("9999-12-31 23:59:59", naive("9999-12-31T23:59:59"));
+        check("2026-11-22t06:55:22", naive("2026-11-22T06:55:22"));
+    }
+
+    /// A thread that has read no second yet knows one nevertheless.
+    #[test]
+    fn the_first_timestamp_is_read_as_any_other() {
+        let nothing = "\0".repeat(SECOND_BYTES);
+        let (texts, epoch) = ([nothing.clone() + "Z", nothing], "1970-01-01T00:00:00Z");
+        let read = |text: String| std::thread::spawn(move || usual(&text)).join().expect("no panic");
+        assert_eq!(texts.map(read), [None, None]);
+        assert_eq!(read(epoch.to_owned()), Some(Timestamp::Zoned(zoned(epoch))));
     }
 
     #[test]
@@ -376,6 +388,7 @@ mod tests {
             "[-0001-12-31T23:59:59] bob:\n\t\thi",
             "[-262143-01-01 00:00:00] bob:\n\t\thi",
             "[2026-11-22T06:55:61] bob:\n\t\thi",
+            "[2026-1-2 3:04:05] bob:\n\t\thi",
         ] {
             assert_eq!(read_message(body), None, "{body:?}");
         }

@@ -113,8 +113,8 @@ impl<S> Group<S> {
                 self.push_frame(id, &answer);
             }
             Step::Prove { proof, pass } => {
-                let said = Some(self.log.next_number());
-                self.push_frame(id, &PeerFrame { proof, pass, said, ..PeerFrame::default() });
+                let sent = Some(self.log.next_number());
+                self.push_frame(id, &PeerFrame { proof, pass, sent, ..PeerFrame::default() });
             }
             Step::Established { proof } => {
                 self.establish(id, key, proof, now);
@@ -242,7 +242,7 @@ impl<S> Group<S> {
         let member = &self.members[key];
         let frame = PeerFrame {
             proof,
-            said: Some(self.log.next_number()),
+            sent: Some(self.log.next_number()),
             name: self.own.name(),
             linked: is_other,
             request: Some(member.recv.request(self.own.history_wanted)),
@@ -282,10 +282,11 @@ impl<S> Group<S> {
             // member with the same name at the same address is another run.
             let name = Rc::clone(&self.members[key].name);
             let is_other_run = |other: &MemberKey| {
+                let member = &self.members[*other];
                 *other != key
-                    && self.members.get(*other).is_some_and(|member| {
-                        !member.is_here() && member.pending.is_empty() && (is_dialler || member.name == name)
-                    })
+                    && !member.is_here()
+                    && member.pending.is_empty()
+                    && (is_dialler || member.name == name)
             };
             let others: Vec<_> =
                 self.dialer.at(address).filter_map(Target::member).filter(is_other_run).collect();

@@ -40,7 +40,7 @@ impl<S> Group<S> {
         if let Some((version, name)) = &frame.name {
             self.rename_member(key, *version, name);
         }
-        frame.said.into_iter().for_each(|number| self.members[key].recv.learn_base(number));
+        frame.sent.into_iter().for_each(|number| self.members[key].recv.learn_base(number));
         frame.ack.into_iter().for_each(|next| self.handle_ack(key, next));
         frame.private_ack.into_iter().for_each(|next| self.members[key].private.ack(next));
         if let Some(request) = frame.request {

@@ -133,9 +133,7 @@ impl<S> Group<S> {
             addresses.into_iter().for_each(|address| self.dialer.learn(target, address, reported_from));
             let base = if is_list { self.members[from].send.base() } else { None };
             let member = &mut self.members[key];
-            if member.recv.next().is_none() {
-                entry.base.into_iter().for_each(|number| member.recv.learn_base(number));
-            }
+            entry.base.into_iter().for_each(|number| member.recv.learn_base(number));
             if known.is_none() {
                 member.send.set_base(base.unwrap_or(self.log.next_number()));
                 member.is_to_introduce = is_list && link.joins_groups;
