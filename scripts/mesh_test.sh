@@ -75,7 +75,7 @@ report_taken_port() {
 end_mesh() {
     local code=0
     kill "-$1" "$mesh"
-    wait_until 10 no_peers || fail "the mesh did not end within 10 s of SIG$1"
+    wait_until 10 no_peers || fail "the mesh did not end within 10 s of SIG$1: $(cat "$TMPDIR/output")"
     wait "$mesh" || code=$?
     ((code == 0)) || fail "the mesh ended with exit code $code: $(cat "$TMPDIR/output")"
     rm -f "$TMPDIR/output" "$TMPDIR/taken"
