@@ -9,6 +9,9 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 main() {
+    # Whoever starts this in the background without job control has it ignore SIGINT, and all that it starts.
+    local interrupt=INT
+    [[ $(trap -p INT) != "trap -- '' SIGINT" ]] || interrupt=TERM
     GROUPCHAT_PROGRAM=$(build_program)
     # Whatever the mesh forgets to remove is then found in here.
     TMPDIR=$(make_directory groupchat-mesh-test)
@@ -24,7 +27,7 @@ main() {
     done
     check_messages
     report_taken_port
-    end_mesh INT
+    end_mesh "$interrupt"
     # The same ports again: nothing is left that holds one of them.
     start_mesh --plain || fail "the mesh did not start again: $(cat "$TMPDIR/output")"
     check_messages
