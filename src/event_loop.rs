@@ -555,30 +555,34 @@ impl EventLoop {
 
     /// The name of a peer that, according to `event`, has not received all messages, or may not have.
     fn recipient_in_doubt(&self, event: &Event) -> Option<String> {
-        match event {
-            Event::Diagnostic(Diagnostic::Undelivered { peer, .. })
-            | Event::Diagnostic(Diagnostic::Unanswered { peer }) => Some(peer.name.to_string()),
-            Event::Lost { peer, .. } | Event::Diagnostic(Diagnostic::NamedLost { peer, .. })
-                if self.phase == Phase::Leaving =>
-            {
+        if let Event::Lost { peer, .. } = event {
+            return (self.phase == Phase::Leaving).then(|| peer.name.to_string());
+        }
+        let Event::Diagnostic(diagnostic) = event else { return None };
+        match diagnostic {
+            Diagnostic::Undelivered { peer, .. } | Diagnostic::Unanswered { peer } => {
                 Some(peer.name.to_string())
             }
-            Event::Diagnostic(Diagnostic::Visited {
-                address,
-                why: LostReason::Stalled(_) | LostReason::Overrun,
-            }) => Some(address.to_string()),
-            Event::Diagnostic(Diagnostic::Connected { name, missed: 1.., .. }) => Some(name.to_string()),
-            Event::Message { .. }
-            | Event::Joined { .. }
-            | Event::Back { .. }
-            | Event::Renamed { .. }
-            | Event::Missed { .. }
-            | Event::Present
-            | Event::Left { .. }
-            | Event::Lost { .. }
-            | Event::Appeared { .. }
-            | Event::Identified { .. }
-            | Event::Diagnostic(_) => None,
+            Diagnostic::NamedLost { peer, .. } => {
+                (self.phase == Phase::Leaving).then(|| peer.name.to_string())
+            }
+            Diagnostic::Visited { address, why: LostReason::Stalled(_) | LostReason::Overrun } => {
+                Some(address.to_string())
+            }
+            Diagnostic::Connected { name, missed: 1.., .. } => Some(name.to_string()),
+            Diagnostic::Visited { .. }
+            | Diagnostic::Connected { .. }
+            | Diagnostic::MoreVisitors { .. }
+            | Diagnostic::Accepted { .. }
+            | Diagnostic::Assumed { .. }
+            | Diagnostic::Unmet { .. }
+            | Diagnostic::Unreachable { .. }
+            | Diagnostic::Oneself { .. }
+            | Diagnostic::Forgotten { .. }
+            | Diagnostic::NameTaken { .. }
+            | Diagnostic::Impostor { .. }
+            | Diagnostic::Alone { .. }
+            | Diagnostic::CannotAccept(_) => None,
         }
     }
 

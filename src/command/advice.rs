@@ -1,4 +1,4 @@
-//! What to write instead of an unknown command.
+//! Suggestions for unknown commands: the equivalent of another program's command, or the nearest name by spelling.
 
 use super::COMMANDS;
 use crate::limits::{COMMAND_CHARS_MAX, NAME_BYTES_MAX};

@@ -243,13 +243,13 @@ impl Dialer {
 
     /// When the limits allow that a target is dialled; `None` if another dial has to end before.
     fn may_dial_at(&self, target: &Target, now: Instant) -> Option<Instant> {
-        match target.is_unmet() {
-            true if self.dialing < DIALS_UNMET_MAX => self.host_free_at(target, now),
-            // An address where it was met does not wait for reported ones: those are passed over while their host is
-            // not to be dialled.
-            false if self.dialing < DIALS_MAX => Some(now),
-            true | false => None,
+        let is_unmet = target.is_unmet();
+        if self.dialing >= if is_unmet { DIALS_UNMET_MAX } else { DIALS_MAX } {
+            return None;
         }
+        // An address where it was met does not wait for reported ones: those are passed over while their host is not to
+        // be dialled.
+        if is_unmet { self.host_free_at(target, now) } else { Some(now) }
     }
 
     /// When the host of the next address may be dialled for this target; `None` before a dial there has ended.

@@ -53,7 +53,7 @@ impl ShownBodies {
         let (host, port) = source;
         let Self { of_plain, of_members, .. } = self;
         if !may_repeat && of_plain.is_empty() && of_members.is_empty() {
-            // Nearly always.
+            // Nearly always, and then nothing has to be searched.
             return true;
         }
         for bodies in [&mut *of_plain, of_members] {

@@ -178,8 +178,8 @@ impl Target {
         self.wanted_by != WantedBy::User && !self.found().any(|found| found == address)
     }
 
-    /// It was met at `address`. The [`Dialer`](super::dialer::Dialer) calls it, which has an index of addresses; so it
-    /// does the next two.
+    /// It was met at `address`. Only the [`Dialer`](super::dialer::Dialer) calls this method, `learn` and `unlearn`, since
+    /// it has an index of all addresses.
     pub(super) fn find(&mut self, mut address: SocketAddr) {
         address.set_ip(address.ip().to_canonical());
         self.places.retain(|known| known.address != address);

@@ -76,24 +76,28 @@ impl IgnoreList {
             let renamed = self.all.iter_mut().filter(|ignored| ignored.is(peer));
             renamed.for_each(|ignored| ignored.name = peer.name.clone());
         }
-        match event {
+        let Event::Diagnostic(diagnostic) = event else {
+            return event.peer().is_some_and(|peer| self.holds(peer));
+        };
+        match diagnostic {
             // A connection that has sent nothing could be anybody's from that host.
-            Event::Diagnostic(Diagnostic::Accepted { address } | Diagnostic::Visited { address, .. }) => {
+            Diagnostic::Accepted { address } | Diagnostic::Visited { address, .. } => {
                 self.holds_plain_of(host(address))
             }
-            Event::Diagnostic(Diagnostic::MoreVisitors { host, .. }) => self.holds_plain_of(*host),
-            Event::Diagnostic(Diagnostic::Forgotten { peer }) => self.holds(peer),
-            Event::Diagnostic(_) => false,
-            Event::Message { .. }
-            | Event::Joined { .. }
-            | Event::Back { .. }
-            | Event::Renamed { .. }
-            | Event::Missed { .. }
-            | Event::Present
-            | Event::Left { .. }
-            | Event::Lost { .. }
-            | Event::Appeared { .. }
-            | Event::Identified { .. } => event.peer().is_some_and(|peer| self.holds(peer)),
+            Diagnostic::MoreVisitors { host, .. } => self.holds_plain_of(*host),
+            Diagnostic::Forgotten { peer } => self.holds(peer),
+            Diagnostic::NamedLost { .. }
+            | Diagnostic::Undelivered { .. }
+            | Diagnostic::Unanswered { .. }
+            | Diagnostic::Connected { .. }
+            | Diagnostic::Assumed { .. }
+            | Diagnostic::Unmet { .. }
+            | Diagnostic::Unreachable { .. }
+            | Diagnostic::Oneself { .. }
+            | Diagnostic::NameTaken { .. }
+            | Diagnostic::Impostor { .. }
+            | Diagnostic::Alone { .. }
+            | Diagnostic::CannotAccept(_) => false,
         }
     }
 

@@ -103,29 +103,35 @@ fn split_usual_timestamp(body: &str) -> Option<(Timestamp, &str)> {
     Some((at, &body[body.len() - rest.len()..]))
 }
 
+/// The text of a timestamp without fraction and offset.
+type SecondText = [u8; 19];
+
+/// A second and its text.
+const EPOCH: (SecondText, NaiveDateTime) = (*b"1970-01-01T00:00:00", DateTime::UNIX_EPOCH.naive_utc());
+
 thread_local! {
-    /// The last second that was read, and its text: most messages of a burst are of one second.
-    static LAST_SECOND: Cell<([u8; SECOND_BYTES], NaiveDateTime)> =
-        const { Cell::new((*b"1970-01-01T00:00:00", DateTime::UNIX_EPOCH.naive_utc())) };
+    /// The last second that was read. Most messages of a burst have the same one, so this is for speed alone.
+    static LAST_SECOND: Cell<(SecondText, NaiveDateTime)> = const { Cell::new(EPOCH) };
 }
 
-/// The length of a timestamp without fraction and offset.
-const SECOND_BYTES: usize = 19;
-
-/// Reads a timestamp without fraction and offset.
-fn read_second(text: [u8; SECOND_BYTES]) -> Option<NaiveDateTime> {
+/// Reads a timestamp without fraction and offset, as [`parse_second`] does.
+fn read_second(text: SecondText) -> Option<NaiveDateTime> {
     let (known, second) = LAST_SECOND.get();
     if text == known {
         return Some(second);
     }
+    let second = parse_second(text)?;
+    LAST_SECOND.set((text, second));
+    Some(second)
+}
+
+fn parse_second(text: SecondText) -> Option<NaiveDateTime> {
     let [year @ .., b'-', n1, n2, b'-', d1, d2, b'T' | b' ', h1, h2, b':', m1, m2, b':', s1, s2] = text
     else {
         return None;
     };
     let date = NaiveDate::from_ymd_opt(number(year)?.cast_signed(), number([n1, n2])?, number([d1, d2])?)?;
-    let second = date.and_hms_opt(number([h1, h2])?, number([m1, m2])?, number([s1, s2])?)?;
-    LAST_SECOND.set((text, second));
-    Some(second)
+    date.and_hms_opt(number([h1, h2])?, number([m1, m2])?, number([s1, s2])?)
 }
 
 /// The number that digits write.
@@ -365,14 +371,11 @@ mod tests {
         check("2026-11-22t06:55:22", naive("2026-11-22T06:55:22"));
     }
 
-    /// A thread that has read no second yet knows one nevertheless.
+    /// Before a second was read, a timestamp is compared with this one.
     #[test]
-    fn the_first_timestamp_is_read_as_any_other() {
-        let nothing = "\0".repeat(SECOND_BYTES);
-        let (texts, epoch) = ([nothing.clone() + "Z", nothing], "1970-01-01T00:00:00Z");
-        let read = |text: String| std::thread::spawn(move || usual(&text)).join().expect("no panic");
-        assert_eq!(texts.map(read), [None, None]);
-        assert_eq!(read(epoch.to_owned()), Some(Timestamp::Zoned(zoned(epoch))));
+    fn the_second_that_is_known_at_first_is_that_of_its_text() {
+        let (text, second) = EPOCH;
+        assert_eq!(parse_second(text), Some(second));
     }
 
     #[test]
