@@ -16,6 +16,7 @@
 //! | | [`address`], [`name`] | parse the address of a peer and the user's own name |
 //! | core | [`protocol`] | the group: bytes and time go in, bytes and events come out; no socket, clock, terminal or randomness |
 //! | | [`command`] | parses a line into a message or a command |
+//! | seal | [`seal`] | encrypts and authenticates links: the handshake and the records |
 //! | wire | [`wire`] | pure codecs between bytes, frames and the bodies of frames |
 //! | base | [`limits`] | every limit and timeout, with its unit and reason |
 //! | | [`error`] | the errors that end the program |
@@ -141,6 +142,7 @@ pub mod name;
 pub mod protocol;
 pub mod resolver;
 pub mod sanitize;
+pub mod seal;
 pub mod server;
 pub mod shell_completions;
 pub mod terminal;

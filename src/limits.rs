@@ -27,6 +27,21 @@ pub const RECIPIENTS_LISTED_MAX: usize = 8;
 /// of them is not sent to somebody else: as many as a group has members. Each costs some 300 bytes.
 pub const FORMER_NAMES_MAX: usize = MEMBERS_MAX;
 
+// Sealed links.
+
+/// The text of one record, in bytes: so long that the tag and the system call cost little, and so short that a record that
+/// is not written whole costs little memory.
+pub const RECORD_TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Records that are sealed with one key. BOLT 8 of the Lightning Network changes it after 1,000.
+pub const REKEY_RECORDS: u32 = 1_024;
+
+/// Ephemeral keys of first messages that a listener of a private group remembers: 256 KiB at most.
+pub const EPHEMERALS_MAX: usize = 4_096;
+
+/// A frame of a handshake with its code, in bytes: the longest one has 230.
+pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 512;
+
 // The log.
 
 /// What the broadcast log keeps, in bytes: some 10,000 lines of chat, to let a client that is

@@ -10,6 +10,7 @@
 //! | [`decoder`] | the decoder: bytes in, frames out; which framing a connection speaks |
 //! | [`message`] | the body of a message and of an exit |
 //! | [`hello`] | the body of a peer frame: what members send each other beside messages |
+//! | [`identity`] | public keys, tokens, and the ids that follow from them |
 //!
 //! # Frames
 //!
@@ -78,6 +79,7 @@
 pub mod decoder;
 pub mod frame;
 pub mod hello;
+pub mod identity;
 pub mod lab;
 pub mod message;
 

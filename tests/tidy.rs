@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Layers from the top down. A file imports from its own layer and from those below.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["main", "args", "shell_completions", "manual"],
     &["event_loop"],
     &["group_peer", "server", "terminal", "resolver", "address", "name"],
     &["protocol", "command"],
+    &["seal"],
     &["wire"],
     &["limits", "error", "unicode", "sanitize", "look_alike"],
 ];
@@ -32,7 +33,7 @@ const RESERVED: [(&str, &[&str]); 10] = [
 const FORBIDDEN: [&str; 6] = ["println!", "eprint!", "unwrap()", "thread::", "todo!", "dbg!"];
 
 /// The modules that have no I/O, clock, environment or randomness of their own, and the phrases for these.
-const PURE: [&str; 3] = ["protocol", "wire", "command"];
+const PURE: [&str; 4] = ["protocol", "seal", "wire", "command"];
 const IMPURE: [&str; 11] = [
     "std::io",
     "std::fs",
