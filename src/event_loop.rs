@@ -6,7 +6,6 @@
 mod commands;
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::ErrorKind;
 use std::mem;
 use std::net::IpAddr;
@@ -25,7 +24,7 @@ use crate::error::{Error, reason, shortened};
 use crate::group_peer::{GroupPeer, Stream};
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
 use crate::protocol::roster::{NotFound, Unreached};
-use crate::protocol::{Diagnostic, Event, Group, LostReason, Peer, PeerInfo, Setup};
+use crate::protocol::{Access, Diagnostic, Event, Group, LostReason, Peer, PeerInfo, Setup};
 use crate::resolver::Resolver;
 use crate::server::Server;
 use crate::terminal::logfile::LogFile;
@@ -166,13 +165,22 @@ impl EventLoop {
         }
         let is_idle = takes_input && !stay && peers.is_empty() && terminal.is_script();
         let first_peers = peers.iter().map(|peer| Rc::clone(&peer.name)).collect();
-        let setup = Setup { name, port: address.port(), framing, is_plain: plain, history, peers };
+        let setup = Setup {
+            name,
+            port: address.port(),
+            framing,
+            is_plain: plain,
+            history,
+            peers,
+            access: Access::Open,
+        };
+        getrandom::fill(&mut [0]).map_err(|error| Error::Failure(format!("no random numbers: {error}")))?;
         let now = Instant::now();
         let mut run = Self {
             poll,
             events: Events::with_capacity(EVENTS),
             signals,
-            group: Group::new(setup, now, fastrand::Rng::new(), secret()),
+            group: Group::new(setup, now, Box::new(fill_with_random)),
             peer: GroupPeer::new(server),
             terminal,
             resolver: Resolver::new(RESOLVER, None),
@@ -580,7 +588,6 @@ impl EventLoop {
             | Diagnostic::Oneself { .. }
             | Diagnostic::Forgotten { .. }
             | Diagnostic::NameTaken { .. }
-            | Diagnostic::Impostor { .. }
             | Diagnostic::Alone { .. }
             | Diagnostic::CannotAccept(_) => None,
         }
@@ -691,13 +698,9 @@ fn open_log(path: &Path) -> Result<LogFile, Error> {
     })
 }
 
-/// A keyed hash with random keys, whose values nobody else can predict.
-fn secret() -> Box<dyn Fn(u128) -> u128> {
-    let halves = [RandomState::new(), RandomState::new()];
-    Box::new(move |number| {
-        let [high, low] = [0, 1].map(|half: usize| u128::from(halves[half].hash_one((number, half))));
-        high << 64 | low
-    })
+/// Fills `bytes` from the system's source of randomness.
+fn fill_with_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("it worked at the start");
 }
 
 fn names(peers: &[PeerInfo]) -> Vec<String> {

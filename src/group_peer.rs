@@ -328,7 +328,7 @@ mod tests {
 
     use super::*;
     use crate::limits::WRITE_STALL_TIMEOUT;
-    use crate::protocol::{Event as GroupEvent, Setup};
+    use crate::protocol::{Access, Event as GroupEvent, Setup};
 
     /// Between two looks at the terminal and the signals, all connections together are read for one budget, and each of
     /// them is read before another one is read again.
@@ -349,8 +349,16 @@ mod tests {
         });
         let senders: Vec<_> = senders.collect();
         let name = "alice".to_owned();
-        let setup = Setup { name, port: 1, framing: None, is_plain: false, history: 0, peers: Vec::new() };
-        let mut group = Group::new(setup, now, fastrand::Rng::with_seed(1), Box::new(|number| number));
+        let setup = Setup {
+            name,
+            port: 1,
+            framing: None,
+            is_plain: false,
+            history: 0,
+            peers: Vec::new(),
+            access: Access::Open,
+        };
+        let mut group = Group::new(setup, now, Box::new(|bytes| bytes.fill(1)));
         let mut peer = GroupPeer::new(server);
         (0..SENDERS.div_ceil(ACCEPT_TURN)).for_each(|_| peer.accept(&mut group, now, poll.registry()));
         let (mut events, mut received, mut turns, mut bytes) =

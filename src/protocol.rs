@@ -176,7 +176,6 @@ pub mod event;
 pub mod former_names;
 mod gossip;
 pub mod group;
-pub mod handshake;
 mod history;
 pub mod ids;
 pub mod label;
@@ -196,7 +195,8 @@ pub mod timers;
 mod unfinished;
 pub mod visitors;
 
-pub use crate::wire::hello::MemberId;
+pub use crate::seal::Access;
+pub use crate::wire::identity::MemberId;
 pub use connection::Client;
 pub use dialer::Attempt;
 pub use event::{Diagnostic, Event, LostReason, PeerInfo};

@@ -137,7 +137,7 @@ impl<S> Clients<S> {
     pub fn count_unfinished(&mut self, id: ClientId) -> Option<ClientId> {
         let client = &mut self.slab[id.0];
         let is_counted = client.phase.link().is_none() && !client.is_closed();
-        let after = if is_counted { client.decoder.pending_bytes() } else { 0 };
+        let after = if is_counted { client.pending_bytes() } else { 0 };
         let before = mem::replace(&mut client.unfinished_bytes, after);
         self.unfinished.change(id, before, after)
     }

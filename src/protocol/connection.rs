@@ -5,14 +5,14 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::handshake::Handshake;
 use super::ids::{MemberKey, TargetId};
 use super::label::Label;
 use super::log::Log;
 use crate::limits::{LOG_BYTES, WRITE_HOLD_BACK, WRITE_PROBE_INTERVAL};
+use crate::seal::{Handshake, Records, is_like_handshake};
 use crate::wire::decoder::Decoder;
 use crate::wire::frame::{self, Code, Framing};
-use crate::wire::lab;
+use crate::wire::lab::{self, LENGTH_BYTES};
 
 /// The phase of a connection. It moves forward; only a plain peer's may return to the handshake, once.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) enum Phase {
         /// When the attempt fails.
         until: Instant,
     },
-    /// It is made, and the other end has not proved to be a member. Nothing of the log is sent.
+    /// It is made, and the other end is not known yet. Nothing of the log is sent.
     Handshake(Unproven),
     /// A plain peer.
     Plain(Box<PlainPeer>),
@@ -91,7 +91,7 @@ impl Phase {
 /// The other end of a connection whose handshake is not finished.
 #[derive(Debug)]
 pub(super) struct Unproven {
-    pub handshake: Box<Handshake>,
+    pub handshake: Handshake,
     /// When it is taken for a plain peer, unless a hello arrives before; `None` if it must be a member.
     pub plain_at: Option<Instant>,
     /// When it is closed.
@@ -105,6 +105,8 @@ pub(super) struct PlainPeer {
     pub name: Option<Label>,
     /// The last event that the user was shown about it.
     pub shown: Shown,
+    /// Our side of the handshake, which starts if the other side sends its first frame late and nothing else.
+    pub handshake: Handshake,
 }
 
 /// The last event that the user was shown about a connection without a member.
@@ -161,7 +163,7 @@ pub(super) struct Waiting {
 /// One connection.
 ///
 /// Invariant: `outbox` is written before the log is, from `cursor` on. While `outbox` holds bytes, `cursor` is at the
-/// start of a frame.
+/// start of a frame. Once there are `records`, everything is written through them.
 #[derive(Debug)]
 pub struct Client<S> {
     pub(super) stream: S,
@@ -173,6 +175,8 @@ pub struct Client<S> {
     /// When bytes were received last.
     pub(super) received_at: Instant,
     pub(super) decoder: Decoder,
+    /// The record layer, once the handshake has agreed on keys.
+    pub(super) records: Option<Box<Records>>,
     /// When the frame began that is not finished.
     pub(super) frame_begun_at: Option<Instant>,
     /// Whether a timer looks at that.
@@ -183,13 +187,6 @@ pub struct Client<S> {
     pub(super) received_framing: Option<Framing>,
     /// The framing of the last frame that was received on an earlier connection to the same place.
     pub(super) expected_framing: Option<Framing>,
-    /// The framing of the first frame that we wrote on it, a hello apart. The decoder of another run of this program
-    /// keeps to it.
-    sent_framing: Option<Framing>,
-    /// Our first frame on it was a hello.
-    has_greeted: bool,
-    /// It sent a peer frame, so it is another run of this program.
-    pub(super) is_ours: bool,
     /// Messages that arrive are discarded.
     pub(super) is_muted: bool,
     /// The other end has shut down its side, and the outbox is still to be written.
@@ -244,14 +241,12 @@ impl<S> Client<S> {
             since: now,
             received_at: now,
             decoder: Decoder::default(),
+            records: None,
             frame_begun_at: None,
             is_frame_timed: false,
             unfinished_bytes: 0,
             received_framing: None,
             expected_framing: None,
-            sent_framing: None,
-            has_greeted: false,
-            is_ours: false,
             is_muted: false,
             is_read_closed: false,
             offered_from: None,
@@ -278,12 +273,18 @@ impl<S> Client<S> {
 
     /// Whether bytes are to be written to it, now or later.
     pub(super) fn is_behind(&self, log: &Log) -> bool {
-        self.is_writable() && !self.outbox.bytes.is_empty() || self.is_open() && self.cursor < log.end()
+        self.is_writable() && self.has_own_bytes() || self.is_open() && self.cursor < log.end()
+    }
+
+    /// Whether bytes wait for this connection alone.
+    fn has_own_bytes(&self) -> bool {
+        !self.outbox.bytes.is_empty()
+            || self.records.as_ref().is_some_and(|records| !records.outgoing().is_empty())
     }
 
     /// Whether bytes can be written to it now.
     pub(super) fn has_offer(&self, log: &Log) -> bool {
-        self.is_behind(log) && (!self.outbox.bytes.is_empty() || self.offered_from.is_some())
+        self.is_behind(log) && (self.has_own_bytes() || self.offered_from.is_some())
     }
 
     /// Whether it is further behind than the log reaches back, or its outbox is too long.
@@ -318,31 +319,50 @@ impl<S> Client<S> {
         }
         self.cut_in(log);
         self.outbox.compact();
-        let is_hello = code == Code::Peer && self.sent_framing.is_none() && !self.has_greeted;
-        self.has_greeted |= is_hello;
-        let framing =
-            if is_hello { self.framing(default_framing) } else { self.write_framing(default_framing) };
-        frame::write(code, body, framing, &mut self.outbox.bytes);
+        frame::write(code, body, self.framing(default_framing), &mut self.outbox.bytes);
     }
 
-    /// The framing of the next frame to be written: for another run of this program that of the first one, for a plain
-    /// peer that of the last frame received.
+    /// The framing of the next frame to be written: that of the last frame received. Inside records that is text framing.
     fn framing(&self, default_framing: Framing) -> Framing {
-        let known = self.sent_framing.filter(|_| self.is_ours).or(self.received_framing);
-        known.or(self.expected_framing).unwrap_or(default_framing)
+        if self.records.is_some() {
+            return Framing::Text;
+        }
+        self.received_framing.or(self.expected_framing).unwrap_or(default_framing)
+    }
+
+    /// From now on, everything is written and received as records. What was queued before is written as it is.
+    pub(super) fn seal(&mut self, mut records: Box<Records>) {
+        records.begin_with(&self.outbox.bytes[self.outbox.taken..]);
+        self.outbox = Outbox::default();
+        self.records = Some(records);
+        self.decoder = Decoder::of_text();
+    }
+
+    /// The record layer, unless the connection is closed.
+    pub(super) fn open_records(&mut self) -> Option<&mut Records> {
+        let is_closed = self.is_closed();
+        self.records.as_deref_mut().filter(|_| !is_closed)
+    }
+
+    /// The bytes that are kept of an unfinished frame or record.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.decoder.pending().len() + self.records.as_ref().map_or(0, |records| records.incoming_bytes())
+    }
+
+    /// The same, white space in a frame apart: a line break after the last code is no frame.
+    pub(super) fn unfinished_bytes(&self) -> usize {
+        self.decoder.unfinished_bytes() + self.records.as_ref().map_or(0, |records| records.incoming_bytes())
+    }
+
+    /// Whether what is pending may be the front of a frame of the handshake, in either framing.
+    pub(super) fn has_begun_handshake(&self) -> bool {
+        let pending = self.decoder.pending();
+        is_like_handshake(pending) || pending.get(LENGTH_BYTES..).is_some_and(is_like_handshake)
     }
 
     /// Whether the other end has used a framing, now or before.
     pub(super) fn has_known_framing(&self) -> bool {
         self.received_framing.or(self.expected_framing).is_some()
-    }
-
-    /// The framing of the next frame that is no hello. The first call decides it for good, for another run of this
-    /// program: that receives in the framing of the first such frame.
-    fn write_framing(&mut self, default_framing: Framing) -> Framing {
-        let framing = self.framing(default_framing);
-        self.sent_framing.get_or_insert(framing);
-        framing
     }
 
     /// Moves the rest of the log into the outbox, where a goodbye can follow.
@@ -355,7 +375,7 @@ impl<S> Client<S> {
 
     /// Moves one frame of the log, or the rest of one, into the outbox.
     fn take_frame(&mut self, log: &Log, default_framing: Framing) {
-        let framing = self.write_framing(default_framing);
+        let framing = self.framing(default_framing);
         let frame = log.frame_around(self.cursor);
         let bytes = &log.since(self.cursor)[..(frame.end - self.cursor) as usize];
         let code = frame::code_at_tail(bytes).filter(|_| frame.start == self.cursor);
@@ -410,22 +430,50 @@ impl<S> Client<S> {
         log.number_at(self.cursor) - u64::from(self.outbox.holds_message)
     }
 
-    /// The stream, and the bytes to write next: at least one, while it [has an offer](Self::has_offer).
+    /// Writes the next bytes through `write`, once, about `most` of them. There are some while it
+    /// [has an offer](Self::has_offer). Returns how many `write` was given, and how many it has written. `scratch` is a
+    /// buffer for one record.
     ///
-    /// In lab framing that is one message at a time, since its reader needs each in one write.
-    pub(super) fn offer<'a>(&'a mut self, log: &'a Log, default_framing: Framing) -> (&'a mut S, &'a [u8]) {
-        if self.outbox.bytes.is_empty() && self.write_framing(default_framing) == Framing::Lab {
+    /// In lab framing that is one message at a time, since its reader needs each in one write. Inside records it is one
+    /// record.
+    pub(super) fn write(
+        &mut self,
+        log: &Log,
+        default_framing: Framing,
+        most: usize,
+        scratch: &mut Vec<u8>,
+        write: impl FnOnce(&mut S, &[u8]) -> usize,
+    ) -> (usize, usize) {
+        if let Some(records) = &mut self.records
+            && !records.outgoing().is_empty()
+        {
+            let (offered, count) = (records.outgoing().len(), write(&mut self.stream, records.outgoing()));
+            records.handle_written(count);
+            return (offered, count);
+        }
+        if self.outbox.bytes.is_empty() && self.framing(default_framing) == Framing::Lab {
             self.take_frame(log, default_framing);
             self.outbox.holds_message = true;
         }
-        match self.outbox.bytes.get(self.outbox.taken..) {
-            Some(rest) if !rest.is_empty() => (&mut self.stream, rest),
-            _ => (&mut self.stream, log.since(self.cursor)),
-        }
+        let text = match self.outbox.bytes.get(self.outbox.taken..) {
+            Some(rest) if !rest.is_empty() => rest,
+            _ => log.since(self.cursor),
+        };
+        let Some(records) = &mut self.records else {
+            let bytes = &text[..text.len().min(most)];
+            let (offered, count) = (bytes.len(), write(&mut self.stream, bytes));
+            self.handle_taken(count);
+            return (offered, count);
+        };
+        let taken = records.seal(text, scratch);
+        let count = write(&mut self.stream, scratch);
+        records.keep(&scratch[count..]);
+        self.handle_taken(taken);
+        (scratch.len(), count)
     }
 
-    /// The first `count` bytes of what [`offer`](Self::offer) returned were written.
-    pub(super) fn handle_taken(&mut self, count: usize) {
+    /// The first `count` bytes that are to be written were taken.
+    fn handle_taken(&mut self, count: usize) {
         if self.outbox.bytes.is_empty() {
             self.cursor += count as u64;
             return;

@@ -9,7 +9,8 @@ use super::label::{Label, address_mark};
 use super::names::short_tag;
 use super::visitors::Host;
 use crate::limits::{EVENT_BYTES_EACH, FRAME_BYTES_MAX, LOG_BYTES};
-use crate::wire::hello::MemberId;
+use crate::seal::Refused;
+use crate::wire::identity::MemberId;
 use crate::wire::message::Timestamp;
 
 /// The member or plain peer that an event is about.
@@ -180,13 +181,6 @@ pub enum Diagnostic {
         /// Our name as others see it.
         own: Label,
     },
-    /// A connection claimed the id of a member without proof, and was closed.
-    Impostor {
-        /// Its address.
-        address: SocketAddr,
-        /// The member whose id it claimed.
-        peer: PeerInfo,
-    },
     /// The user sent a message, and no peer is connected.
     Alone {
         /// It is kept for members that are lost.
@@ -251,8 +245,7 @@ impl Diagnostic {
             | Self::Undelivered { peer, .. }
             | Self::Unanswered { peer }
             | Self::Forgotten { peer }
-            | Self::NameTaken { peer, .. }
-            | Self::Impostor { peer, .. } => Some(peer),
+            | Self::NameTaken { peer, .. } => Some(peer),
             Self::Visited { .. }
             | Self::MoreVisitors { .. }
             | Self::Accepted { .. }
@@ -289,6 +282,12 @@ pub enum LostReason {
     Overrun,
     /// Its handshake was not finished in this time.
     Unintroduced(Duration),
+    /// Its handshake failed, for this reason.
+    Refused(Refused),
+    /// It closed the connection before it had sent anything: a member does that with a handshake that does not verify.
+    NoReply,
+    /// Somebody changed the bytes on their way.
+    Altered,
 }
 
 impl fmt::Display for LostReason {
@@ -304,6 +303,17 @@ impl fmt::Display for LostReason {
             Self::Stalled(time) => write!(f, "took nothing for {} s", time.as_secs()),
             Self::Unintroduced(time) => write!(f, "did not introduce itself in {} s", time.as_secs()),
             Self::Unfinished => write!(f, "began a message and did not finish it"),
+            Self::Refused(Refused::NoHandshake) => write!(f, "sent no handshake of this version"),
+            Self::Refused(Refused::Unverified) => {
+                write!(f, "sent a handshake that does not verify: another group, or an old invite")
+            }
+            Self::Refused(Refused::Repeated) => write!(f, "repeated a handshake of before"),
+            Self::Refused(Refused::OwnKey) => write!(f, "has the key of this very peer"),
+            Self::NoReply => write!(
+                f,
+                "closed at once: another group, an old invite, or one side is private and the other is not"
+            ),
+            Self::Altered => write!(f, "sent bytes that were altered on their way"),
             Self::Overrun => write!(f, "fell more than {} KiB behind", LOG_BYTES >> 10),
         }
     }

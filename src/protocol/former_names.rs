@@ -63,7 +63,7 @@ impl FormerNames {
 mod tests {
     use super::*;
     use crate::protocol::label::Label;
-    use crate::wire::hello::MemberId;
+    use crate::wire::identity::MemberId;
 
     fn peer(name: &str, id: Option<u128>) -> PeerInfo {
         PeerInfo { name: name.into(), id: id.map(MemberId), address: None }

@@ -13,7 +13,8 @@ use super::dialer::Dialer;
 use super::ids::MemberKey;
 use super::members::{Member, Members, bucket_of};
 use crate::limits::{COMPARE_INTERVAL, COMPARE_ROUNDS, MEMBERS_MAX};
-use crate::wire::hello::{BUCKETS, Digest, Entry, MemberId, PeerFrame};
+use crate::wire::hello::{BUCKETS, Digest, Entry, PeerFrame};
+use crate::wire::identity::MemberId;
 
 /// The schedule of news, comparisons and inquiries.
 #[derive(Debug, Default)]
@@ -115,7 +116,7 @@ const ENTRY_ADDRESSES_MAX: usize = 2;
 pub(super) fn entry(member: &Member, dialer: &Dialer, base: Option<u64>, now: Instant) -> Option<Entry> {
     let addresses: Vec<_> = dialer[member.target].found().take(ENTRY_ADDRESSES_MAX).collect();
     let age = if member.is_here() { 0 } else { now.saturating_duration_since(member.vouched_at).as_secs() };
-    let entry = Entry { id: member.id, age, base, addresses, name: member.name.to_string() };
+    let entry = Entry { identity: member.identity, age, base, addresses, name: member.name.to_string() };
     Some(entry).filter(|entry| !entry.addresses.is_empty())
 }
 
@@ -181,7 +182,7 @@ pub(super) fn reply(members: &mut Members, from: MemberKey, frame: &PeerFrame) -
         reported.extend(ours.difference(&theirs));
     }
     let known: BTreeSet<_> = reported.iter().chain(&inquiry.inquiry).copied().collect();
-    left.left = known.iter().filter_map(|id| members.token_of(*id)).collect();
+    left.left = known.iter().filter_map(|id| Some((*id, members.token_of(*id)?))).collect();
     inquiry.inquiry.retain(|id| members.token_of(*id).is_none());
     // No group has more members.
     inquiry.inquiry.truncate(MEMBERS_MAX);

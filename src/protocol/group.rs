@@ -29,6 +29,7 @@ mod sending;
 use std::collections::VecDeque;
 use std::mem;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -40,23 +41,24 @@ use super::dialer::{Attempt, Dialer};
 use super::event::{Diagnostic, Event, LostReason, PeerInfo};
 use super::former_names::{Fate, FormerNames};
 use super::gossip::Gossip;
-use super::handshake::{Handshake, Place, Step};
 use super::history::History;
 use super::ids::{ClientId, MemberKey, TargetId};
 use super::label::{Label, NO_NAME};
 use super::log::Log;
 use super::members::{Member, Members, Presence};
 use super::names::{Holder, Names};
-use super::own_run::{OwnRun, Secret, Setup};
+use super::own_run::{OwnRun, Setup};
 use super::shown_bodies::ShownBodies;
 use super::target::{Peer, Target, WantedBy};
 use super::timers::{Timer, Timers};
 use super::visitors::Visitors;
 use crate::limits::{FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, PLAIN_WAIT_MIN};
+use crate::seal::{Broken, Entropy, Handshake, Refused, Step};
 use crate::unicode::is_blank;
-use crate::wire::decoder::Unreadable;
+use crate::wire::decoder::{Decoder, Unreadable};
 use crate::wire::frame::{Code, Frame};
-use crate::wire::hello::{MemberId, PeerFrame, Token};
+use crate::wire::hello::PeerFrame;
+use crate::wire::identity::{Identity, MemberId, Token};
 use crate::wire::message::{self, Timestamp};
 
 /// The coordinator of a group. `S` is a stream, about which nothing is known. The [module](self) lists the calls and
@@ -85,6 +87,8 @@ pub struct Group<S> {
     is_leaving: bool,
     /// How many bytes of messages arrived on muted connections.
     discarded_bytes: usize,
+    /// The text of one record that arrived, or one record that is to be written.
+    scratch: Vec<u8>,
 }
 
 /// The delivery of the user's own messages.
@@ -100,22 +104,16 @@ struct Sent {
 }
 
 impl<S> Group<S> {
-    /// A group of one. `random` decides the pauses between attempts, and nothing else. `secret` is a keyed hash: it
-    /// turns a number into another that nobody else can guess, always the same in one run. That of 0 is our token, and
-    /// that of another run's id is the pass that we issue to it.
+    /// A group of one. All its randomness is from `entropy`.
     #[must_use]
-    pub fn new(
-        mut setup: Setup,
-        now: Instant,
-        random: fastrand::Rng,
-        secret: Box<dyn Fn(u128) -> u128>,
-    ) -> Self {
-        let shown_bodies = ShownBodies::new(secret(1));
-        let mut dialer = Dialer::new(random);
-        for peer in setup.peers.drain(..) {
+    pub fn new(mut setup: Setup, now: Instant, entropy: Entropy) -> Self {
+        let peers = mem::take(&mut setup.peers);
+        let mut own = OwnRun::new(setup, entropy);
+        let shown_bodies = ShownBodies::new(u128::from_be_bytes(*own.keys.random()));
+        let mut dialer = Dialer::new(fastrand::Rng::with_seed(u64::from_be_bytes(*own.keys.random())));
+        for peer in peers {
             dialer.add_named(peer, now, 0);
         }
-        let own = OwnRun::new(setup, Secret(secret));
         let mut group = Self {
             names: Names::default(),
             former_names: FormerNames::default(),
@@ -135,6 +133,7 @@ impl<S> Group<S> {
             private_lost: VecDeque::new(),
             is_leaving: false,
             discarded_bytes: 0,
+            scratch: Vec::new(),
         };
         group.name_oneself();
         group
@@ -162,20 +161,19 @@ impl<S> Group<S> {
             self.handle_oneself(id, now);
             return Err(stream);
         }
-        let unproven = Unproven {
-            handshake: Box::new(Handshake::new(false)),
-            plain_at: Some(now + PLAIN_WAIT_MIN),
-            until: now + HANDSHAKE_TIMEOUT,
-        };
-        let phase = Phase::Handshake(unproven);
+        let plain_at = Some(now + PLAIN_WAIT_MIN).filter(|_| !self.own.keys.is_private());
+        let until = now + HANDSHAKE_TIMEOUT;
+        let phase = Phase::Handshake(Unproven { handshake: Handshake::accept(), plain_at, until });
         let client = Client::new(stream, address, None, phase, self.log.end(), now);
         let id = self.clients.insert(client);
-        self.sent.is_alone_shown = false;
         if self.own.is_plain {
             self.take_for_plain(id);
             self.show_connection(id, now);
         } else {
-            self.timers.set(now + PLAIN_WAIT_MIN, Timer::Phase(id));
+            self.timers.set(plain_at.unwrap_or(until), Timer::Phase(id));
+        }
+        if !self.own.keys.is_private() {
+            self.sent.is_alone_shown = false;
         }
         Ok(id)
     }
@@ -187,7 +185,36 @@ impl<S> Group<S> {
             return;
         }
         client.received_at = now;
-        let mut decoder = mem::take(&mut client.decoder);
+        if client.records.is_some() {
+            self.handle_records(id, bytes, now);
+        } else {
+            self.handle_text(id, bytes, now);
+            let client = &mut self.clients[id];
+            if client.records.is_some() {
+                // What stands behind the last frame of the handshake.
+                let rest = mem::replace(&mut client.decoder, Decoder::of_text()).take_pending();
+                self.handle_records(id, &rest, now);
+            }
+        }
+        self.handle_unfinished(id, now);
+    }
+
+    /// Takes in records, one after the other: the frame in one may close the connection.
+    fn handle_records(&mut self, id: ClientId, mut bytes: &[u8], now: Instant) {
+        let mut text = mem::take(&mut self.scratch);
+        while let Some(records) = self.clients[id].open_records() {
+            match records.open(&mut bytes, &mut text) {
+                Ok(true) => self.handle_text(id, &text, now),
+                Ok(false) => break,
+                Err(Broken) => self.lose(id, LostReason::Altered, now),
+            }
+        }
+        self.scratch = text;
+    }
+
+    /// Takes in the text of frames.
+    fn handle_text(&mut self, id: ClientId, bytes: &[u8], now: Instant) {
+        let mut decoder = mem::take(&mut self.clients[id].decoder);
         let result = decoder.receive(bytes, |frame| self.handle_frame(id, &frame, now));
         self.clients[id].decoder = decoder;
         match result {
@@ -195,7 +222,6 @@ impl<S> Group<S> {
             Err(Unreadable::FrameTooLong) => self.lose(id, LostReason::FrameTooLong, now),
             Err(Unreadable::OtherProtocol) => self.lose(id, LostReason::OtherProtocol, now),
         }
-        self.handle_unfinished(id, now);
     }
 
     /// Bytes of a frame may be kept that is not finished.
@@ -204,7 +230,11 @@ impl<S> Group<S> {
         if client.is_closed() {
             return;
         }
-        if client.decoder.unfinished_bytes() == 0 {
+        if client.phase.unproven().is_some() && self.is_no_handshake(id) {
+            return self.lose(id, LostReason::Refused(Refused::NoHandshake), now);
+        }
+        let client = &mut self.clients[id];
+        if client.unfinished_bytes() == 0 {
             client.frame_begun_at = None;
         } else {
             client.frame_begun_at.get_or_insert(now);
@@ -228,30 +258,32 @@ impl<S> Group<S> {
         self.timers.set(at, Timer::Frame(id));
     }
 
-    fn handle_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
+    /// Breaks if what follows is no text of frames.
+    fn handle_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) -> ControlFlow<()> {
         let client = &mut self.clients[id];
         if client.is_outbox_full() {
             // Its outbox is full, so the next flush closes it.
-            return;
+            return ControlFlow::Continue(());
         }
         client.frame_begun_at = None;
         let had_received = client.received_framing.is_some();
         if client.is_open() {
             client.received_framing = Some(frame.framing);
-            client.is_ours |= frame.code == Code::Peer;
         }
         match client.phase.peer() {
-            Phase::Dialing { .. } | Phase::Closing | Phase::HalfClosed { .. } | Phase::Closed => (),
-            Phase::Handshake(unproven) => match unproven.handshake.member() {
-                Some(key) => self.handle_handshake_frame(id, key, frame, now),
-                None => self.handle_first_frame(id, frame, now),
-            },
-            Phase::Plain(_) => self.handle_plain_frame(id, frame, had_received, now),
             Phase::Member(link) => {
                 let link = *link;
                 self.handle_link_frame(id, link, frame, now);
             }
+            Phase::Plain(_) => return self.handle_plain_frame(id, frame, had_received, now),
+            Phase::Handshake(_) if client.records.is_some() => self.handle_hello(id, frame, now),
+            Phase::Handshake(unproven) if unproven.handshake.has_begun() => {
+                return self.handle_handshake_frame(id, frame, now);
+            }
+            Phase::Handshake(_) => return self.handle_first_frame(id, frame, now),
+            Phase::Dialing { .. } | Phase::Closing | Phase::HalfClosed { .. } | Phase::Closed => (),
         }
+        ControlFlow::Continue(())
     }
 
     /// The other end closed its side.
@@ -261,7 +293,7 @@ impl<S> Group<S> {
             client.is_read_closed = true;
             return;
         }
-        let unfinished_bytes = client.decoder.unfinished_bytes();
+        let unfinished_bytes = client.unfinished_bytes();
         self.lose(id, LostReason::Closed { unfinished_bytes }, now);
     }
 
@@ -281,7 +313,7 @@ impl<S> Group<S> {
                 self.set_phase(id, Phase::Closed);
                 dialled.into_iter().for_each(|it| self.fail_dial(it.target, why.to_string(), now));
             }
-            Phase::Handshake(_) => self.lose_unproven(id, &why, now),
+            Phase::Handshake(_) => self.lose_unproven(id, why, now),
             // It was to be closed anyway. An error may mean that our goodbye did not arrive.
             Phase::Plain(_) if is_half_closed => {
                 if matches!(why, LostReason::Failed(_)) {
@@ -336,6 +368,10 @@ impl<S> Group<S> {
                 self.lose(id, LostReason::Failed("no answer".into()), now);
             }
             Phase::Handshake(unproven) if unproven.plain_at.is_some_and(|at| now >= at) => {
+                if client.has_begun_handshake() {
+                    // It is no plain peer, whatever becomes of it.
+                    return self.expect_member(id, now);
+                }
                 self.take_for_plain(id);
                 self.show_assumption(id, now);
             }
@@ -422,16 +458,16 @@ impl<S> Group<S> {
             }
         }
         match before.into_peer() {
-            Phase::Handshake(unproven) => {
-                let member = unproven.handshake.member().and_then(|key| self.members.get_mut(key));
-                member.into_iter().for_each(|member| member.pending.retain(|pending| *pending != id));
-            }
             Phase::Plain(_) => self.unname(Holder::Plain(id)),
             Phase::Member(link) => {
                 let member = self.members.get_mut(link.key);
                 member.into_iter().for_each(|member| member.links.retain(|other| *other != id));
             }
-            Phase::Dialing { .. } | Phase::Closing | Phase::HalfClosed { .. } | Phase::Closed => (),
+            Phase::Dialing { .. }
+            | Phase::Handshake(_)
+            | Phase::Closing
+            | Phase::HalfClosed { .. }
+            | Phase::Closed => (),
         }
     }
 

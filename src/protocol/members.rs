@@ -13,7 +13,6 @@ use std::time::Instant;
 use blake2::{Blake2s256, Digest as _};
 
 use super::event::PeerInfo;
-use super::handshake::Credentials;
 use super::ids::{ClientId, MemberKey, TargetId};
 use super::label::Label;
 use super::private_queue::PrivateQueue;
@@ -21,12 +20,13 @@ use super::sequence::{RecvState, SendState};
 use crate::limits::{
     ACK_INTERVAL, DIAL_TIMEOUT, JOIN_MARKS_MAX, MEMBERS_MAX, REPORTS_INTERVAL, REPORTS_MAX, TOMBSTONES_MAX,
 };
-use crate::wire::hello::{BUCKETS, Digest, MemberId, Token};
+use crate::wire::hello::{BUCKETS, Digest};
+use crate::wire::identity::{Identity, MemberId, Token};
 
 /// Whether a member is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// It was never met: another member reported it, or its handshake is not finished.
+    /// It was never met: another member reported it.
     Unmet,
     /// It was met and is connected.
     Here,
@@ -39,11 +39,12 @@ pub(super) enum Presence {
 
 /// One member.
 ///
-/// Invariant: a connection is in `links` while it is established, and in `pending` while its handshake claims this
-/// member and is not finished. A member that is here has a link, unless we are leaving.
+/// Invariant: a connection is in `links` while it is established. A member that is here has a link, unless we are
+/// leaving.
 #[derive(Debug)]
 pub(super) struct Member {
     pub id: MemberId,
+    pub identity: Identity,
     pub name: Rc<str>,
     /// How many names it had before, so that an older one that arrives late is passed over; `None` while the name is
     /// what others report.
@@ -53,7 +54,6 @@ pub(super) struct Member {
     pub presence: Presence,
     /// Its established connections, the oldest first. Nearly always one.
     pub links: Vec<ClientId>,
-    pub pending: Vec<ClientId>,
     pub target: TargetId,
     /// The address where it was met last.
     pub address: Option<SocketAddr>,
@@ -72,7 +72,6 @@ pub(super) struct Member {
     /// The number of its next message at times when others became known. The members with keys below that of an
     /// entry, and not below that of the entry before, belong to the group since its message of this number.
     marks: VecDeque<(MemberKey, u64)>,
-    pub credentials: Credentials,
     /// Its token, once it has sent that: it leaves, and its last messages may still arrive.
     pub token: Option<Token>,
     /// Whether news of it is sent once it is met: it belongs to a group that we joined, and the others do not know it.
@@ -162,7 +161,6 @@ struct Tombstone {
     send: SendState,
     recv: RecvState,
     private: PrivateQueue,
-    credentials: Credentials,
 }
 
 /// All members that are known, and the tombstones.
@@ -215,35 +213,27 @@ impl Members {
         MemberKey(self.next_key)
     }
 
-    /// Adds a member that was not met, as [`next_key`](Self::next_key). `issued` is the pass for an id that is
-    /// new here.
-    pub fn insert(
-        &mut self,
-        id: MemberId,
-        name: Rc<str>,
-        target: TargetId,
-        issued: Token,
-        now: Instant,
-    ) -> MemberKey {
+    /// Adds a member that was not met, as [`next_key`](Self::next_key).
+    pub fn insert(&mut self, identity: Identity, name: Rc<str>, target: TargetId, now: Instant) -> MemberKey {
+        let id = identity.id();
         assert!(!self.by_id.contains_key(&id) && !self.is_full(), "a member is there once, if there is room");
         let key = self.next_key();
         self.next_key += 1;
         let known = self.tombstones.get(&id).filter(|tombstone| tombstone.token.is_none()).cloned();
-        let Tombstone { send, recv, private, credentials, .. } = known.unwrap_or_else(|| Tombstone {
+        let Tombstone { send, recv, private, .. } = known.unwrap_or_else(|| Tombstone {
             token: None,
             send: SendState::default(),
             recv: RecvState::default(),
             private: PrivateQueue::default(),
-            credentials: Credentials::new(issued),
         });
         let member = Member {
             id,
+            identity,
             shown: Label::from(&*name),
             name,
             name_version: None,
             presence: Presence::Unmet,
             links: Vec::new(),
-            pending: Vec::new(),
             target,
             address: None,
             vouched_at: now,
@@ -254,7 +244,6 @@ impl Members {
             recv,
             private,
             marks: VecDeque::new(),
-            credentials,
             token: None,
             is_to_introduce: false,
             ack_sent_at: None,
@@ -269,7 +258,7 @@ impl Members {
         key
     }
 
-    /// Removes a member. Its tombstone keeps its numbers and passes, and `token`, which proves that it has left.
+    /// Removes a member. Its tombstone keeps its numbers, and `token`, which proves that it has left.
     pub fn remove(&mut self, key: MemberKey, token: Option<Token>) -> Option<Member> {
         let member = self.members.remove(&key)?;
         self.by_id.remove(&member.id);
@@ -278,14 +267,12 @@ impl Members {
         let mut private = member.private.clone();
         private.forget();
         let (send, recv) = (member.send.clone(), member.recv.clone());
-        let credentials = member.credentials.clone();
-        self.bury(member.id, Tombstone { token, send, recv, private, credentials });
+        self.bury(member.id, Tombstone { token, send, recv, private });
         Some(member)
     }
 
     fn bury(&mut self, id: MemberId, tombstone: Tombstone) {
-        let was_met =
-            tombstone.token.is_some() || tombstone.recv.next().is_some() || tombstone.credentials.are_known();
+        let was_met = tombstone.token.is_some() || tombstone.recv.next().is_some();
         if self.tombstones.insert(id, tombstone).is_some() {
             self.tombstone_order.iter_mut().for_each(|order| order.retain(|known| *known != id));
         }
@@ -401,76 +388,82 @@ mod tests {
     use crate::protocol::dialer::Dialer;
     use crate::protocol::target::Peer;
     use crate::wire::hello::Start;
+    use crate::wire::identity::PublicKey;
 
-    fn table(ids: impl IntoIterator<Item = u128>) -> Members {
+    fn identity(run: u64) -> Identity {
+        Identity { key: PublicKey([7; 32]), run, nonce: Token(7).nonce() }
+    }
+
+    fn id(run: u64) -> MemberId {
+        identity(run).id()
+    }
+
+    fn table(runs: impl IntoIterator<Item = u64>) -> Members {
         let mut members = Members::new(MemberId(1 << 127));
         let mut dialer = Dialer::new(fastrand::Rng::with_seed(1));
-        for id in ids {
+        for run in runs {
             let peer = Peer { name: "x".into(), addresses: Vec::new() };
             let target = dialer.add_member(members.next_key(), peer);
-            members.insert(MemberId(id), "x".into(), target, Token(7), Instant::now());
+            members.insert(identity(run), "x".into(), target, Instant::now());
         }
         members
     }
 
     #[test]
     fn those_who_know_the_same_members_have_the_same_digest_and_others_differ_in_a_bucket() {
-        let ids: Vec<_> = (0..200_u128).map(|number| number << 120).collect();
-        let mut one = table(ids.iter().copied());
-        let mut other = table(ids.iter().rev().copied());
+        let mut one = table(0..200);
+        let mut other = table((0..200).rev());
         assert_eq!(one.digest(), other.digest());
-        let key = other.find(MemberId(0x5a << 120)).expect("it is known");
+        let key = other.find(id(90)).expect("it is known");
         other.remove(key, None);
         assert_ne!(one.digest(), other.digest());
         let differs = |digit: &usize| one.buckets()[*digit] != other.buckets()[*digit];
         let differing: Vec<_> = (0..BUCKETS).filter(differs).collect();
-        assert_eq!(differing, [5]);
-        assert_eq!(one.ids_in(5).len(), other.ids_in(5).len() + 1);
+        let bucket = bucket_of(id(90));
+        assert_eq!(differing, [bucket]);
+        assert_eq!(one.ids_in(bucket).len(), other.ids_in(bucket).len() + 1);
         assert!(one.ids_in(8).contains(&MemberId(1 << 127)), "our own id counts");
     }
 
     #[test]
-    fn tombstones_keep_numbers_and_passes_and_have_a_limit() {
+    fn tombstones_keep_numbers_and_have_a_limit() {
         let mut members = table([3]);
-        let key = members.find(MemberId(3)).expect("it is known");
+        let key = members.find(id(3)).expect("it is known");
         members[key].recv = RecvState::of_all();
         members[key].recv.receive(0);
         let target = members.remove(key, None).expect("it is known").target;
-        let again = members.insert(MemberId(3), "x".into(), target, Token(8), Instant::now());
+        let again = members.insert(identity(3), "x".into(), target, Instant::now());
         assert_eq!(members[again].recv.next(), Some(1));
         assert!(again > key);
         members.remove(again, Some(Token(4)));
-        assert_eq!(members.token_of(MemberId(3)), Some(Token(4)));
-        for id in 10..10 + TOMBSTONES_MAX as u128 {
-            let key = members.insert(MemberId(id), "x".into(), target, Token(8), Instant::now());
+        assert_eq!(members.token_of(id(3)), Some(Token(4)));
+        for run in 10..10 + TOMBSTONES_MAX as u64 {
+            let key = members.insert(identity(run), "x".into(), target, Instant::now());
             members.remove(key, Some(Token(4)));
         }
-        assert_eq!((members.token_of(MemberId(3)), members.tombstones.len()), (None, TOMBSTONES_MAX));
+        assert_eq!((members.token_of(id(3)), members.tombstones.len()), (None, TOMBSTONES_MAX));
     }
 
     #[test]
     fn members_that_were_never_met_push_out_no_tombstone_of_one_that_was() {
         let mut members = table([3]);
-        let key = members.find(MemberId(3)).expect("it is known");
+        let key = members.find(id(3)).expect("it is known");
         let target = members.remove(key, Some(Token(4))).expect("it is known").target;
-        for id in 10..10 + 2 * TOMBSTONES_MAX as u128 {
-            let key = members.insert(MemberId(id), "x".into(), target, Token(8), Instant::now());
+        for run in 10..10 + 2 * TOMBSTONES_MAX as u64 {
+            let key = members.insert(identity(run), "x".into(), target, Instant::now());
             members[key].recv.learn_base(5);
             members.remove(key, None);
         }
-        assert_eq!(
-            (members.token_of(MemberId(3)), members.tombstones.len()),
-            (Some(Token(4)), TOMBSTONES_MAX)
-        );
+        assert_eq!((members.token_of(id(3)), members.tombstones.len()), (Some(Token(4)), TOMBSTONES_MAX));
     }
 
     #[test]
     fn a_member_that_was_only_reported_is_owed_the_same_when_it_is_reported_again() {
         let mut members = table([3]);
-        let key = members.find(MemberId(3)).expect("it is known");
+        let key = members.find(id(3)).expect("it is known");
         members[key].send.set_base(2);
         let target = members.remove(key, None).expect("it is known").target;
-        let again = members.insert(MemberId(3), "x".into(), target, Token(8), Instant::now());
+        let again = members.insert(identity(3), "x".into(), target, Instant::now());
         members[again].send.set_base(9);
         assert_eq!(members[again].send.base(), Some(2));
     }
@@ -478,7 +471,7 @@ mod tests {
     #[test]
     fn acknowledgements_are_few() {
         let (mut members, now) = (table([3]), Instant::now());
-        let key = members.find(MemberId(3)).expect("it is known");
+        let key = members.find(id(3)).expect("it is known");
         let member = &mut members[key];
         assert_eq!((member.ack_due(now), member.ack_due(now)), (Some(now), None));
         member.handle_acked(now);
@@ -488,7 +481,7 @@ mod tests {
     #[test]
     fn a_newcomer_is_owed_what_was_sent_since_it_became_known() {
         let (mut members, keys) = (table([3]), |number| MemberKey(number));
-        let own = members.find(MemberId(3)).expect("it is known");
+        let own = members.find(id(3)).expect("it is known");
         let member = &mut members[own];
         member.recv.start(Start { from: 4, history_end: 5 });
         // (the next key, and how many messages come then)

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::ids::ClientId;
 use super::label::{Label, address_mark};
-use crate::wire::hello::MemberId;
+use crate::wire::identity::MemberId;
 
 /// The bearer of a name who is present. Members come first, in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,7 +162,7 @@ fn common_digits(one: MemberId, other: MemberId) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::hello::MemberId;
+    use crate::wire::identity::MemberId;
 
     const OWN: u128 = 0x5555 << 112;
 

@@ -1,13 +1,13 @@
 //! Our own run of the program: its id, its name, and how it was started.
 
-use std::fmt;
-
 use super::target::Peer;
+use crate::seal::{Access, Entropy, Keys};
 use crate::wire::frame::Framing;
-use crate::wire::hello::{MemberId, PeerFrame, Token, id_of};
+use crate::wire::hello::PeerFrame;
+use crate::wire::identity::{Identity, MemberId, Token};
 use crate::wire::message::MessageWriter;
 
-/// The configuration of a group: our name, port, framing and first peers.
+/// The configuration of a group: our name, port, framing and first peers, and the kind of the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Our name.
@@ -22,23 +22,18 @@ pub struct Setup {
     pub history: u64,
     /// The peers to dial.
     pub peers: Vec<Peer>,
-}
-
-/// A keyed hash: it turns a number into another that nobody else can guess, always the same in one run.
-pub(super) struct Secret(pub Box<dyn Fn(u128) -> u128>);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
+    /// The kind of the group.
+    pub access: Access,
 }
 
 /// Our own run.
 #[derive(Debug)]
 pub(super) struct OwnRun {
     pub id: MemberId,
-    /// Our id is a hash of it. It is sent when we leave, and proves that.
+    pub identity: Identity,
+    /// It is sent when we leave, and proves that.
     pub token: Token,
+    pub keys: Keys,
     port: u16,
     /// The framing for peers that have not sent anything, and whether the user chose it.
     pub framing: Framing,
@@ -48,15 +43,22 @@ pub(super) struct OwnRun {
     pub writer: MessageWriter,
     /// How many other names we had before the present one.
     name_version: u64,
-    secret: Secret,
 }
 
 impl OwnRun {
-    pub fn new(setup: Setup, secret: Secret) -> Self {
-        let token = Token((secret.0)(0));
+    pub fn new(setup: Setup, entropy: Entropy) -> Self {
+        let run = match setup.access {
+            Access::Open => 0,
+            Access::Private { run, .. } => run,
+        };
+        let mut keys = Keys::new(setup.access, entropy);
+        let token = Token(u128::from_be_bytes(*keys.random()));
+        let identity = Identity { key: keys.public(), run, nonce: token.nonce() };
         Self {
-            id: id_of(token),
+            id: identity.id(),
+            identity,
             token,
+            keys,
             port: setup.port,
             framing: setup.framing.unwrap_or(Framing::Text),
             is_framing_given: setup.framing.is_some(),
@@ -64,7 +66,6 @@ impl OwnRun {
             history_wanted: setup.history,
             writer: MessageWriter::new(setup.name),
             name_version: 0,
-            secret,
         }
     }
 
@@ -78,13 +79,15 @@ impl OwnRun {
         self.name_version += 1;
     }
 
-    /// The first frame of a handshake.
-    pub fn hello(&self) -> PeerFrame {
-        PeerFrame { id: Some(self.id), port: Some(self.port), name: self.name(), ..PeerFrame::default() }
-    }
-
-    /// The pass that we issue to the run with this id.
-    pub fn issue(&self, id: MemberId) -> Token {
-        Token((self.secret.0)(id.0))
+    /// The first frame on a link. `sent`: how many messages we have sent to everybody.
+    pub fn hello(&self, sent: u64) -> PeerFrame {
+        let Identity { run, nonce, .. } = self.identity;
+        PeerFrame {
+            run: Some((run, nonce)),
+            port: Some(self.port),
+            name: self.name(),
+            sent: Some(sent),
+            ..PeerFrame::default()
+        }
     }
 }

@@ -247,7 +247,7 @@ impl Mark {
 mod tests {
     use super::*;
     use crate::protocol::label::Label;
-    use crate::wire::hello::MemberId;
+    use crate::wire::identity::MemberId;
 
     fn member(name: &str, tag: &str, is_here: bool) -> Candidate {
         let id = u128::from_str_radix(tag, 16).expect("digits") << (128 - 4 * tag.len());

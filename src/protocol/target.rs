@@ -67,6 +67,8 @@ pub struct Target {
     was_reached: bool,
     /// It has sent a frame.
     has_answered: bool,
+    /// Its last connection ended before it proved to be a member, and the user was shown that.
+    pub was_refused: bool,
     /// It is a member, so that nothing at its addresses is taken for a plain peer.
     pub is_member: bool,
     /// Since when it is connected.
@@ -122,6 +124,7 @@ impl Target {
             reach: Reach::Untried,
             was_reached: false,
             has_answered: false,
+            was_refused: false,
             is_member: matches!(wanted_by, WantedBy::Member(_)),
             connected_at: None,
             failures: 0,
@@ -362,7 +365,7 @@ impl Target {
 
     /// The peer that the user named is this member.
     pub fn handle_met(&mut self, member: MemberKey) {
-        (self.was_reached, self.has_answered, self.is_member) = (true, true, true);
+        (self.was_reached, self.has_answered, self.is_member, self.was_refused) = (true, true, true, false);
         if !self.is_over() {
             self.state = State::Met(member);
         }
@@ -370,7 +373,7 @@ impl Target {
 
     /// The peer has sent a valid frame.
     pub fn handle_frame(&mut self) {
-        self.has_answered = true;
+        (self.has_answered, self.was_refused) = (true, false);
     }
 
     /// Whether the next pause is not the shortest.

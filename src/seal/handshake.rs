@@ -23,16 +23,19 @@ const FIRST: [&str; 2] = ["groupchat/2 open\nnoise ", "groupchat/2 private\nnois
 const LATER: &str = "groupchat/2\nnoise ";
 
 /// The handshake of one connection.
+#[derive(Default)]
 pub struct Handshake(State);
 
+#[derive(Default)]
 enum State {
     /// We accepted, and nothing was received.
     Listening,
     /// We dialled, and have sent message 1.
-    Dialled(HandshakeState),
+    Dialled(Box<HandshakeState>),
     /// We accepted, and have sent message 2.
-    Answered { noise: HandshakeState, is_old_secret: bool },
+    Answered { noise: Box<HandshakeState>, is_old_secret: bool },
     /// It is finished, or failed.
+    #[default]
     Over,
 }
 
@@ -71,7 +74,7 @@ impl Handshake {
     pub fn dial(keys: &mut Keys) -> (Self, String) {
         let first = FIRST[usize::from(keys.is_private())];
         let psk = keys.pre_shared[0].clone();
-        let mut noise = builder(keys, &psk, |builder| builder.build_initiator());
+        let mut noise = Box::new(builder(keys, &psk, |builder| builder.build_initiator()));
         let body = message(&mut noise, first).expect("the first message needs nothing from the other side");
         (Self(State::Dialled(noise)), body)
     }
@@ -94,7 +97,7 @@ impl Handshake {
     ///
     /// The handshake failed. The connection is to be closed, and nothing to be sent.
     pub fn receive(&mut self, body: &str, keys: &mut Keys) -> Result<Step, Refused> {
-        match std::mem::replace(&mut self.0, State::Over) {
+        match std::mem::take(&mut self.0) {
             State::Listening => {
                 let first = FIRST[usize::from(keys.is_private())];
                 let message_1 = read::<{ MESSAGE_BYTES[0] }>(body, first)?;
@@ -103,7 +106,7 @@ impl Handshake {
                     return Err(Refused::Repeated);
                 }
                 let reply = message(&mut noise, LATER)?;
-                self.0 = State::Answered { noise, is_old_secret };
+                self.0 = State::Answered { noise: Box::new(noise), is_old_secret };
                 Ok(Step::Reply(reply))
             }
             State::Dialled(mut noise) => {
@@ -111,13 +114,13 @@ impl Handshake {
                 noise.read_message(&message_2, &mut []).map_err(|_| Refused::Unverified)?;
                 check_is_another(&noise, keys)?;
                 let reply = Some(message(&mut noise, LATER)?);
-                Ok(Step::Sealed { reply, records: records(noise)?, is_old_secret: false })
+                Ok(Step::Sealed { reply, records: records(*noise)?, is_old_secret: false })
             }
             State::Answered { mut noise, is_old_secret } => {
                 let message_3 = read::<{ MESSAGE_BYTES[2] }>(body, LATER)?;
                 noise.read_message(&message_3, &mut []).map_err(|_| Refused::Unverified)?;
                 check_is_another(&noise, keys)?;
-                Ok(Step::Sealed { reply: None, records: records(noise)?, is_old_secret })
+                Ok(Step::Sealed { reply: None, records: records(*noise)?, is_old_secret })
             }
             State::Over => Err(Refused::NoHandshake),
         }

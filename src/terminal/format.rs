@@ -443,11 +443,14 @@ fn report(diagnostic: &Diagnostic) -> String {
             LostReason::OtherProtocol => {
                 format!("{address} connected and {why}, as web browsers and port scanners do: closed")
             }
+            LostReason::Refused(_) => format!("{address} connected and {why}: closed"),
             LostReason::Failed(_)
             | LostReason::FrameTooLong
             | LostReason::Stalled(_)
             | LostReason::Overrun
             | LostReason::Unfinished
+            | LostReason::NoReply
+            | LostReason::Altered
             | LostReason::Unintroduced(_) => format!("{address} is lost: {why}"),
         },
         Diagnostic::MoreVisitors { host, count } => {
@@ -485,9 +488,6 @@ fn report(diagnostic: &Diagnostic) -> String {
         Diagnostic::NameTaken { peer, own } => {
             let name = peer.name.with_mark("");
             format!("somebody here is called {name} too; the others see you as {own}; /name NEW changes it")
-        }
-        Diagnostic::Impostor { address, peer } => {
-            format!("{address} claimed to be {peer} without proof: connection closed")
         }
         Diagnostic::Alone { is_kept: true } => {
             "nobody is connected: the message waits for the members that are lost".to_owned()

@@ -95,7 +95,6 @@ impl IgnoreList {
             | Diagnostic::Unreachable { .. }
             | Diagnostic::Oneself { .. }
             | Diagnostic::NameTaken { .. }
-            | Diagnostic::Impostor { .. }
             | Diagnostic::Alone { .. }
             | Diagnostic::CannotAccept(_) => false,
         }
@@ -155,7 +154,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::LostReason;
-    use crate::wire::hello::MemberId;
+    use crate::wire::identity::MemberId;
 
     fn member(name: &str, id: u128) -> PeerInfo {
         PeerInfo { name: name.into(), id: Some(MemberId(id)), address: None }

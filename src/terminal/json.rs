@@ -253,7 +253,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::{Diagnostic, LostReason};
-    use crate::wire::hello::MemberId;
+    use crate::wire::identity::MemberId;
 
     #[track_caller]
     fn check(event: &Event, mut expected: Value) {

@@ -128,7 +128,7 @@ fn color(name: &str) -> u8 {
 mod tests {
     use super::*;
     use crate::protocol::Label;
-    use crate::wire::hello::MemberId;
+    use crate::wire::identity::MemberId;
 
     /// Red, green and blue of a colour of xterm's cube of 6 × 6 × 6, as linear light (IEC 61966-2-1).
     fn linear(color: u8) -> [f64; 3] {

@@ -192,7 +192,7 @@ fn duration(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::protocol::{Label, PeerInfo};
-    use crate::wire::hello::MemberId;
+    use crate::wire::identity::MemberId;
 
     fn person(name: &str, standing: Standing, now: Instant) -> ShownEntry {
         let has_id = !matches!(standing, Standing::Plain | Standing::Named);

@@ -334,7 +334,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::LostReason;
-    use crate::wire::hello::MemberId;
+    use crate::wire::identity::MemberId;
 
     fn peer(name: &str) -> PeerInfo {
         let id = name.bytes().fold(7, |id, byte| id << 8 | u128::from(byte));

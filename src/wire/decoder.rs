@@ -27,7 +27,7 @@
 //! not received: no program sends that.
 
 use std::mem;
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 
 use super::frame::{self, CODE_END_BYTES, Code, FoundCode, Frame, Framing};
 use super::lab::{self, LENGTH_BYTES};
@@ -59,6 +59,9 @@ pub enum Unreadable {
     OtherProtocol,
 }
 
+/// How many bytes the frames were that were handed out, and whether to go on.
+type Scanned = Result<(usize, ControlFlow<()>), Unreadable>;
+
 /// How many bytes are first added to an unfinished frame to finish it: more than most frames have.
 const STEP_BYTES: usize = 512;
 
@@ -76,6 +79,12 @@ const TLS_RECORDS: RangeInclusive<u8> = 0x14..=0x17;
 const TLS_MINOR_VERSIONS: RangeInclusive<u8> = 0..=8;
 
 impl Decoder {
+    /// The decoder of a stream in text framing.
+    #[must_use]
+    pub fn of_text() -> Self {
+        Self { framing: Some(Framing::Text), has_begun: true, ..Self::default() }
+    }
+
     /// The framing of the connection; `None` while it is not decided.
     #[must_use]
     pub fn framing(&self) -> Option<Framing> {
@@ -91,25 +100,36 @@ impl Decoder {
 
     /// The bytes that are kept of an unfinished frame.
     #[must_use]
-    pub fn pending_bytes(&self) -> usize {
-        self.pending.len()
+    pub fn pending(&self) -> &[u8] {
+        &self.pending
     }
 
-    /// Takes in `bytes` and hands each frame that they complete to `each`, in order.
+    /// Takes out the bytes that are kept: those behind the frame at which [`receive`](Self::receive) was told to stop.
+    pub fn take_pending(&mut self) -> Vec<u8> {
+        mem::take(self).pending
+    }
+
+    /// Takes in `bytes` and hands each frame that they complete to `each`, in order. If `each` breaks, the rest is kept:
+    /// what follows has another meaning.
     ///
     /// # Errors
     ///
     /// The reason why the stream has no meaning from some byte on, after the frames before it.
-    pub fn receive(&mut self, bytes: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<(), Unreadable> {
-        let mut taken = 0;
+    pub fn receive(
+        &mut self,
+        bytes: &[u8],
+        mut each: impl FnMut(Frame<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Unreadable> {
+        let (mut taken, mut flow) = (0, ControlFlow::Continue(()));
         // The unfinished frame is finished in a buffer of its own, little by little, and what follows
         // is scanned where it lies.
-        while !self.pending.is_empty() && taken < bytes.len() {
+        while flow.is_continue() && !self.pending.is_empty() && taken < bytes.len() {
             let step = STEP_BYTES.max(self.pending.len()).min(bytes.len() - taken);
             let mut buffer = mem::take(&mut self.pending);
             buffer.extend_from_slice(&bytes[taken..taken + step]);
             taken += step;
-            let used = self.scan(&buffer, &mut each)?;
+            let used;
+            (used, flow) = self.scan(&buffer, &mut each)?;
             let left = buffer.len() - used;
             if used > 0 && left <= taken {
                 taken -= left;
@@ -120,9 +140,14 @@ impl Decoder {
             }
             self.pending = buffer;
         }
-        if self.pending.is_empty() {
-            let used = self.scan(&bytes[taken..], each)?;
-            self.pending.extend_from_slice(&bytes[taken + used..]);
+        if flow.is_continue() && self.pending.is_empty() {
+            let used;
+            (used, flow) = self.scan(&bytes[taken..], each)?;
+            taken += used;
+        }
+        self.pending.extend_from_slice(&bytes[taken..]);
+        if flow.is_break() {
+            return Ok(());
         }
         // A buffer that is in use again and again stays; an idle connection keeps none.
         if self.pending.len() < STEP_BYTES {
@@ -133,13 +158,13 @@ impl Decoder {
     }
 
     /// Hands out the frames in `buffer`, which begins with what is pending, and returns how many of its bytes they
-    /// were.
-    fn scan(&mut self, buffer: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<usize, Unreadable> {
+    /// were, and whether to go on.
+    fn scan(&mut self, buffer: &[u8], mut each: impl FnMut(Frame<'_>) -> ControlFlow<()>) -> Scanned {
         if !self.has_begun && is_of_another_protocol(buffer) {
             return Err(Unreadable::OtherProtocol);
         }
         if buffer.len() < self.needed {
-            return Ok(0);
+            return Ok((0, ControlFlow::Continue(())));
         }
         // A code may have begun in the last bytes that were scanned.
         let mut unscanned = mem::take(&mut self.scanned).saturating_sub(CODE_END_BYTES - 1);
@@ -147,23 +172,26 @@ impl Decoder {
         let mut start = 0;
         while self.framing.is_none() {
             let Some((frame, bytes)) = self.deciding_frame(&buffer[start..], unscanned)? else {
-                return Ok(start);
+                return Ok((start, ControlFlow::Continue(())));
             };
             // A hello decides nothing, if it is the first frame.
             if self.has_begun || frame.code != Code::Peer {
                 self.framing = Some(frame.framing);
             }
             self.has_begun = true;
-            each(frame);
+            let flow = each(frame);
             start += bytes;
             unscanned = 0;
+            if flow.is_break() {
+                return Ok((start, flow));
+            }
         }
         let rest = &buffer[start..];
-        let used = match self.framing {
+        let (used, flow) = match self.framing {
             Some(Framing::Lab) => self.scan_lab(rest, each)?,
             _ => self.scan_text(rest, unscanned, each)?,
         };
-        Ok(start + used)
+        Ok((start + used, flow))
     }
 
     /// The frame at the front of `bytes` in the framing that is decided by it, and its length in bytes; `None`
@@ -203,8 +231,8 @@ impl Decoder {
         &mut self,
         bytes: &[u8],
         unscanned: usize,
-        mut each: impl FnMut(Frame<'_>),
-    ) -> Result<usize, Unreadable> {
+        mut each: impl FnMut(Frame<'_>) -> ControlFlow<()>,
+    ) -> Scanned {
         let mut start = 0;
         // Checked for all frames at once.
         let valid = frame::valid_front(bytes);
@@ -221,24 +249,33 @@ impl Decoder {
             self.has_begun = true;
             let plain_text = valid.get(start..code.start).filter(|_| !may_hold_escapes);
             let body = &bytes[start..code.start];
-            each(Frame { code: code.code, body, framing: Framing::Text, plain_text });
+            let flow = each(Frame { code: code.code, body, framing: Framing::Text, plain_text });
             may_hold_escapes = false;
             start = code.end;
+            if flow.is_break() {
+                return Ok((start, flow));
+            }
         }
         self.scanned = bytes.len() - start;
-        if self.scanned >= FRAME_BYTES_MAX { Err(Unreadable::FrameTooLong) } else { Ok(start) }
+        if self.scanned >= FRAME_BYTES_MAX {
+            return Err(Unreadable::FrameTooLong);
+        }
+        Ok((start, ControlFlow::Continue(())))
     }
 
     /// Hands out the frames of a connection in lab framing.
-    fn scan_lab(&mut self, bytes: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<usize, Unreadable> {
+    fn scan_lab(&mut self, bytes: &[u8], mut each: impl FnMut(Frame<'_>) -> ControlFlow<()>) -> Scanned {
         let mut start = 0;
         while let Some(payload) = lab::payload(&bytes[start..]) {
-            each(self.lab_frame(payload)?);
+            let flow = each(self.lab_frame(payload)?);
             self.has_begun = true;
             start += LENGTH_BYTES + payload.len();
+            if flow.is_break() {
+                return Ok((start, flow));
+            }
         }
         self.needed = lab::frame_bytes(&bytes[start..]).unwrap_or_default();
-        Ok(start)
+        Ok((start, ControlFlow::Continue(())))
     }
 
     /// The frame of `payload`. Requests of other protocols, DNS among them, begin with a length as well, so the
@@ -324,7 +361,11 @@ mod tests {
         let mut decoder = Decoder::default();
         let mut frames = Vec::new();
         for piece in bytes.chunks(step) {
-            decoder.receive(piece, |frame| frames.push((frame.code, frame.text().into_owned()))).ok()?;
+            let each = |frame: Frame<'_>| {
+                frames.push((frame.code, frame.text().into_owned()));
+                ControlFlow::Continue(())
+            };
+            decoder.receive(piece, each).ok()?;
         }
         Some(frames)
     }
@@ -398,7 +439,11 @@ mod tests {
             for step in (1..40).chain([0x1000, bytes.len()]) {
                 let (mut decoder, mut count) = (Decoder::default(), 0);
                 let mut pieces = bytes.as_bytes().chunks(step);
-                let result = pieces.try_for_each(|piece| decoder.receive(piece, |_| count += 1));
+                let mut each = |_: Frame<'_>| {
+                    count += 1;
+                    ControlFlow::Continue(())
+                };
+                let result = pieces.try_for_each(|piece| decoder.receive(piece, &mut each));
                 assert_eq!(
                     (result, count),
                     (Err(Unreadable::OtherProtocol), 0),
@@ -530,13 +575,13 @@ mod tests {
                     let expected: Vec<_> = [(codes[0], bodies[0])].into_iter().chain(rest()).collect();
                     check(&bytes, &expected);
                     let mut decoder = Decoder::default();
-                    decoder.receive(&bytes, |_| ()).expect("frames");
+                    decoder.receive(&bytes, |_| ControlFlow::Continue(())).expect("frames");
                     assert_eq!(decoder.framing(), Some(of_others));
                 }
             }
         }
         let mut decoder = Decoder::default();
-        decoder.receive(b"groupchat/2<PEERENCD>", |_| ()).expect("a frame");
+        decoder.receive(b"groupchat/2<PEERENCD>", |_| ControlFlow::Continue(())).expect("a frame");
         assert_eq!(decoder.framing(), None);
         // A second hello decides.
         let bytes = b"groupchat/2<PEERENCD>groupchat/2<PEERENCD>\0\x0cone<MSGENCD>";
@@ -549,7 +594,10 @@ mod tests {
         let receive = |framing, bytes: &[u8]| {
             let (mut decoder, mut texts) =
                 (Decoder { framing: Some(framing), ..Decoder::default() }, Vec::new());
-            let result = decoder.receive(bytes, |frame| texts.push(frame.text().into_owned()));
+            let result = decoder.receive(bytes, |frame| {
+                texts.push(frame.text().into_owned());
+                ControlFlow::Continue(())
+            });
             assert_eq!(decoder.framing(), Some(framing));
             result.map(|()| texts)
         };
@@ -592,9 +640,9 @@ mod tests {
     #[test]
     fn an_idle_connection_keeps_nothing() {
         let mut decoder = Decoder::default();
-        decoder.receive(b"x<MSGENCD>half", |_| ()).expect("short");
+        decoder.receive(b"x<MSGENCD>half", |_| ControlFlow::Continue(())).expect("short");
         assert_eq!(decoder.unfinished_bytes(), 4);
-        decoder.receive(b"<MSGENCD>", |_| ()).expect("short");
+        decoder.receive(b"<MSGENCD>", |_| ControlFlow::Continue(())).expect("short");
         assert_eq!((decoder.unfinished_bytes(), decoder.pending.capacity()), (0, 0));
     }
 }

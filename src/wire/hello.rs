@@ -1,17 +1,15 @@
-//! What members send each other beside messages: the body of a peer frame.
+//! What members send each other beside messages: the body of a peer frame inside the records of a link.
 //!
 //! The first line is `groupchat/2`, then one `key value` a line. A body with another first line is passed over, and so
 //! are unknown keys and values of another shape. Of several lines with one key, the last one counts, unless the key is
-//! one of a list. A frame with an `id` is a **hello** if it is the first one of a
-//! connection in its direction. When each line is sent, and what follows from it, is in the docs of `protocol`.
+//! one of a list. The first frame of each side has `run`: it is its **hello**. When each line is sent, and what follows from
+//! it, is in the docs of `protocol`.
 //!
 //! | line | meaning |
 //! | --- | --- |
-//! | `id ID` | the sender: the first 16 bytes of BLAKE2s of its token, in hexadecimal digits |
+//! | `run NUMBER NONCE` | the sender: with its public key, which the handshake has proved, they are its [`Identity`] |
 //! | `port PORT` | the TCP port that it listens on |
 //! | `name VERSION NAME` | its name, and how many other names it had before |
-//! | `pass WORD` | the secret that the receiver is to show on every later connection of the pair |
-//! | `proof WORD` | the pass that the receiver issued |
 //! | `sent NUMBER` | how many messages the sender has sent to everybody: later ones are owed to the receiver |
 //! | `linked yes` | the sender has another established connection to the receiver |
 //! | `resume NUMBER` | the sender requests the receiver's messages from this number on |
@@ -20,9 +18,9 @@
 //! | `ack NUMBER` | the number of the message that the sender expects next |
 //! | `private-ack NUMBER` | the same for private messages |
 //! | `private-from NUMBER` | the number of the sender's next private message on this connection |
-//! | `member ID NUMBER ADDRESS[,ADDRESS]... NAME` | a member that the sender is connected to, the first of its messages that the receiver is owed (`-` where that is not known), and its addresses |
+//! | `member KEY RUN NONCE NUMBER ADDRESS[,ADDRESS]... NAME` | a member that the sender is connected to: its identity, the first of its messages that the receiver is owed (`-` where that is not known), and its addresses |
 //! | `absent SECONDS ...` | the same for a member that the sender is not connected to, and how long ago any member was connected to it, as far as the sender knows |
-//! | `left TOKEN` | the run whose id is the hash of this token has left; nobody else can know a token before |
+//! | `left ID TOKEN` | this run has left, if the token fits its nonce: nobody else can know a token before |
 //! | `ask all` | the sender is new to the group and requests the list of all members |
 //! | `end of-list` | the list is complete |
 //! | `ask ID[,ID]...` | the sender requests what the receiver knows of these members |
@@ -34,60 +32,8 @@ use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use blake2::{Blake2s256, Digest as _};
-
+use super::identity::{Identity, MemberId, Nonce, Token};
 use crate::limits::{MEMBER_ADDRESSES_MAX, NAME_BYTES_MAX, PEER_FRAME_BYTES};
-
-/// A number of 128 bits, written as 32 hexadecimal digits.
-macro_rules! hexadecimal {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        // Events are the smaller for it, so small that they are moved without a call of `memcpy`.
-        #[repr(Rust, packed(8))]
-        pub struct $name(pub u128);
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:032x}", { self.0 })
-            }
-        }
-
-        /// The first four digits: a token is a secret, and must not be found whole in a log.
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:04x}..", self.0 >> 112)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ();
-
-            fn from_str(text: &str) -> Result<Self, ()> {
-                let is_hexadecimal = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-                u128::from_str_radix(text, 16).ok().filter(|_| is_hexadecimal).map(Self).ok_or(())
-            }
-        }
-    };
-}
-
-hexadecimal! {
-    /// The id of a member: of one run of the program.
-    MemberId
-}
-
-hexadecimal! {
-    /// A secret that nobody can guess: a pass, or the token that proves that its run has left.
-    Token
-}
-
-/// The id of the run that has this token.
-#[must_use]
-pub fn id_of(token: Token) -> MemberId {
-    let hash = Blake2s256::digest(token.0.to_be_bytes());
-    let first = hash.first_chunk().expect("a digest of 32 bytes");
-    MemberId(u128::from_be_bytes(*first))
-}
 
 /// Which messages a receiver requests at the start of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +62,7 @@ pub struct Start {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The member.
-    pub id: MemberId,
+    pub identity: Identity,
     /// How long ago a member was connected to it, in seconds, as far as the sender knows; 0 where the sender is.
     pub age: u64,
     /// The first of its messages that the receiver of the entry is owed, if the sender knows it.
@@ -134,12 +80,10 @@ pub type Digest = u64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the module's table explains each line")]
 pub struct PeerFrame {
-    pub id: Option<MemberId>,
+    pub run: Option<(u64, Nonce)>,
     pub port: Option<u16>,
     /// Version and name.
     pub name: Option<(u64, String)>,
-    pub pass: Option<Token>,
-    pub proof: Option<Token>,
     pub sent: Option<u64>,
     pub linked: bool,
     /// `resume` or `join`.
@@ -150,7 +94,7 @@ pub struct PeerFrame {
     pub private_from: Option<u64>,
     pub members: Vec<Entry>,
     pub absent: Vec<Entry>,
-    pub left: Vec<Token>,
+    pub left: Vec<(MemberId, Token)>,
     pub asks_all: bool,
     pub ends_list: bool,
     pub inquiry: Vec<MemberId>,
@@ -174,11 +118,9 @@ impl PeerFrame {
         let mut frame = Self::default();
         for (key, value) in lines.filter_map(|line| line.split_once(' ')) {
             match key {
-                "id" => frame.id = value.parse().ok(),
+                "run" => frame.run = read_run(value),
                 "port" => frame.port = value.parse().ok().filter(|&port| port != 0),
                 "name" => frame.name = read_versioned_name(value),
-                "pass" => frame.pass = value.parse().ok(),
-                "proof" => frame.proof = value.parse().ok(),
                 "sent" => frame.sent = read_number(value),
                 "linked" => frame.linked |= value == "yes",
                 "resume" => frame.request = read_number(value).map(Request::Resume),
@@ -189,7 +131,7 @@ impl PeerFrame {
                 "private-from" => frame.private_from = read_number(value),
                 "member" => frame.members.extend(read_entry(0, value)),
                 "absent" => frame.absent.extend(read_absent(value)),
-                "left" => frame.left.extend(value.parse::<Token>()),
+                "left" => frame.left.extend(read_left(value)),
                 "ask" if value == "all" => frame.asks_all = true,
                 "ask" => frame.inquiry.extend(read_list::<MemberId>(value)),
                 "end" => frame.ends_list |= value == "of-list",
@@ -212,11 +154,9 @@ impl PeerFrame {
             write!(body, "\n{key} {value}").expect("a string takes everything");
         };
         let Self {
-            id,
+            run,
             port,
             name,
-            pass,
-            proof,
             sent,
             linked,
             request,
@@ -234,11 +174,9 @@ impl PeerFrame {
             buckets,
             bucket,
         } = self;
-        id.iter().for_each(|id| line("id", id));
+        run.iter().for_each(|(run, nonce)| line("run", &format_args!("{run} {nonce}")));
         port.iter().for_each(|port| line("port", port));
         name.iter().for_each(|(version, name)| line("name", &format_args!("{version} {name}")));
-        pass.iter().for_each(|pass| line("pass", pass));
-        proof.iter().for_each(|proof| line("proof", proof));
         sent.iter().for_each(|number| line("sent", number));
         linked.then(|| line("linked", &"yes"));
         match request {
@@ -255,7 +193,7 @@ impl PeerFrame {
         private_from.iter().for_each(|number| line("private-from", number));
         members.iter().for_each(|entry| line("member", entry));
         absent.iter().for_each(|entry| line("absent", &format_args!("{} {entry}", entry.age)));
-        left.iter().for_each(|token| line("left", token));
+        left.iter().for_each(|(id, token)| line("left", &format_args!("{id} {token}")));
         asks_all.then(|| line("ask", &"all"));
         ends_list.then(|| line("end", &"of-list"));
         if !inquiry.is_empty() {
@@ -293,7 +231,8 @@ pub const BUCKETS: usize = 16;
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.id)?;
+        let Identity { key, run, nonce } = self.identity;
+        write!(f, "{key} {run} {nonce} ")?;
         match self.base {
             Some(number) => write!(f, "{number} ")?,
             None => write!(f, "- ")?,
@@ -345,12 +284,24 @@ fn read_absent(value: &str) -> Option<Entry> {
     read_entry(read_number(age)?, entry)
 }
 
+fn read_run(value: &str) -> Option<(u64, Nonce)> {
+    let (run, nonce) = value.split_once(' ')?;
+    Some((read_number(run)?, nonce.parse().ok()?))
+}
+
+fn read_left(value: &str) -> Option<(MemberId, Token)> {
+    let (id, token) = value.split_once(' ')?;
+    Some((id.parse().ok()?, token.parse().ok()?))
+}
+
 fn read_entry(age: u64, value: &str) -> Option<Entry> {
-    let mut words = value.splitn(4, ' ');
-    let (id, base) = (words.next()?.parse().ok()?, words.next()?);
+    let mut words = value.splitn(6, ' ');
+    let (key, run, nonce) = (words.next()?, words.next()?, words.next()?);
+    let identity = Identity { key: key.parse().ok()?, run: read_number(run)?, nonce: nonce.parse().ok()? };
+    let base = words.next()?;
     let base = if base == "-" { None } else { Some(read_number(base)?) };
     let addresses: Vec<_> = read_list(words.next()?).take(MEMBER_ADDRESSES_MAX).collect();
-    let entry = Entry { id, age, base, addresses, name: read_name(words.next()?)? };
+    let entry = Entry { identity, age, base, addresses, name: read_name(words.next()?)? };
     Some(entry).filter(|entry| !entry.addresses.is_empty())
 }
 
@@ -369,14 +320,17 @@ fn read_name(text: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::wire::frame::{self, Code, Framing};
+    use crate::wire::identity::PublicKey;
+
+    fn identity(number: u8) -> Identity {
+        Identity { key: PublicKey([number; 32]), run: u64::from(number), nonce: Nonce(7) }
+    }
 
     fn full() -> PeerFrame {
         PeerFrame {
-            id: Some(MemberId(0xabc)),
+            run: Some((9, Nonce(0xabc))),
             port: Some(5000),
             name: Some((3, "al ice<MSGENCD>".into())),
-            pass: Some(Token(u128::MAX)),
-            proof: Some(Token(7)),
             sent: Some(8),
             linked: true,
             request: Some(Request::Resume(17)),
@@ -385,20 +339,20 @@ mod tests {
             private_ack: Some(5),
             private_from: Some(4),
             members: vec![Entry {
-                id: MemberId(1),
+                identity: identity(1),
                 age: 0,
                 base: Some(12),
                 addresses: vec!["192.168.1.7:5000".parse().unwrap(), "[::1]:5000".parse().unwrap()],
                 name: "b o b".into(),
             }],
             absent: vec![Entry {
-                id: MemberId(2),
+                identity: identity(2),
                 age: 17,
                 base: None,
                 addresses: vec!["192.168.1.8:5000".parse().unwrap()],
                 name: "carol".into(),
             }],
-            left: vec![Token(9)],
+            left: vec![(MemberId(3), Token(9))],
             asks_all: true,
             ends_list: true,
             inquiry: vec![MemberId(1), MemberId(2)],
@@ -419,9 +373,9 @@ mod tests {
         let mut unknown = full();
         unknown.members[0].base = None;
         assert_eq!(PeerFrame::read(&unknown.body()), Some(unknown));
-        let expected = "groupchat/2\nid 00000000000000000000000000000abc\nport 5000\nresume 2";
+        let expected = "groupchat/2\nrun 4 00000000000000000000000000000abc\nport 5000\nresume 2";
         let frame = PeerFrame { request: Some(Request::Resume(2)), ..PeerFrame::default() };
-        assert_eq!(PeerFrame { id: Some(MemberId(0xabc)), port: Some(5000), ..frame }.body(), expected);
+        assert_eq!(PeerFrame { run: Some((4, Nonce(0xabc))), port: Some(5000), ..frame }.body(), expected);
     }
 
     #[test]
@@ -433,17 +387,20 @@ mod tests {
             "ack",
             "ack -1",
             "ack 9007199254740992",
-            "id 12",
+            "run 12",
+            "run x 00000000000000000000000000000abc",
             "port 0",
             "join x",
             "join 1 x",
             "from 1",
             "member",
             "member 1 2 3",
+            "member 1 2 3 4 5 6",
             "name  ",
             "name x",
-            "id +0000000000000000000000000000abc",
+            "run 1 +0000000000000000000000000000abc",
             "left 1",
+            "left 1 2",
             "ask 1",
             "bucket g 1",
             "bucket 10 1",
@@ -460,29 +417,15 @@ mod tests {
 
     #[test]
     fn a_list_of_any_length_fits_its_frames() {
-        let entry = |number| Entry { id: MemberId(number), ..full().members.remove(0) };
+        let entry = |number| Entry { base: Some(number), ..full().members.remove(0) };
         for count in [0, 1, 5, 3_000] {
             let frames = PeerFrame::of_members((0..count).map(entry));
-            let ids: Vec<_> = frames.iter().flat_map(|frame| &frame.members).map(|it| it.id.0).collect();
-            assert!(ids.into_iter().eq(0..count));
+            let bases: Vec<_> = frames.iter().flat_map(|it| &it.members).filter_map(|it| it.base).collect();
+            assert!(bases.into_iter().eq(0..count));
             for peer_frame in frames {
                 let mut bytes = Vec::new();
                 frame::write(Code::Peer, peer_frame.body().as_bytes(), Framing::Lab, &mut bytes);
             }
         }
-    }
-
-    #[test]
-    fn a_token_has_the_id_that_it_proves() {
-        let token = Token(7);
-        assert_eq!(id_of(token), id_of(token));
-        assert_ne!(id_of(token), id_of(Token(8)));
-        // BLAKE2s-256 of sixteen zero bytes, as another implementation computes it (Python's hashlib).
-        assert_eq!(id_of(Token(0)).to_string(), "666480119667c204b51fc08730cc95ba");
-    }
-
-    #[test]
-    fn a_secret_is_not_shown_whole() {
-        assert_eq!(format!("{:?}", Token(0xabcd << 112 | 5)), "abcd..");
     }
 }

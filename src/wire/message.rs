@@ -235,6 +235,8 @@ pub fn exit_body(address: SocketAddr, at: DateTime<FixedOffset>, name: &str) -> 
 mod tests {
     use proptest::prelude::*;
 
+    use std::ops::ControlFlow;
+
     use super::*;
 
     fn zoned(text: &str) -> DateTime<FixedOffset> {
@@ -283,7 +285,11 @@ mod tests {
                 assert!(out.len() <= crate::limits::FRAME_BYTES_MAX);
                 let mut frames = Vec::new();
                 let mut decoder = crate::wire::Decoder::default();
-                decoder.receive(&out, |frame| frames.push(frame.text().into_owned())).expect("not too long");
+                let each = |frame: crate::wire::Frame<'_>| {
+                    frames.push(frame.text().into_owned());
+                    ControlFlow::Continue(())
+                };
+                decoder.receive(&out, each).expect("not too long");
                 let [body] = frames.as_slice() else { panic!("one frame, not {}", frames.len()) };
                 whole.push_str(read_message(body).expect("the usual shape").text);
                 count += 1;

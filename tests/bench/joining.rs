@@ -10,7 +10,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use groupchat::protocol::{ClientId, Event, Group, Peer, Setup};
+use groupchat::protocol::{Access, ClientId, Event, Group, Peer, Setup};
 use groupchat::wire::frame::Framing;
 
 use super::table::Line;
@@ -225,16 +225,10 @@ impl Network {
             is_plain: false,
             history: 20,
             peers: peers.into_iter().collect(),
+            access: Access::Open,
         };
-        // Nobody guesses here; only that each number is another.
-        let key = u128::from(fastrand::Rng::with_seed(member as u64).u64(..)) | (member as u128) << 64;
-        let secret = move |number: u128| {
-            (key ^ number.rotate_left(17))
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
-                .rotate_left(64)
-        };
-        let random = fastrand::Rng::with_seed(member as u64);
-        self.groups.push(Group::new(setup, self.now(), random, Box::new(secret)));
+        let mut random = fastrand::Rng::with_seed(member as u64);
+        self.groups.push(Group::new(setup, self.now(), Box::new(move |bytes| random.fill(bytes))));
         self.listed.push(Vec::new());
         self.next_turn.push(None);
         self.is_away.push(false);

@@ -238,7 +238,6 @@ impl Ledger {
             Event::Present => {
                 assert!(!std::mem::replace(&mut self.has_seen_present, true), "the present begins once");
             }
-            Event::Diagnostic(Diagnostic::Impostor { peer, .. }) => panic!("{peer} is taken for an impostor"),
             Event::Diagnostic(Diagnostic::Forgotten { peer }) => {
                 let entry = self.entry_mut(&base(&peer.name));
                 assert_eq!(entry.standing.take(), Some(Standing::Lost), "{peer} was not lost");

@@ -57,7 +57,7 @@
 // | pauses start again without a frame | `pauses_start_again_only_after_a_frame_and_a_while` |
 // | an address that failed makes no room | `addresses_that_failed_make_room_and_those_where_it_was_met_stay` |
 // | a member expires though others vouch for it | membership, `a_member_is_forgotten_when_nobody_who_is_linked_has_vouched_for_it_for_long` |
-// | the numbers of a member are forgotten with it | shown twice, `tombstones_keep_numbers_and_passes_and_have_a_limit` |
+// | the numbers of a member are forgotten with it | shown twice, `tombstones_keep_numbers_and_have_a_limit` |
 // | unfinished frames have no common limit | `the_longest_goes_when_all_together_are_too_long` |
 // | an outbox has no limit | `an_outbox_does_not_grow_beyond_its_limit_whatever_is_pushed_in_one_turn` |
 // | an unproven host is dialled without a budget | `what_is_told_of_one_host_makes_few_dials_to_it` |

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use groupchat::limits::{HANDSHAKE_TIMEOUT, LEAVE_STALL_TIMEOUT, LINGER_TIMEOUT, MEMBER_EXPIRY, RETRY_MAX};
 use groupchat::protocol::roster::RosterEntry;
-use groupchat::protocol::{Diagnostic, Event, Group, Label, Peer, Setup};
+use groupchat::protocol::{Access, Diagnostic, Event, Group, Label, Peer, Setup};
+use groupchat::seal::{PrivateKey, Secret};
 use groupchat::wire::frame::Framing;
 
 use super::ledger::{Ledger, Standing, Truth, base, first_name, look_alike};
@@ -75,6 +76,8 @@ pub struct World {
     /// What all speak to plain peers that have not sent anything. Two that both send messages in different framings
     /// before either has received anything may change past each other.
     framing: Framing,
+    /// That of the group, if it is private. Then there are no plain peers.
+    secret: Option<Secret>,
     /// Which place cannot dial which.
     walls: BTreeSet<(usize, usize)>,
     has_slow_handshakes: bool,
@@ -151,6 +154,7 @@ impl World {
             sides: vec![false; places],
             has_long_messages,
             framing,
+            secret: None,
             walls: BTreeSet::new(),
             has_slow_handshakes: false,
             late_walls: Vec::new(),
@@ -164,6 +168,9 @@ impl World {
         };
         let all_plain = world.random.u8(..12) == 0;
         let plain: Vec<_> = (0..places).map(|_| all_plain || world.random.u8(..8) == 0).collect();
+        if !plain.contains(&true) && seed % 2 == 0 {
+            world.secret = Some(Secret::new((u128::from(seed) << 64 | 7).to_be_bytes()));
+        }
         let named = world.who_names_whom(&plain);
         if world.random.u8(..4) == 0 {
             world.build_walls(&named);
@@ -245,14 +252,21 @@ impl World {
             .iter()
             .map(|&place| Peer { name: format!("p{place}").into(), addresses: vec![address(place)] });
         let history = [0, 3, 20][self.random.usize(..3)];
-        Setup { name, port: 5000, framing: Some(self.framing), is_plain, history, peers: peers.collect() }
+        let peers = peers.collect();
+        let access = match &self.secret {
+            None => Access::Open,
+            Some(secret) => {
+                let key =
+                    PrivateKey::new(self.random.u128(..).to_be_bytes().repeat(2).try_into().expect("32"));
+                Access::Private { secrets: vec![secret.clone()], key, run: 1 }
+            }
+        };
+        Setup { name, port: 5000, framing: Some(self.framing), is_plain, history, peers, access }
     }
 
     fn group(&mut self, setup: Setup) -> Group<(usize, usize)> {
-        let key = self.random.u128(..);
-        // Nobody guesses here; only that each number is another.
-        let secret = move |number: u128| key ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        Group::new(setup, self.now, self.random.fork(), Box::new(secret))
+        let mut random = self.random.fork();
+        Group::new(setup, self.now, Box::new(move |bytes| random.fill(bytes)))
     }
 
     fn start(&mut self, place: usize, is_plain: bool, named: &[usize]) {

@@ -58,11 +58,9 @@ impl<S> Group<S> {
         (client.since, client.received_at) = (now, now);
         let address = client.address;
         self.sent.is_alone_shown = false;
-        let mut unproven = Unproven {
-            handshake: Box::new(Handshake::new(true)),
-            plain_at: None,
-            until: now + HANDSHAKE_TIMEOUT,
-        };
+        let (handshake, first_frame) =
+            if self.own.is_plain { (Handshake::accept(), None) } else { self.dial_handshake() };
+        let mut unproven = Unproven { handshake, plain_at: None, until: now + HANDSHAKE_TIMEOUT };
         if let Some(target) =
             self.dialer.get_mut(dialled.target).filter(|it| it.wanted_by() == WantedBy::User)
         {
@@ -70,19 +68,21 @@ impl<S> Group<S> {
             let wait = (now - dialled.at).saturating_mul(3).clamp(PLAIN_WAIT_MIN, PLAIN_WAIT_MAX);
             let (is_member, framing) = (target.is_member, target.framing);
             let (name, next) = (Rc::clone(target.name()), target.next_message);
-            if !is_member && !self.is_members(address) {
+            let was_refused = target.was_refused;
+            if !is_member && !self.own.keys.is_private() && !self.is_members(address) {
                 unproven.plain_at = Some(now + wait);
             }
             let client = &mut self.clients[id];
             client.expected_framing = framing;
             client.cursor = self.log.position_of(next);
             let missed = self.log.number_at(client.cursor).saturating_sub(next);
-            self.report(Diagnostic::Connected { name, address, missed });
+            if !was_refused {
+                self.report(Diagnostic::Connected { name, address, missed });
+            }
         }
         self.set_phase(id, Phase::Handshake(unproven));
-        if !self.own.is_plain {
-            let hello = self.own.hello();
-            self.push_frame(id, &hello);
+        if let Some(body) = first_frame {
+            self.clients.push(id, Code::Peer, body.as_bytes(), &self.log, self.own.framing);
         } else if self.own.is_framing_given {
             self.take_for_plain(id);
         }
@@ -91,11 +91,7 @@ impl<S> Group<S> {
     /// The next address to dial, until `None`.
     pub fn poll_dial(&mut self, now: Instant) -> Option<Attempt> {
         let members = &self.members;
-        let clients = &self.clients;
-        // A connection that was accepted may only claim to be this member's. One that we dialled counts.
-        let is_dialled = |member: &Member| member.pending.iter().any(|id| clients[*id].dialled.is_some());
-        self.dialer
-            .poll(now, |key| members.get(key).is_some_and(|member| !member.is_here() && !is_dialled(member)))
+        self.dialer.poll(now, |key| members.get(key).is_some_and(|member| !member.is_here()))
     }
 
     /// Adds a peer that the user names, and dials it. It is sent every message from now on.
@@ -158,10 +154,6 @@ impl<S> Group<S> {
                 && (client.is_open() || matches!(client.phase, Phase::Dialing { .. }))
         };
         let id = self.clients.iter().find(|(_, client)| is_its(client)).map(|(id, _)| id);
-        let unproven = id.and_then(|id| self.clients[id].phase.unproven());
-        if let Some(key) = unproven.and_then(|unproven| unproven.handshake.member()) {
-            return Disconnecting::Member(self.members[key].info());
-        }
         self.dialer[named].withdraw();
         let name = Rc::clone(self.dialer[named].name());
         let Some(id) = id else { return Disconnecting::Stopped(name) };
@@ -169,7 +161,11 @@ impl<S> Group<S> {
             self.set_phase(id, Phase::Closed);
             return Disconnecting::Stopped(name);
         }
-        if self.clients[id].phase.unproven().is_some() {
+        if let Some(unproven) = self.clients[id].phase.unproven() {
+            if unproven.plain_at.is_none() {
+                self.set_phase(id, Phase::Closed);
+                return Disconnecting::Stopped(name);
+            }
             self.take_for_plain(id);
         }
         let peer = self.plain_info(id);

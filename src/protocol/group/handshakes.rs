@@ -1,19 +1,30 @@
-//! From the first frame of a connection to an established link: who is at the other end, and where it is reached.
+//! From the first frame of a connection to an established link: which member is at the other end, and where it is
+//! reached.
 
 use super::*;
-use crate::limits::{HANDSHAKE_TIMEOUT, SURPLUS_TIMEOUT};
-use crate::protocol::visitors::Host;
+use crate::limits::{HANDSHAKE_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT, SURPLUS_TIMEOUT};
+use crate::seal::is_like_handshake;
 
 impl<S> Group<S> {
-    /// Handles a frame of a connection whose other end is not known yet: only here does a hello start a handshake, but for
-    /// [`handle_late_hello`](Self::handle_late_hello).
-    pub(super) fn handle_first_frame(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
+    /// Begins the handshake of a connection that we dialled. Returns it, and the body of its first frame.
+    pub(super) fn dial_handshake(&mut self) -> (Handshake, Option<String>) {
+        let (handshake, body) = Handshake::dial(&mut self.own.keys);
+        (handshake, Some(body))
+    }
+
+    /// Handles a frame of a connection whose other end is not known yet: only here does a handshake start, but for
+    /// [`handle_late_handshake`](Self::handle_late_handshake).
+    pub(super) fn handle_first_frame(
+        &mut self,
+        id: ClientId,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> ControlFlow<()> {
+        let is_handshake = frame.code == Code::Peer || is_like_handshake(frame.body);
+        if is_handshake && !self.own.is_plain || self.own.keys.is_private() {
+            return self.handle_handshake_frame(id, frame, now);
+        }
         match frame.code {
-            Code::Peer if !self.own.is_plain => {
-                if let Some(hello) = PeerFrame::read(&frame.text()).filter(|hello| hello.id.is_some()) {
-                    self.identify(id, &hello, now);
-                }
-            }
             Code::Message | Code::Exit => {
                 let client = &self.clients[id];
                 let is_members = match self.dialled_for(client) {
@@ -21,50 +32,98 @@ impl<S> Group<S> {
                     Some((_, WantedBy::Member(_))) => true,
                     None => false,
                 };
-                if is_members {
-                    if frame.code == Code::Exit {
-                        return self.handle_early_goodbye(id, now);
-                    }
-                    // A member is there, which takes us for a plain peer. The next connection begins anew.
-                    return self.lose(id, LostReason::Failed("does not introduce itself".into()), now);
+                if !is_members {
+                    self.take_for_plain(id);
+                    return self.handle_plain_frame(id, frame, true, now);
                 }
-                self.take_for_plain(id);
-                self.handle_plain_frame(id, frame, true, now);
+                if frame.code == Code::Exit {
+                    self.handle_early_goodbye(id, now);
+                } else {
+                    // A member is there, which takes us for a plain peer. The next connection begins anew.
+                    self.lose(id, LostReason::Failed("does not introduce itself".into()), now);
+                }
             }
             Code::Peer | Code::Private | Code::Unknown => (),
         }
+        ControlFlow::Continue(())
     }
 
+    /// Handles a frame that has to be one of the handshake.
     pub(super) fn handle_handshake_frame(
         &mut self,
         id: ClientId,
-        key: MemberKey,
         frame: &Frame<'_>,
         now: Instant,
-    ) {
-        match frame.code {
-            Code::Peer => {
-                let Some(frame) = PeerFrame::read(&frame.text()) else { return };
-                let address = self.clients[id].address;
-                let Phase::Handshake(unproven) = &mut self.clients[id].phase else { return };
-                let step = unproven.handshake.advance(&frame, &mut self.members[key].credentials, address);
-                self.handle_step(id, key, step, &frame, now);
+    ) -> ControlFlow<()> {
+        let Phase::Handshake(unproven) = &mut self.clients[id].phase else {
+            return ControlFlow::Continue(());
+        };
+        let step = match frame.code {
+            Code::Peer => unproven.handshake.receive(&frame.text(), &mut self.own.keys),
+            Code::Message | Code::Exit | Code::Private | Code::Unknown => Err(Refused::NoHandshake),
+        };
+        match step {
+            Ok(Step::Reply(body)) => {
+                self.expect_member(id, now);
+                self.clients.push(id, Code::Peer, body.as_bytes(), &self.log, self.own.framing);
+                ControlFlow::Continue(())
             }
-            // It leaves before it could prove its id. Its other links carry the token.
-            Code::Exit => self.handle_early_goodbye(id, now),
-            // It takes us for a plain peer. What it sends now will be sent again.
-            Code::Message | Code::Private | Code::Unknown => (),
+            Ok(Step::Sealed { reply, records, is_old_secret: _ }) => {
+                self.expect_member(id, now);
+                let is_dialler = reply.is_some();
+                if let Some(body) = reply {
+                    self.clients.push(id, Code::Peer, body.as_bytes(), &self.log, self.own.framing);
+                }
+                self.clients[id].seal(records);
+                if is_dialler {
+                    let hello = self.own.hello(self.log.next_number());
+                    self.push_frame(id, &hello);
+                }
+                ControlFlow::Break(())
+            }
+            Err(Refused::OwnKey) if self.clients[id].dialled.is_some() => {
+                self.handle_oneself(id, now);
+                ControlFlow::Continue(())
+            }
+            Err(why) => {
+                self.lose(id, LostReason::Refused(why), now);
+                ControlFlow::Continue(())
+            }
         }
     }
 
-    /// Handles the hello of a connection.
-    pub(super) fn identify(&mut self, id: ClientId, hello: &PeerFrame, now: Instant) {
-        let Some(member_id) = hello.id else { return };
-        if member_id == self.own.id {
-            return self.meet_oneself(id, now);
+    /// The other end of a connection has begun a handshake: it is a member, or the connection is closed.
+    pub(super) fn expect_member(&mut self, id: ClientId, now: Instant) {
+        let until = now + HANDSHAKE_TIMEOUT;
+        if let Phase::Handshake(unproven) = &mut self.clients[id].phase {
+            (unproven.plain_at, unproven.until) = (None, until);
+            self.timers.set(until, Timer::Phase(id));
         }
-        let has_left = self.members.token_of(member_id).is_some();
-        let key = if has_left { None } else { self.find_or_add(member_id, hello, now) };
+    }
+
+    /// Whether what was received on a connection whose handshake is not finished, and is no whole frame, cannot be a part
+    /// of the handshake, and has to be.
+    pub(super) fn is_no_handshake(&self, id: ClientId) -> bool {
+        let client = &self.clients[id];
+        let (pending, is_begun) = (client.decoder.pending().len(), client.has_begun_handshake());
+        let has_to_be = self.own.keys.is_private()
+            || client.phase.unproven().is_some_and(|unproven| unproven.handshake.has_begun());
+        client.records.is_none()
+            && pending > 0
+            && (has_to_be && !is_begun || (has_to_be || is_begun) && pending > HANDSHAKE_FRAME_BYTES_MAX)
+    }
+
+    /// Handles the first frame on a link: with it, the other end establishes which run it is.
+    pub(super) fn handle_hello(&mut self, id: ClientId, frame: &Frame<'_>, now: Instant) {
+        let hello = PeerFrame::read(&frame.text()).filter(|_| frame.code == Code::Peer);
+        let key = self.clients[id].records.as_ref().map(|records| records.peer());
+        let run = hello.as_ref().and_then(|hello| hello.run);
+        let (Some(hello), Some(key), Some((run, nonce))) = (hello, key, run) else {
+            return self.lose(id, LostReason::Refused(Refused::NoHandshake), now);
+        };
+        let identity = Identity { key, run, nonce };
+        let has_left = self.members.token_of(identity.id()).is_some();
+        let key = if has_left { None } else { self.find_or_add(identity, &hello, now) };
         // The member that it was dialled for may have been removed to make room, and the connection with it.
         if self.clients[id].is_closed() {
             return;
@@ -72,74 +131,26 @@ impl<S> Group<S> {
         let Some(key) = key else { return self.turn_away(id, now) };
         let Client { address, dialled, .. } = self.clients[id];
         let dialled_for = self.dialled_for(&self.clients[id]);
-        let is_named = self.is_to_named(&self.clients[id]);
         if let (Some((_, name)), true) = (&hello.name, self.members[key].is_unmet()) {
             self.members[key].set_name(name);
         }
-        self.members[key].pending.push(id);
-        let place = Place { address, is_named };
-        let credentials = &mut self.members[key].credentials;
-        let Phase::Handshake(unproven) = &mut self.clients[id].phase else { return };
-        (unproven.plain_at, unproven.until) = (None, now + HANDSHAKE_TIMEOUT);
-        let step = unproven.handshake.identify(key, hello, credentials, place);
-        self.timers.set(now + HANDSHAKE_TIMEOUT, Timer::Phase(id));
-        self.set_base_of_named(id, key);
+        // Our request comes with the next frame, and what was sent since that hello is owed.
+        hello.sent.into_iter().for_each(|number| self.members[key].recv.learn_base(number));
+        let reached_at = self.reached_at(id, hello.port);
+        self.set_base_of_named(id, key, reached_at);
+        let has_moved = self.move_from(key, reached_at);
         match dialled_for {
             Some((target, WantedBy::Member(expected))) if expected != key => {
                 let own = self.members[key].target;
                 self.clients[id].dialled = dialled.map(|dialled| Dialled { target: own, ..dialled });
                 self.dialer.move_attempt(id, target, own);
-                self.handle_other_run(expected, key, address, now);
+                self.handle_other_run(expected, key, address, &has_moved, now);
             }
             Some((target, _)) => self.dialer[target].handle_frame(),
             None => (),
         }
-        self.handle_step(id, key, step, hello, now);
-    }
-
-    /// Executes a step of a handshake.
-    pub(super) fn handle_step(
-        &mut self,
-        id: ClientId,
-        key: MemberKey,
-        step: Step,
-        frame: &PeerFrame,
-        now: Instant,
-    ) {
-        match step {
-            Step::Wait => (),
-            Step::Answer { pass } => {
-                let answer = PeerFrame { pass, ..self.own.hello() };
-                self.push_frame(id, &answer);
-            }
-            Step::Prove { proof, pass } => {
-                let sent = Some(self.log.next_number());
-                self.push_frame(id, &PeerFrame { proof, pass, sent, ..PeerFrame::default() });
-            }
-            Step::Established { proof } => {
-                self.establish(id, key, proof, now);
-                self.handle_member_frame(id, key, frame, now);
-            }
-            Step::Rejected => {
-                let (address, peer) = (self.clients[id].address, self.members[key].info());
-                // It may try again at once and without end, so the events are limited.
-                if self.visitors.add(address.ip(), now) {
-                    self.report(Diagnostic::Impostor { address, peer });
-                }
-                self.lose(id, LostReason::Failed("not who it says".into()), now);
-            }
-        }
-    }
-
-    /// The other end is this very run.
-    pub(super) fn meet_oneself(&mut self, id: ClientId, now: Instant) {
-        if self.clients[id].dialled.is_some() {
-            return self.handle_oneself(id, now);
-        }
-        // Our dialling side recognises itself by it.
-        let hello = self.own.hello();
-        self.push_frame(id, &hello);
-        self.close(id);
+        self.establish(id, key, reached_at, &has_moved, now);
+        self.handle_member_frame(id, key, &hello, now);
     }
 
     /// A connection that we dialled leads to ourselves.
@@ -172,9 +183,8 @@ impl<S> Group<S> {
     }
 
     /// Records that a member which the user named is owed all messages since, whichever side dialled.
-    pub(super) fn set_base_of_named(&mut self, id: ClientId, key: MemberKey) {
+    pub(super) fn set_base_of_named(&mut self, id: ClientId, key: MemberKey, reached_at: Option<SocketAddr>) {
         let target = self.clients[id].dialled.map(|dialled| dialled.target);
-        let reached_at = self.reached_at(id);
         let is_it = |(named, it): &(TargetId, &Target)| {
             target == Some(*named) || it.is_open() && reached_at.is_some_and(|address| it.has(address))
         };
@@ -184,20 +194,36 @@ impl<S> Group<S> {
 
     /// The address at which the other end is reached: the one that we dialled, or the one that it came from with the
     /// port that it claims to listen on.
-    pub(super) fn reached_at(&self, id: ClientId) -> Option<SocketAddr> {
+    pub(super) fn reached_at(&self, id: ClientId, port: Option<u16>) -> Option<SocketAddr> {
         let client = &self.clients[id];
         if client.dialled.is_some() {
             return Some(client.address);
         }
         // The scope of a link-local address stays.
         let mut address = client.address;
-        address.set_port(client.phase.unproven()?.handshake.port?);
+        address.set_port(port?);
         Some(address)
     }
 
-    /// Establishes a link: the other end has proved to be this member.
-    pub(super) fn establish(&mut self, id: ClientId, key: MemberKey, proof: Option<Token>, now: Instant) {
-        let reached_at = self.reached_at(id);
+    /// The places of a member that was met before and is at another place now, `reached_at`: where it was, those may be
+    /// that were where it is. Empty for a member that was never met.
+    fn move_from(&self, key: MemberKey, reached_at: Option<SocketAddr>) -> Vec<SocketAddr> {
+        let member = &self.members[key];
+        if member.is_unmet() {
+            return Vec::new();
+        }
+        self.dialer[member.target].found().filter(|address| Some(*address) != reached_at).collect()
+    }
+
+    /// Establishes a link: the other end has proved to be this member. `moved_from`: its other places.
+    pub(super) fn establish(
+        &mut self,
+        id: ClientId,
+        key: MemberKey,
+        reached_at: Option<SocketAddr>,
+        moved_from: &[SocketAddr],
+        now: Instant,
+    ) {
         let is_new = self.members[key].is_unmet();
         let is_named = self.is_to_named(&self.clients[id]);
         let has_met_others = self.members.iter().any(|(_, member)| !member.is_unmet());
@@ -222,7 +248,7 @@ impl<S> Group<S> {
         if asks_all {
             self.clients.await_list(id);
         }
-        self.learn_place(id, key, reached_at, now);
+        self.learn_place(id, key, reached_at, moved_from, now);
         let before = self.members[key].presence;
         self.members.set_presence(key, Presence::Here);
         if is_new {
@@ -240,16 +266,15 @@ impl<S> Group<S> {
         let is_dialler = self.clients[id].dialled.is_some();
         let digest = (is_dialler && !is_new).then(|| self.members.digest());
         let member = &self.members[key];
+        let hello = self.own.hello(self.log.next_number());
+        let hello = if is_dialler { PeerFrame { name: hello.name, ..PeerFrame::default() } } else { hello };
         let frame = PeerFrame {
-            proof,
-            sent: Some(self.log.next_number()),
-            name: self.own.name(),
             linked: is_other,
             request: Some(member.recv.request(self.own.history_wanted)),
             private_ack: Some(member.private.recv_next()),
             asks_all,
             digest,
-            ..PeerFrame::default()
+            ..hello
         };
         self.push_frame(id, &frame);
         if mem::take(&mut self.members[key].is_to_introduce) || joins_groups {
@@ -270,12 +295,12 @@ impl<S> Group<S> {
         id: ClientId,
         key: MemberKey,
         reached_at: Option<SocketAddr>,
+        moved_from: &[SocketAddr],
         now: Instant,
     ) {
         let is_dialler = self.clients[id].dialled.is_some();
         if let Some(address) = reached_at {
             self.members[key].address = Some(address);
-            self.members[key].credentials.handle_met(address);
             let target = self.members[key].target;
             self.dialer.find(target, address);
             // The port that a member claims may be another's. At an address that we dialled there is no other; and a
@@ -283,15 +308,12 @@ impl<S> Group<S> {
             let name = Rc::clone(&self.members[key].name);
             let is_other_run = |other: &MemberKey| {
                 let member = &self.members[*other];
-                *other != key
-                    && !member.is_here()
-                    && member.pending.is_empty()
-                    && (is_dialler || member.name == name)
+                *other != key && !member.is_here() && (is_dialler || member.name == name)
             };
             let others: Vec<_> =
                 self.dialer.at(address).filter_map(Target::member).filter(is_other_run).collect();
             for other in others {
-                self.handle_other_run(other, key, address, now);
+                self.handle_other_run(other, key, address, moved_from, now);
             }
         }
         let Some(dialled) = self.clients[id].dialled else { return };
@@ -305,13 +327,14 @@ impl<S> Group<S> {
         }
     }
 
-    /// At an address of `old`, `new` replied. If `old` has no other address, `new` is a later run at the same place,
-    /// and replaces it.
+    /// At an address of `old`, `new` replied. If `new` was met before, elsewhere, the two may have changed places. If not,
+    /// and `old` has no other address, `new` is a later run at the same place, and replaces it.
     pub(super) fn handle_other_run(
         &mut self,
         old: MemberKey,
         new: MemberKey,
         address: SocketAddr,
+        moved_from: &[SocketAddr],
         now: Instant,
     ) {
         // All the addresses of a peer that the user named are one place.
@@ -321,8 +344,14 @@ impl<S> Group<S> {
             self.handle_wrong_address(old, address, now);
         }
         let Some(member) = self.members.get(old) else { return };
-        let has_address = self.dialer[member.target].addresses().next().is_some();
-        if member.is_here() || !member.pending.is_empty() || has_address {
+        let (is_here, target) = (member.is_here(), member.target);
+        if !is_here && !moved_from.is_empty() {
+            moved_from.iter().for_each(|place| self.dialer.learn(target, *place, None));
+            self.dialer[target].wake(now);
+        }
+        let Some(member) = self.members.get(old) else { return };
+        let has_address = self.dialer[target].addresses().next().is_some();
+        if is_here || has_address {
             return;
         }
         let acked = member.send.acked();
@@ -347,30 +376,31 @@ impl<S> Group<S> {
         self.dialer.unlearn(target, address);
     }
 
-    /// A peer that was taken for a plain one sends a hello. If nothing was exchanged before, the handshake starts;
-    /// otherwise the connection is closed, and a new one is dialled.
-    pub(super) fn handle_late_hello(
+    /// A peer that was taken for a plain one sends a frame of a handshake. If nothing was exchanged before, the handshake
+    /// starts. Otherwise the connection is closed, and a new one is dialled.
+    pub(super) fn handle_late_handshake(
         &mut self,
         id: ClientId,
-        hello: &PeerFrame,
+        frame: &Frame<'_>,
         had_received: bool,
         now: Instant,
-    ) {
-        let Client { offered_from, dialled, mut address, .. } = self.clients[id];
+    ) -> ControlFlow<()> {
+        let Client { offered_from, dialled, .. } = self.clients[id];
         let has_begun = self.clients[id].has_begun(&self.log);
         self.end_plain_presence(id);
         if !self.clients[id].is_open() {
             // We leave, and the connection is half-closed. What a member sends on it comes on a link as well.
             self.unname(Holder::Plain(id));
-            return self.clients.detach(id);
+            self.clients.detach(id);
+            return ControlFlow::Continue(());
         }
         if !had_received && !has_begun {
-            let handshake = Box::new(Handshake::new(dialled.is_some()));
-            let until = now + HANDSHAKE_TIMEOUT;
-            self.set_phase(id, Phase::Handshake(Unproven { handshake, plain_at: None, until }));
             let client = &mut self.clients[id];
             (client.offered_from, client.waiting) = (None, None);
-            return self.identify(id, hello, now);
+            let handshake = client.phase.plain_mut().map(|peer| mem::take(&mut peer.handshake));
+            let (handshake, until) = (handshake.unwrap_or_default(), now + HANDSHAKE_TIMEOUT);
+            self.set_phase(id, Phase::Handshake(Unproven { handshake, plain_at: None, until }));
+            return self.handle_handshake_frame(id, frame, now);
         }
         self.set_phase(id, Phase::Closed);
         if let Some(dialled) = dialled
@@ -381,24 +411,36 @@ impl<S> Group<S> {
             target.next_message = offered_from.unwrap_or(target.next_message);
             self.dialer.handle_lost(dialled.target, now);
             self.dialer[dialled.target].hurry(now);
-        } else if let (Some(member_id), Some(port)) = (hello.id, hello.port)
-            && member_id != self.own.id
-            && self.members.token_of(member_id).is_none()
-            && let Some(key) = self.find_or_add(member_id, hello, now)
-        {
-            address.set_port(port);
-            let target = self.members[key].target;
-            self.dialer.learn(target, address, Some(Host::of(address.ip())));
-            self.dialer[target].wake(now);
         }
+        ControlFlow::Continue(())
     }
 
     /// A connection ended before its other end proved to be a member.
-    pub(super) fn lose_unproven(&mut self, id: ClientId, why: &LostReason, now: Instant) {
+    pub(super) fn lose_unproven(&mut self, id: ClientId, why: LostReason, now: Instant) {
         let client = &self.clients[id];
-        let key = client.phase.unproven().and_then(|unproven| unproven.handshake.member());
+        let has_begun = client.phase.unproven().is_some_and(|unproven| unproven.handshake.has_begun());
         let dialled_for = self.dialled_for(client);
-        if key.is_none() && matches!(dialled_for, None | Some((_, WantedBy::User))) {
+        let is_silent = client.received_framing.is_none() && client.pending_bytes() == 0;
+        let why = match why {
+            LostReason::Closed { .. } if is_silent && dialled_for.is_some() && !self.own.is_plain => {
+                LostReason::NoReply
+            }
+            why => why,
+        };
+        let is_refused = matches!(why, LostReason::Refused(_) | LostReason::NoReply);
+        let is_shown = match dialled_for {
+            Some((target, WantedBy::User)) => {
+                let was_refused = mem::replace(&mut self.dialer[target].was_refused, is_refused);
+                (!has_begun || is_refused) && !(was_refused && is_refused)
+            }
+            Some((_, WantedBy::Member(_))) => false,
+            None if self.own.keys.is_private() => {
+                // In a private group, only a handshake of one is shown.
+                matches!(why, LostReason::Refused(Refused::Unverified | Refused::Repeated))
+            }
+            None => !has_begun || is_refused,
+        };
+        if is_shown {
             self.show_plain_lost(id, why.clone(), now);
         }
         self.set_phase(id, Phase::Closed);
@@ -409,19 +451,15 @@ impl<S> Group<S> {
             Some((target, WantedBy::Member(_))) => self.fail_dial(target, why.to_string(), now),
             Some((_, WantedBy::User)) | None => (),
         }
-        key.into_iter().for_each(|key| self.forget_if_unreachable(key, now));
     }
 
     /// The other end leaves before it proved to be a member. Of a member that others reported, the user
     /// is shown nothing.
     pub(super) fn handle_early_goodbye(&mut self, id: ClientId, now: Instant) {
-        let client = &self.clients[id];
-        let key = client.phase.unproven().and_then(|unproven| unproven.handshake.member());
-        match self.dialled_for(client) {
+        match self.dialled_for(&self.clients[id]) {
             Some((target, WantedBy::Member(_))) => {
                 self.set_phase(id, Phase::Closed);
                 self.dialer.handle_failure(target, now);
-                key.into_iter().for_each(|key| self.forget_if_unreachable(key, now));
             }
             Some((_, WantedBy::User)) | None => {
                 self.lose(id, LostReason::Closed { unfinished_bytes: 0 }, now);

@@ -67,8 +67,8 @@ impl<S> Group<S> {
             self.clients.end_list(id);
         }
         self.handle_comparison(id, key, frame, now);
-        for &token in &frame.left {
-            self.handle_token(token, now);
+        for &(left, token) in &frame.left {
+            self.handle_token(left, token, now);
         }
         if self.members.get(key).is_some() {
             self.close_surplus(key, now);

@@ -9,11 +9,16 @@ use crate::limits::{
 };
 use crate::protocol::gossip::{self, seen_from};
 use crate::protocol::visitors::Host;
-use crate::wire::hello::{Entry, id_of};
+use crate::wire::hello::Entry;
 
 impl<S> Group<S> {
-    pub(super) fn find_or_add(&mut self, id: MemberId, hello: &PeerFrame, now: Instant) -> Option<MemberKey> {
-        if let Some(key) = self.members.find(id) {
+    pub(super) fn find_or_add(
+        &mut self,
+        identity: Identity,
+        hello: &PeerFrame,
+        now: Instant,
+    ) -> Option<MemberKey> {
+        if let Some(key) = self.members.find(identity.id()) {
             return Some(key);
         }
         if self.members.is_full() {
@@ -21,21 +26,20 @@ impl<S> Group<S> {
             self.forget_an_absent_one(now);
         }
         let name = hello.name.as_ref().map_or(NO_NAME, |(_, name)| name);
-        let key = self.add_member(id, name, now)?;
+        let key = self.add_member(identity, name, now)?;
         self.members[key].send.set_base(self.log.next_number());
         Some(key)
     }
 
     /// Adds a member that was not met, if there is room.
-    pub(super) fn add_member(&mut self, id: MemberId, name: &str, now: Instant) -> Option<MemberKey> {
+    pub(super) fn add_member(&mut self, identity: Identity, name: &str, now: Instant) -> Option<MemberKey> {
         if self.members.is_full() {
             return None;
         }
         let name: Rc<str> = name.into();
         let peer = Peer { name: Rc::clone(&name), addresses: Vec::new() };
         let target = self.dialer.add_member(self.members.next_key(), peer);
-        let issued = self.own.issue(id);
-        let key = self.members.insert(id, name, target, issued, now);
+        let key = self.members.insert(identity, name, target, now);
         self.timers.set(now + MEMBER_EXPIRY, Timer::Expiry(key));
         self.handle_members_changed(now);
         self.inquire_at(now + INQUIRE_INTERVAL);
@@ -107,24 +111,25 @@ impl<S> Group<S> {
             if !self.members[from].may_report(now) {
                 break;
             }
-            if let Some(token) = self.members.token_of(entry.id) {
-                gone.push(token);
+            let entry_id = entry.identity.id();
+            if let Some(token) = self.members.token_of(entry_id) {
+                gone.push((entry_id, token));
                 continue;
             }
             let sensible = entry.addresses.iter().filter_map(|&address| seen_from(reached_at, address));
             let addresses: Vec<_> = sensible.collect();
-            if entry.id == self.own.id || addresses.is_empty() || self.is_leaving {
+            if entry.identity.key == self.own.identity.key || addresses.is_empty() || self.is_leaving {
                 continue;
             }
             // Of two that receive each other's entries, one waits longer.
-            let delay = if entry.id < self.own.id { NEWS_DIAL_DELAY } else { NEWS_DIAL_DELAY * 2 };
+            let delay = if entry_id < self.own.id { NEWS_DIAL_DELAY } else { NEWS_DIAL_DELAY * 2 };
             let at = if is_list { now } else { now + delay };
-            let known = self.members.find(entry.id);
+            let known = self.members.find(entry_id);
             if known.is_none() && entry.age >= MEMBER_EXPIRY.as_secs() {
                 // It has expired here, and will there.
                 continue;
             }
-            let Some(key) = known.or_else(|| self.add_member(entry.id, &entry.name, now)) else {
+            let Some(key) = known.or_else(|| self.add_member(entry.identity, &entry.name, now)) else {
                 // There is no room: it has to connect here itself.
                 continue;
             };
@@ -215,9 +220,12 @@ impl<S> Group<S> {
         }
     }
 
-    /// A member sends the token of a run that has left.
-    pub(super) fn handle_token(&mut self, token: Token, now: Instant) {
-        let Some(key) = self.members.find(id_of(token)) else { return };
+    /// A member sends the token of the run `id`, which has left if the token is its own.
+    pub(super) fn handle_token(&mut self, id: MemberId, token: Token, now: Instant) {
+        let Some(key) = self.members.find(id) else { return };
+        if self.members[key].identity.nonce != token.nonce() {
+            return;
+        }
         if self.members[key].is_here() {
             // Its last messages arrive on its own link, and so does its exit.
             self.members[key].token = Some(token);
@@ -252,9 +260,6 @@ impl<S> Group<S> {
             // `leave` has shown what each did not get.
         } else if now < at {
             self.timers.set(at, Timer::Expiry(key));
-        } else if !member.pending.is_empty() {
-            // Its handshake is not finished.
-            self.timers.set(now + HANDSHAKE_TIMEOUT, Timer::Expiry(key));
         } else {
             if !member.is_unmet() {
                 self.report(Diagnostic::Forgotten { peer: member.info() });
@@ -280,18 +285,9 @@ impl<S> Group<S> {
     /// Makes room for a member that connects: an absent one is removed, first one that was never met, then the one
     /// that has been absent for longest.
     pub(super) fn forget_an_absent_one(&mut self, now: Instant) {
-        let absent = self.members.absent().filter(|(_, member)| member.pending.is_empty());
-        let oldest = absent.min_by_key(|(key, member)| (!member.is_unmet(), member.vouched_at, *key));
+        let oldest =
+            self.members.absent().min_by_key(|(key, member)| (!member.is_unmet(), member.vouched_at, *key));
         if let Some((key, _)) = oldest {
-            self.forget(key, now);
-        }
-    }
-
-    /// Removes a member whose id was only claimed, and that has no address.
-    pub(super) fn forget_if_unreachable(&mut self, key: MemberKey, now: Instant) {
-        let Some(member) = self.members.get(key) else { return };
-        let has_address = self.dialer[member.target].addresses().next().is_some();
-        if member.is_unmet() && member.pending.is_empty() && !has_address {
             self.forget(key, now);
         }
     }
@@ -307,7 +303,7 @@ impl<S> Group<S> {
         let Some(member) = self.members.remove(key, token) else { return };
         // Others may not know yet that it has left, or are connected to it.
         self.handle_members_changed(now);
-        for id in member.links.iter().chain(&member.pending) {
+        for id in &member.links {
             self.close(*id);
             self.clients.detach(*id);
         }
@@ -322,10 +318,7 @@ impl<S> Group<S> {
             }
         }
         for id in attempts {
-            // A connection on which another member's id was claimed is no attempt any more.
-            let is_unknown =
-                self.clients[id].phase.unproven().is_none_or(|it| it.handshake.member().is_none());
-            if is_unknown && matches!(self.clients[id].phase, Phase::Dialing { .. } | Phase::Handshake(_)) {
+            if matches!(self.clients[id].phase, Phase::Dialing { .. } | Phase::Handshake(_)) {
                 self.set_phase(id, Phase::Closed);
             }
         }

@@ -5,8 +5,19 @@ use super::*;
 impl<S> Group<S> {
     /// The other end of a connection sent a frame that is no hello, or none in time: it is taken for a plain peer.
     pub(super) fn take_for_plain(&mut self, id: ClientId) {
-        let number = self.clients[id].next_message(&self.log);
-        self.set_phase(id, Phase::Plain(Box::new(PlainPeer { name: None, shown: Shown::Nothing })));
+        let client = &mut self.clients[id];
+        let number = client.next_message(&self.log);
+        let handshake = match &mut client.phase {
+            Phase::Handshake(unproven) => mem::take(&mut unproven.handshake),
+            Phase::Dialing { .. }
+            | Phase::Plain(_)
+            | Phase::Member(_)
+            | Phase::Closing
+            | Phase::HalfClosed { .. }
+            | Phase::Closed => Handshake::default(),
+        };
+        let peer = PlainPeer { name: None, shown: Shown::Nothing, handshake };
+        self.set_phase(id, Phase::Plain(Box::new(peer)));
         // An overrun connection stays so, and is lost for it.
         self.clients[id].offered_from = Some(number);
         self.clients.list(id);
@@ -18,7 +29,7 @@ impl<S> Group<S> {
         frame: &Frame<'_>,
         had_received: bool,
         now: Instant,
-    ) {
+    ) -> ControlFlow<()> {
         let client = &self.clients[id];
         let guess = client.expected_framing.unwrap_or(self.own.framing);
         if !had_received && frame.framing == guess && client.has_sent(&self.log) {
@@ -34,12 +45,11 @@ impl<S> Group<S> {
             Code::Message => self.receive_plain(id, frame, now),
             Code::Exit => self.handle_plain_goodbye(id, &frame.text()),
             Code::Peer if !self.own.is_plain => {
-                if let Some(hello) = PeerFrame::read(&frame.text()).filter(|hello| hello.id.is_some()) {
-                    self.handle_late_hello(id, &hello, had_received, now);
-                }
+                return self.handle_late_handshake(id, frame, had_received, now);
             }
             Code::Peer | Code::Private | Code::Unknown => (),
         }
+        ControlFlow::Continue(())
     }
 
     /// A plain peer sends a message.
@@ -188,9 +198,13 @@ impl<S> Group<S> {
         let shown = self.clients[id].phase.plain().map_or(Shown::Nothing, |peer| peer.shown);
         // Bytes that we sent did not arrive; or, while we leave, may not have arrived.
         let is_trouble = match why {
-            LostReason::Stalled(_) | LostReason::Overrun => true,
+            LostReason::Stalled(_) | LostReason::Overrun | LostReason::Altered => true,
             LostReason::Failed(_) | LostReason::FrameTooLong | LostReason::Unintroduced(_) => self.is_leaving,
-            LostReason::Closed { .. } | LostReason::OtherProtocol | LostReason::Unfinished => false,
+            LostReason::Closed { .. }
+            | LostReason::OtherProtocol
+            | LostReason::Unfinished
+            | LostReason::Refused(_)
+            | LostReason::NoReply => false,
         };
         let is_visible = match shown {
             Shown::Person => {

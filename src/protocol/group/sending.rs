@@ -82,13 +82,11 @@ impl<S> Group<S> {
         let whole = WRITE_SHARE_BYTES.min(*turn_budget);
         let (mut budget, mut writes, mut is_full) = (whole, 0, false);
         while client.has_offer(&self.log) && !is_full && budget > 0 && writes < WRITE_TURN_CALLS {
-            let (stream, bytes) = client.offer(&self.log, self.own.framing);
-            let bytes = &bytes[..bytes.len().min(budget)];
-            let offered = bytes.len();
-            let count = write(id, stream, bytes, probe);
-            client.handle_taken(count);
+            let write = |stream: &mut S, bytes: &[u8]| write(id, stream, bytes, probe);
+            let (offered, count) =
+                client.write(&self.log, self.own.framing, budget, &mut self.scratch, write);
             is_full = count < offered;
-            budget -= count;
+            budget = budget.saturating_sub(count);
             writes += 1;
         }
         let cost = (whole - budget).max(writes * WRITE_CALL_BYTES);
@@ -158,9 +156,9 @@ impl<S> Group<S> {
     /// [`HANDSHAKE_TIMEOUT`](crate::limits::HANDSHAKE_TIMEOUT) more.
     pub(super) fn bases_of_groups(&self, now: Instant) -> impl Iterator<Item = u64> {
         let unproven = self.clients.dialled_handshakes().filter_map(|(client, unproven)| {
-            let has_member = unproven.handshake.member().is_some();
+            let has_begun = unproven.handshake.has_begun();
             let target = self.dialer.get(client.dialled?.target)?;
-            (has_member && target.wanted_by() == WantedBy::User).then_some(target.next_message)
+            (has_begun && target.wanted_by() == WantedBy::User).then_some(target.next_message)
         });
         let linked = self.awaited_lists(now).filter_map(|link| self.members[link.key].send.base());
         unproven.chain(linked)
@@ -231,7 +229,8 @@ impl<S> Group<S> {
                 Phase::Handshake(unproven) if unproven.plain_at.is_some() => self.take_for_plain(id),
                 Phase::Handshake(_) => self.set_phase(id, Phase::Closed),
                 Phase::Member(_) => {
-                    let frame = PeerFrame { left: vec![self.own.token], ..PeerFrame::default() };
+                    let frame =
+                        PeerFrame { left: vec![(self.own.id, self.own.token)], ..PeerFrame::default() };
                     self.push_frame(id, &frame);
                 }
                 Phase::Plain(_) | Phase::Closing | Phase::HalfClosed { .. } | Phase::Closed => (),
