@@ -6,6 +6,8 @@ use groupchat::wire::Decoder;
 use groupchat::wire::frame::{self, Code, Framing};
 use groupchat::wire::lab;
 use groupchat::wire::message::{MessageWriter, read_message};
+use std::ops::ControlFlow;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -32,8 +34,10 @@ fn receive(bytes: &[u8], cuts: &[Index]) -> (Vec<(Code, String, Framing)>, bool)
     let (mut decoder, mut frames, mut start) = (Decoder::default(), Vec::new(), 0);
     for end in cuts {
         let piece = &bytes[start..end];
-        let result = decoder
-            .receive(piece, |frame| frames.push((frame.code, frame.text().into_owned(), frame.framing)));
+        let result = decoder.receive(piece, |frame| {
+            frames.push((frame.code, frame.text().into_owned(), frame.framing));
+            ControlFlow::Continue(())
+        });
         assert!(decoder.unfinished_bytes() < FRAME_BYTES_MAX + 2, "a decoder grows no further");
         if result.is_err() {
             return (frames, true);

@@ -10,6 +10,8 @@ use crate::wire::identity::PublicKey;
 
 const LENGTH_BYTES: usize = 2;
 const TAG_BYTES: usize = 16;
+/// The most text of the first record with a key. That of the next one may be twice as long, and so on.
+const FIRST_RECORD_TEXT_BYTES: usize = 256;
 const SEALED_BYTES_MAX: usize = RECORD_TEXT_BYTES_MAX + TAG_BYTES;
 
 /// The record layer of one link: the keys, and the unfinished record of each direction.
@@ -70,10 +72,12 @@ impl Records {
         }
     }
 
-    /// Seals the front of `text`, at most [`RECORD_TEXT_BYTES_MAX`] bytes, and returns how many that are. The record is
+    /// Seals the front of `text`, and returns how many bytes that are: at most [`RECORD_TEXT_BYTES_MAX`], and less at first,
+    /// so that a link that breaks soon has delivered something. The record is
     /// written to `record`, and nothing else is in that. What of it is not written at once is to be [kept](Self::keep).
     pub fn seal(&mut self, text: &[u8], record: &mut Vec<u8>) -> usize {
-        let text = &text[..text.len().min(RECORD_TEXT_BYTES_MAX)];
+        let most = (FIRST_RECORD_TEXT_BYTES << self.sealed_count.min(8)).min(RECORD_TEXT_BYTES_MAX);
+        let text = &text[..text.len().min(most)];
         let sealed_bytes = text.len() + TAG_BYTES;
         record.resize(LENGTH_BYTES + sealed_bytes, 0);
         let (length, sealed) = record.split_at_mut(LENGTH_BYTES);

@@ -236,7 +236,7 @@ pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
 
 /// What follows the peer frames at the front of `bytes`.
 pub fn without_hellos(mut bytes: &[u8]) -> &[u8] {
-    while bytes.starts_with(b"groupchat/2\n") {
+    while bytes.starts_with(b"groupchat/2") {
         let Some(end) = memchr::memmem::find(bytes, sockets::PEER.as_bytes()) else { break };
         bytes = &bytes[end + sockets::PEER.len()..];
     }
