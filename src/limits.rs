@@ -39,7 +39,7 @@ pub const REKEY_RECORDS: u32 = 1_024;
 /// Ephemeral keys of first messages that a listener of a private group remembers: 256 KiB at most.
 pub const EPHEMERALS_MAX: usize = 4_096;
 
-/// A frame of a handshake with its code, in bytes: the longest one has 230.
+/// A frame of a handshake with its code, in bytes: the longest one has 220.
 pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 512;
 
 // The log.
