@@ -13,7 +13,7 @@
 //! | | [`server`] | owns the listening socket; the only place that accepts |
 //! | | [`resolver`] | looks up host names in a child process; the only place that starts one |
 //! | | [`terminal`] | owns standard input, output and error; prints nothing that a peer sent without sanitizing it |
-//! | | [`address`], [`name`] | parse the address of a peer and the user's own name |
+//! | | [`address`], [`name`], [`invite`] | parse the address of a peer, the user's own name, and the invite to a private group |
 //! | core | [`protocol`] | the group: bytes and time go in, bytes and events come out; no socket, clock, terminal or randomness |
 //! | | [`command`] | parses a line into a message or a command |
 //! | seal | [`seal`] | encrypts and authenticates links: the handshake and the records |
@@ -135,6 +135,7 @@ pub mod command;
 pub mod error;
 pub mod event_loop;
 pub mod group_peer;
+pub mod invite;
 pub mod limits;
 pub mod look_alike;
 pub mod manual;

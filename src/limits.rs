@@ -42,6 +42,17 @@ pub const EPHEMERALS_MAX: usize = 4_096;
 /// A frame of a handshake with its code, in bytes: the longest one has 220.
 pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 512;
 
+// Private groups.
+
+/// The name of a private group, in characters: a file name, and the start of an invite that is typed by hand.
+pub const GROUP_NAME_CHARS_MAX: usize = 32;
+
+/// An invite, in bytes: room for [`INVITE_ADDRESSES_MAX`] host names, which are seldom longer than 140 characters.
+pub const INVITE_BYTES_MAX: usize = 512;
+
+/// Addresses in an invite: one in the network at home, one by which the router forwards, and a spare one.
+pub const INVITE_ADDRESSES_MAX: usize = 3;
+
 // The log.
 
 /// What the broadcast log keeps, in bytes: some 10,000 lines of chat, to let a client that is

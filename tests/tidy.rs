@@ -8,7 +8,7 @@ use std::process::Command;
 const LAYERS: [&[&str]; 7] = [
     &["main", "args", "shell_completions", "manual"],
     &["event_loop"],
-    &["group_peer", "server", "terminal", "resolver", "address", "name"],
+    &["group_peer", "server", "terminal", "resolver", "address", "name", "invite"],
     &["protocol", "command"],
     &["seal"],
     &["wire"],
@@ -33,7 +33,7 @@ const RESERVED: [(&str, &[&str]); 10] = [
 const FORBIDDEN: [&str; 6] = ["println!", "eprint!", "unwrap()", "thread::", "todo!", "dbg!"];
 
 /// The modules that have no I/O, clock, environment or randomness of their own, and the phrases for these.
-const PURE: [&str; 4] = ["protocol", "seal", "wire", "command"];
+const PURE: [&str; 5] = ["protocol", "seal", "wire", "command", "invite"];
 const IMPURE: [&str; 11] = [
     "std::io",
     "std::fs",
