@@ -12,6 +12,7 @@
 //! | I/O | [`group_peer`] | owns the listener and the readiness of the streams, and moves bytes between streams and group; the only place that reads or writes a peer's stream |
 //! | | [`server`] | owns the listening socket; the only place that accepts |
 //! | | [`resolver`] | looks up host names in a child process; the only place that starts one |
+//! | | [`group_file`] | locks, reads and writes the file of a private group; the only place that holds its secret on the disk |
 //! | | [`terminal`] | owns standard input, output and error; prints nothing that a peer sent without sanitizing it |
 //! | | [`address`], [`name`], [`invite`] | parse the address of a peer, the user's own name, and the invite to a private group |
 //! | core | [`protocol`] | the group: bytes and time go in, bytes and events come out; no socket, clock, terminal or randomness |
@@ -134,6 +135,7 @@ pub mod command;
 
 pub mod error;
 pub mod event_loop;
+pub mod group_file;
 pub mod group_peer;
 pub mod invite;
 pub mod limits;

@@ -53,6 +53,18 @@ pub const INVITE_BYTES_MAX: usize = 512;
 /// Addresses in an invite: one in the network at home, one by which the router forwards, and a spare one.
 pub const INVITE_ADDRESSES_MAX: usize = 3;
 
+/// The group file, in bytes: twice what the limits below leave room for, as a later version may add lines.
+pub const GROUP_FILE_BYTES_MAX: usize = 384 << 10;
+
+/// Members in the group file: far more than take part in one conversation. Each takes at most 700 bytes there.
+pub const GROUP_MEMBERS_MAX: usize = 256;
+
+/// Addresses from invites in the group file: those of the last two or three.
+pub const GROUP_ADDRESSES_MAX: usize = 8;
+
+/// Secrets in the group file: whoever missed three changes of the secret needs a new invite.
+pub const GROUP_SECRETS_MAX: usize = 4;
+
 // The log.
 
 /// What the broadcast log keeps, in bytes: some 10,000 lines of chat, to let a client that is
@@ -435,6 +447,12 @@ const _: () = {
     assert!(WRITE_HOLD_BACK.as_millis() < PLAIN_WAIT_MIN.as_millis());
     assert!(PLAIN_WAIT_MIN.as_millis() < HANDSHAKE_TIMEOUT.as_millis());
     assert!(DIALS_UNMET_MAX < DIALS_MAX);
+    // Of a member: its key and three numbers; and an IPv6 address takes 60 bytes.
+    assert!(140 + NAME_BYTES_MAX + MEMBER_ADDRESSES_MAX * 60 <= 700);
+    assert!(
+        GROUP_MEMBERS_MAX * 700 + (GROUP_ADDRESSES_MAX + 1) * INVITE_BYTES_MAX <= GROUP_FILE_BYTES_MAX / 2
+    );
+    assert!(INVITE_ADDRESSES_MAX <= GROUP_ADDRESSES_MAX);
     assert!(MEET_TIMEOUT.as_millis() == 2 * DIAL_TIMEOUT.as_millis());
     assert!(PEER_FRAME_BYTES + PEER_FRAME_BYTES / 2 < FRAME_BYTES_MAX);
 };

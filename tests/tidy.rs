@@ -8,7 +8,7 @@ use std::process::Command;
 const LAYERS: [&[&str]; 7] = [
     &["main", "args", "shell_completions", "manual"],
     &["event_loop"],
-    &["group_peer", "server", "terminal", "resolver", "address", "name", "invite"],
+    &["group_peer", "server", "group_file", "terminal", "resolver", "address", "name", "invite"],
     &["protocol", "command"],
     &["seal"],
     &["wire"],
