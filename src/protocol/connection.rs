@@ -465,7 +465,7 @@ impl<S> Client<S> {
             self.handle_taken(count);
             return (offered, count);
         };
-        let taken = records.seal(text, scratch);
+        let taken = records.seal(&text[..text.len().min(records.next_text_bytes_max())], scratch);
         let count = write(&mut self.stream, scratch);
         records.keep(&scratch[count..]);
         self.handle_taken(taken);

@@ -72,12 +72,17 @@ impl Records {
         }
     }
 
-    /// Seals the front of `text`, and returns how many bytes that are: at most [`RECORD_TEXT_BYTES_MAX`], and less at first,
-    /// so that a link that breaks soon has delivered something. The record is
+    /// How much text the next record should have at most: little at first, so that a link that breaks soon has delivered
+    /// something.
+    #[must_use]
+    pub fn next_text_bytes_max(&self) -> usize {
+        (FIRST_RECORD_TEXT_BYTES << self.sealed_count.min(8)).min(RECORD_TEXT_BYTES_MAX)
+    }
+
+    /// Seals the front of `text`, at most [`RECORD_TEXT_BYTES_MAX`] bytes, and returns how many that are. The record is
     /// written to `record`, and nothing else is in that. What of it is not written at once is to be [kept](Self::keep).
     pub fn seal(&mut self, text: &[u8], record: &mut Vec<u8>) -> usize {
-        let most = (FIRST_RECORD_TEXT_BYTES << self.sealed_count.min(8)).min(RECORD_TEXT_BYTES_MAX);
-        let text = &text[..text.len().min(most)];
+        let text = &text[..text.len().min(RECORD_TEXT_BYTES_MAX)];
         let sealed_bytes = text.len() + TAG_BYTES;
         record.resize(LENGTH_BYTES + sealed_bytes, 0);
         let (length, sealed) = record.split_at_mut(LENGTH_BYTES);
