@@ -17,8 +17,8 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::error::reason;
 use crate::limits::{
-    ACCEPT_TURN, DIALS_MAX, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, READ_CALL_BYTES,
-    READ_SHARE_BYTES, READ_TURN_BYTES, USER_TIMEOUT,
+    ACCEPT_TURN, DIALS_MAX, HANDSHAKE_STEP_BYTES, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES,
+    READ_CALL_BYTES, READ_SHARE_BYTES, READ_TURN_BYTES, USER_TIMEOUT,
 };
 use crate::protocol::{Attempt, ClientId, Group};
 use crate::server::{Server, canonical};
@@ -197,6 +197,8 @@ impl GroupPeer {
                     share -= count;
                     self.read_budget = self.read_budget.saturating_sub(count.saturating_sub(READ_CALL_BYTES));
                     group.handle_bytes(id, &self.scratch[..count], now);
+                    let steps = group.take_handshake_steps();
+                    self.read_budget = self.read_budget.saturating_sub(steps * HANDSHAKE_STEP_BYTES);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => (),

@@ -39,6 +39,18 @@ pub const REKEY_RECORDS: u32 = 1_024;
 /// Ephemeral keys of first messages that a listener of a private group remembers: 256 KiB at most.
 pub const EPHEMERALS_MAX: usize = 4_096;
 
+/// Handshakes of connections that were accepted which have begun and are not finished. Each takes some 2 KiB.
+pub const HANDSHAKES_MAX: usize = 4_096;
+
+/// Handshakes that one host (IPv6: one /64) may begin at once, and how many more each second. Each costs some 0.25 ms, so
+/// a host can use up a quarter of a processor; and a group of a thousand behind one address links at once.
+pub const HOST_HANDSHAKES_BURST: f64 = 2_000.0;
+/// See [`HOST_HANDSHAKES_BURST`].
+pub const HOST_HANDSHAKES_PER_SECOND: f64 = 1_000.0;
+
+/// A step of a handshake counts as reading so many bytes: it takes about as long.
+pub const HANDSHAKE_STEP_BYTES: usize = 2 << 10;
+
 /// A frame of a handshake with its code, in bytes: the longest one has 220.
 pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 512;
 

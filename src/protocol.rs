@@ -169,6 +169,7 @@
 //!
 //! Only members that were met count for names, for exit codes and for what is not delivered.
 
+mod budget;
 mod clients;
 pub mod connection;
 pub mod dialer;

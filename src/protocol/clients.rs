@@ -13,6 +13,7 @@ use super::ids::ClientId;
 use super::log::Log;
 use super::places::Places;
 use super::unfinished::Unfinished;
+use crate::limits::HANDSHAKES_MAX;
 use crate::wire::frame::{Code, Framing};
 use crate::wire::hello::PeerFrame;
 
@@ -30,7 +31,9 @@ pub(super) struct Clients<S> {
     /// Links on which we have requested the list of all members, until it is complete.
     awaiting_lists: Vec<ClientId>,
     unfinished: Unfinished,
+    /// Connections that were accepted and are not proven: first those that have not begun a handshake.
     places: Places,
+    begun: Places,
     /// The end of the log at the last flush.
     flushed: u64,
     behind: Vec<ClientId>,
@@ -47,6 +50,7 @@ impl<S> Default for Clients<S> {
             awaiting_lists: Vec::new(),
             unfinished: Unfinished::default(),
             places: Places::default(),
+            begun: Places::default(),
             flushed: 0,
             behind: Vec::new(),
             to_shut_down: VecDeque::new(),
@@ -146,11 +150,21 @@ impl<S> Clients<S> {
     pub fn prove(&mut self, id: ClientId) {
         let Client { address, since, .. } = self[id];
         self.places.remove(address.ip(), since, id);
+        self.begun.remove(address.ip(), since, id);
+    }
+
+    /// A connection that was accepted has begun a handshake. Returns the connection that is to be closed for it, if there
+    /// are too many of them.
+    pub fn begin_handshake(&mut self, id: ClientId, now: Instant) -> Option<ClientId> {
+        let Client { address, since, .. } = self[id];
+        self.places.remove(address.ip(), since, id);
+        self.begun.add(address.ip(), since, id);
+        if self.begun.len() > HANDSHAKES_MAX { self.begun.to_close(now) } else { None }
     }
 
     /// The connection to be closed when there is no room for another; `None` if there is none.
     pub fn to_close(&self, now: Instant) -> Option<ClientId> {
-        self.places.to_close(now)
+        self.places.to_close(now).or_else(|| self.begun.to_close(now))
     }
 
     /// Changes the phase of a connection. Returns the phase before.

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::ops::{Index, IndexMut};
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::ids::{ClientId, MemberKey, TargetId};
 use super::target::{Peer, State, Target, WantedBy};
 use super::visitors::Host;
@@ -33,23 +34,16 @@ pub struct Attempt {
     pub number: u64,
 }
 
-/// The budget of dials to the unproven addresses of a host.
+/// The dials to the unproven addresses of a host.
 #[derive(Debug)]
-struct Budget {
+struct HostDials {
     dials: usize,
-    left: f64,
-    renewed: Instant,
+    budget: Budget,
 }
 
-impl Budget {
+impl HostDials {
     fn new(now: Instant) -> Self {
-        Self { dials: 0, left: HOST_DIALS_BURST, renewed: now }
-    }
-
-    fn renew(&mut self, now: Instant) {
-        let more = now.saturating_duration_since(self.renewed).as_secs_f64() * HOST_DIALS_PER_SECOND;
-        self.left = (self.left + more).min(HOST_DIALS_BURST);
-        self.renewed = now;
+        Self { dials: 0, budget: Budget::new(HOST_DIALS_BURST, now) }
     }
 
     /// When another dial is allowed; `None` if one has to end before.
@@ -57,7 +51,7 @@ impl Budget {
         if self.dials >= UNPROVEN_DIALS_MAX {
             return None;
         }
-        let lacking = (1.0 - self.left).max(0.0) / HOST_DIALS_PER_SECOND;
+        let lacking = (1.0 - self.budget.left()).max(0.0) / HOST_DIALS_PER_SECOND;
         Some(now + Duration::from_secs_f64(lacking))
     }
 }
@@ -74,7 +68,7 @@ pub struct Dialer {
     /// Connections that are being made.
     dialing: usize,
     /// Unproven hosts that are dialled, or were lately.
-    hosts: BTreeMap<Host, Budget>,
+    hosts: BTreeMap<Host, HostDials>,
     /// Unproven addresses that are dialled, and by which attempt.
     unproven: BTreeMap<SocketAddr, u64>,
     /// The number of the last attempt.
@@ -194,9 +188,9 @@ impl Dialer {
         if self.next.is_some_and(|at| at.is_none_or(|at| now < at)) {
             return None;
         }
-        self.hosts.retain(|_, budget| {
-            budget.renew(now);
-            budget.dials > 0 || budget.left < HOST_DIALS_BURST
+        self.hosts.retain(|_, host| {
+            let left = host.budget.renew(HOST_DIALS_PER_SECOND, HOST_DIALS_BURST, now);
+            host.dials > 0 || left < HOST_DIALS_BURST
         });
         loop {
             let mut later: Option<Instant> = None;
@@ -232,9 +226,10 @@ impl Dialer {
                 self.last_number += 1;
                 if target.is_unproven(address) {
                     self.unproven.insert(address, self.last_number);
-                    let budget = self.hosts.entry(Host::of(address.ip())).or_insert_with(|| Budget::new(now));
-                    budget.dials += 1;
-                    budget.left -= 1.0;
+                    let host =
+                        self.hosts.entry(Host::of(address.ip())).or_insert_with(|| HostDials::new(now));
+                    host.dials += 1;
+                    host.budget.spend(1.0);
                 }
                 return Some(Attempt { target: id, address, until, number: self.last_number });
             }
@@ -259,7 +254,7 @@ impl Dialer {
                 if self.unproven.contains_key(&address) {
                     return None;
                 }
-                self.hosts.get(&Host::of(address.ip())).map_or(Some(now), |budget| budget.free_at(now))
+                self.hosts.get(&Host::of(address.ip())).map_or(Some(now), |host| host.free_at(now))
             }
             Some(_) | None => Some(now),
         }
@@ -314,9 +309,9 @@ impl Dialer {
             return;
         }
         self.unproven.remove(&address);
-        if let Some(budget) = self.hosts.get_mut(&Host::of(address.ip())) {
-            budget.dials -= 1;
-            budget.left += if is_member { 1.0 } else { 0.0 };
+        if let Some(host) = self.hosts.get_mut(&Host::of(address.ip())) {
+            host.dials -= 1;
+            host.budget.spend(if is_member { -1.0 } else { 0.0 });
         }
     }
 

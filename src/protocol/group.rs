@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, FixedOffset};
 
+use super::budget::HostBudgets;
 use super::clients::Clients;
 use super::connection::{Client, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
 use super::dialer::{Attempt, Dialer};
@@ -52,7 +53,9 @@ use super::shown_bodies::ShownBodies;
 use super::target::{Peer, Target, WantedBy};
 use super::timers::{Timer, Timers};
 use super::visitors::Visitors;
-use crate::limits::{FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, PLAIN_WAIT_MIN};
+use crate::limits::{
+    FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, HOST_HANDSHAKES_BURST, HOST_HANDSHAKES_PER_SECOND, PLAIN_WAIT_MIN,
+};
 use crate::seal::{Broken, Entropy, Handshake, Refused, Step};
 use crate::unicode::is_blank;
 use crate::wire::decoder::{Decoder, Unreadable};
@@ -87,6 +90,10 @@ pub struct Group<S> {
     is_leaving: bool,
     /// How many bytes of messages arrived on muted connections.
     discarded_bytes: usize,
+    /// What each host may begin of handshakes.
+    handshakes: HostBudgets,
+    /// How many steps of handshakes were computed since the last look.
+    handshake_steps: usize,
     /// The text of one record that arrived, or one record that is to be written.
     scratch: Vec<u8>,
 }
@@ -133,6 +140,8 @@ impl<S> Group<S> {
             private_lost: VecDeque::new(),
             is_leaving: false,
             discarded_bytes: 0,
+            handshakes: HostBudgets::new(HOST_HANDSHAKES_PER_SECOND, HOST_HANDSHAKES_BURST),
+            handshake_steps: 0,
             scratch: Vec::new(),
         };
         group.name_oneself();
@@ -423,6 +432,12 @@ impl<S> Group<S> {
     pub fn stream_mut(&mut self, id: ClientId) -> Option<&mut S> {
         let client = self.clients.get_mut(id).filter(|client| !client.is_closed());
         client.map(|client| &mut client.stream)
+    }
+
+    /// How many steps of handshakes were computed since the last call. Each takes as long as reading
+    /// [`HANDSHAKE_STEP_BYTES`](crate::limits::HANDSHAKE_STEP_BYTES).
+    pub fn take_handshake_steps(&mut self) -> usize {
+        mem::take(&mut self.handshake_steps)
     }
 
     /// Whether a connection is one that we dialled and that is not made yet.

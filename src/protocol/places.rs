@@ -16,16 +16,22 @@ use crate::limits::PLAIN_WAIT_MIN;
 /// When a connection was accepted, and which one it is.
 type Accepted = (Instant, ClientId);
 
-/// The unproven connections, by host. Each call costs O(log n).
+/// Unproven connections, by host. Each call costs O(log n).
 ///
 /// Invariant: `ranking` holds each host of `hosts` once, with the number of its connections and the newest of them.
 #[derive(Debug, Default)]
 pub(super) struct Places {
+    count: usize,
     hosts: BTreeMap<Host, BTreeSet<Accepted>>,
     ranking: BTreeSet<(usize, Reverse<Accepted>, Host)>,
 }
 
 impl Places {
+    /// The number of connections.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
     /// A connection from `address` was accepted at `at`.
     pub fn add(&mut self, address: IpAddr, at: Instant, id: ClientId) {
         self.change(address, |connections| connections.insert((at, id)));
@@ -43,7 +49,9 @@ impl Places {
         };
         let connections = self.hosts.entry(host).or_default();
         rank(connections).into_iter().for_each(|before| _ = self.ranking.remove(&before));
+        let before = connections.len();
         change(connections);
+        self.count = self.count + connections.len() - before;
         match rank(connections) {
             Some(after) => _ = self.ranking.insert(after),
             None => _ = self.hosts.remove(&host),

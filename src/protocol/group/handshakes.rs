@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::limits::{HANDSHAKE_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT, SURPLUS_TIMEOUT};
+use crate::protocol::visitors::Host;
 use crate::seal::is_like_handshake;
 
 impl<S> Group<S> {
@@ -55,9 +56,16 @@ impl<S> Group<S> {
         frame: &Frame<'_>,
         now: Instant,
     ) -> ControlFlow<()> {
+        let Client { address, dialled, .. } = self.clients[id];
         let Phase::Handshake(unproven) = &mut self.clients[id].phase else {
             return ControlFlow::Continue(());
         };
+        self.handshake_steps += 1;
+        let is_first = dialled.is_none() && !unproven.handshake.has_begun();
+        if is_first && !self.handshakes.take(Host::of(address.ip()), now) {
+            self.lose(id, LostReason::Failed("too many handshakes of its host".into()), now);
+            return ControlFlow::Continue(());
+        }
         let step = match frame.code {
             Code::Peer => unproven.handshake.receive(&frame.text(), &mut self.own.keys),
             Code::Message | Code::Exit | Code::Private | Code::Unknown => Err(Refused::NoHandshake),
@@ -66,6 +74,9 @@ impl<S> Group<S> {
             Ok(Step::Reply(body)) => {
                 self.expect_member(id, now);
                 self.clients.push(id, Code::Peer, body.as_bytes(), &self.log, self.own.framing);
+                if let Some(other) = self.clients.begin_handshake(id, now) {
+                    self.lose(other, LostReason::Failed("closed to make room".into()), now);
+                }
                 ControlFlow::Continue(())
             }
             Ok(Step::Sealed { reply, records, is_old_secret: _ }) => {
@@ -105,12 +116,16 @@ impl<S> Group<S> {
     /// of the handshake, and has to be.
     pub(super) fn is_no_handshake(&self, id: ClientId) -> bool {
         let client = &self.clients[id];
-        let (pending, is_begun) = (client.decoder.pending().len(), client.has_begun_handshake());
+        let pending = client.decoder.pending().len();
+        if pending == 0 || client.records.is_some() {
+            return false;
+        }
         let has_to_be = self.own.keys.is_private()
             || client.phase.unproven().is_some_and(|unproven| unproven.handshake.has_begun());
-        client.records.is_none()
-            && pending > 0
-            && (has_to_be && !is_begun || (has_to_be || is_begun) && pending > HANDSHAKE_FRAME_BYTES_MAX)
+        match client.has_begun_handshake() {
+            true => pending > HANDSHAKE_FRAME_BYTES_MAX,
+            false => has_to_be,
+        }
     }
 
     /// Handles the first frame on a link: with it, the other end establishes which run it is.
