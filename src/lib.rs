@@ -40,12 +40,14 @@
 //!            |  bytes   +-----------------------+   | events (Event), by way
 //!            +--------->| protocol::group       |---+ of the loop
 //!                       +-----------------------+
-//!                         | connection: decoder, cursor, outbox; handshake
+//!                         | connection: decoder, cursor, outbox
 //!                         | members: names, sequence, private_queue; gossip
 //!                         | dialer: targets, back-off
 //!                         | log: messages and their numbers
 //!                         | timers, history
 //!                         v
+//!                       +-----------------------------------------------+
+//!                       | seal: keys, handshake, records                |
 //!                       +-----------------------------------------------+
 //!                       | wire: decoder, frame, lab, message, hello     |
 //!                       +-----------------------------------------------+
@@ -71,9 +73,10 @@
 //! **A byte becomes a line on the screen**
 //!
 //! 1. `EventLoop::handle_events` → `GroupPeer::handle_client_event`: the stream is marked readable.
-//! 2. `EventLoop::read_peers` → `GroupPeer::read_next` → `Group::handle_bytes`.
+//! 2. `EventLoop::read_peers` → `GroupPeer::read_next` → `Group::handle_bytes` → on a link `handle_records` →
+//!    `Records::open`.
 //! 3. `Decoder::receive` → `Group::handle_frame`, which looks at the phase of the connection: `handle_first_frame`,
-//!    `handle_handshake_frame`, `handle_plain_frame` or `handle_link_frame`.
+//!    `handle_handshake_frame`, `handle_hello`, `handle_plain_frame` or `handle_link_frame`.
 //! 4. A member's message: `Group::receive` → `RecvState::receive` (new or not) → `ShownBodies::receive` →
 //!    `Group::show`. A plain peer's: `Group::receive_plain`.
 //! 5. `Group::poll_event` → `EventLoop::show_events` → `Terminal::show_event` → `show_now` → `Formatter::push`.
@@ -88,8 +91,8 @@
 //!    `Stdin::next_line`; most of its lines go from `handle_input` to `Group::broadcast` directly.)
 //! 4. `EventLoop::handle_line` → `execute` → `command::read` → `EventLoop::broadcast` → `Group::broadcast`.
 //! 5. `MessageWriter::write` formats the frame, and `Log::append` gives it its **number**.
-//! 6. `GroupPeer::flush` → `Group::flush` → `flush_client` → `Client::offer` (from the cursor) → `write` in
-//!    `group_peer` → `Client::handle_taken`.
+//! 6. `GroupPeer::flush` → `Group::flush` → `flush_client` → `Client::write` (from the cursor; on a link through
+//!    `Records::seal`) → `write` in `group_peer`.
 //!
 //! **A lost connection is dialled again**
 //!
@@ -98,8 +101,8 @@
 //! 3. `Target::handle_lost` → `Target::wait`: the **back-off** (`RETRY_MIN`, `RETRY_MAX` in `limits`).
 //! 4. `Group::deadline` → `Dialer::deadline` ends the wait of the loop when the target is due.
 //! 5. `GroupPeer::dial` → `Group::poll_dial` → `Dialer::poll` → `start_dialling` → `Group::handle_dialing`.
-//! 6. `finish_dialling` → `Group::handle_connected` (sends the hello) → `handle_first_frame` → `identify` →
-//!    `handle_step` → `establish` (requests `resume`).
+//! 6. `finish_dialling` → `Group::handle_connected` (message 1) → `handle_first_frame` → `handle_handshake_frame` (message 3,
+//!    `Client::seal`) → `handle_hello` → `establish` (requests `resume`).
 //! 7. At the other end: `handle_request` → `SendState::start` → `Client::offer_from`.
 //!
 //! If the two **dial each other at once**, both connections come to step 7; `handle_request` closes older links that

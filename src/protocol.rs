@@ -17,7 +17,6 @@
 //! | `group::names`, `group::queries` | names of those who are present; what the user can ask |
 //! | [`connection`] | one connection: its phase, its decoder, its cursor into the log, its outbox |
 //! | `clients` | all connections: the indexes that depend on their phases, and which have bytes to be written |
-//! | [`handshake`] | the handshake, a state machine without I/O |
 //! | [`sequence`] | numbered messages: acknowledgement and resume, the sender's side and the receiver's |
 //! | [`log`] | every message that was sent to all, once for all connections |
 //! | `own_run` | our own run: its id, its name, how it was started |
@@ -35,24 +34,41 @@
 //! | [`roster`] | what `/who` shows, and the results of commands |
 //! | [`visitors`] | connections that never sent a message, counted by host |
 //! | `places` | which connection is closed when there is no room for another |
+//! | `budget` | so much work for each host at once, and so much more each second |
 //! | [`event`] | the events that the user is shown |
 //!
 //! # Members
 //!
 //! A **member** is a run of this program that has finished a handshake. A **plain peer** sends messages and exits
-//! and nothing else: `nc`, the program of the course exercise, `groupchat --plain`. A **hello** is a peer frame with
-//! an id, the first frame of a handshake in its direction. A **link** is an established connection between members.
+//! and nothing else: `nc`, the program of the course exercise, `groupchat --plain`. A **link** is a connection whose
+//! handshake is finished and on which each side has sent its **hello**. An **open** group takes everybody, plain peers
+//! too. A **private** group takes only members that have its secret.
 //!
 //! ## Handshake
 //!
-//! The side that dials sends its hello as soon as the connection is made. The side that accepts replies to a hello
-//! and sends none unasked, so `nc` never receives one unless it is dialled. Then each side proves its identity with
-//! the pass that the other one issued to it on their first connection; [`handshake`] has the frames. So nobody can
-//! send in a member's name without its pass. Nothing is encrypted: a program that reads the network knows the pass,
-//! and a program that uses an id before its owner does is taken for the owner.
+//! The side that dials sends the first frame of the handshake as soon as the connection is made. The side that accepts
+//! replies to it and sends none unasked, so `nc` never receives one unless it is dialled. [`seal`](crate::seal) has the
+//! three frames; after them, everything is encrypted, and each side has proved that it has its private key.
+//!
+//! | | the side that dials | the side that accepts |
+//! | --- | --- | --- |
+//! | 1, 2 | message 1 | message 2 |
+//! | 3 | message 3; inside the records: `run`, `port`, `name`, `sent` | |
+//! | 4 | | the same lines, and those of the first frame on a link |
+//! | 5 | the first frame on a link | |
 //!
 //! The first frame on a link carries the sender's name, its request (below), `private-ack` and, where they apply,
-//! `linked yes`, `ask all` and `digest`. The listener sends its proof in the same frame.
+//! `linked yes`, `ask all` and `digest`.
+//!
+//! A member's **id** is a hash of its public key, its run and its nonce ([`Identity`](crate::wire::identity::Identity)).
+//! The key is the handshake's. So nobody can send in a member's name without its private key, and a member at another
+//! address is simply itself. An entry about a member carries what its id is computed from: it shows that such an id exists,
+//! not that the member is there.
+//!
+//! Any failure of a check ends the connection without a byte. The same holds for a frame between those of the handshake,
+//! for one that begins like a handshake and is none, and for a first frame of more than
+//! [`HANDSHAKE_FRAME_BYTES_MAX`](crate::limits::HANDSHAKE_FRAME_BYTES_MAX). So somebody who alters a byte breaks the
+//! connection, and cannot make the two send in plain text.
 //!
 //! ## Numbers and resume
 //!
@@ -86,11 +102,12 @@
 //! | accepted | at a message or an exit as its first frame, or after 500 ms without a hello |
 //! | dialled, to an address that the user named | the same, but after three times the time that it took to connect, 500 ms at least and 3 s at most; [`Diagnostic::Assumed`] reports that, unless `--framing` was given |
 //! | dialled, to an address that a member reported, or where a member was met | never: a message or an exit closes it, and so do 10 s without a finished handshake |
+//! | any, in a private group | never: what is no handshake closes it, nothing is sent, and nothing is shown |
 //!
 //! - A run with `--plain` takes every peer for a plain one: at once those that dial it, and with `--framing` also
 //!   those that it dials.
-//! - A hello on the connection of a plain peer starts a handshake if nothing was received and no message was sent
-//!   before. Otherwise the connection is closed, and the peer is dialled anew as a member.
+//! - A frame of a handshake on the connection of a plain peer starts the handshake if nothing was received and no message
+//!   was sent before. Otherwise the connection is closed; the side that dialled dials anew, and expects a member.
 //! - What was sent to a plain peer never counts as delivered to a member. If the user named it, the new connection
 //!   begins where the plain one did.
 //! - What was sent in a framing that is a guess counts as delivered to nobody until the peer has sent a frame in that
@@ -101,7 +118,7 @@
 //! A plain frame has no number, so a member that was taken for a plain peer sends again what was shown already: on its
 //! link, or on a second connection, if both sides dialled. The hashes of the last messages with a time are kept for a
 //! while, by host and connection (`shown_bodies`), if we dialled a connection to the host that is no link: on any other,
-//! a member's first frame is its hello. A message with the same body from the same host is not shown again, unless it
+//! a member's first frame is one of a handshake. A message with the same body from the same host is not shown again, unless it
 //! comes on the connection on which it came before.
 //!
 //! ## Where a newcomer begins
@@ -116,7 +133,7 @@
 //! | from `PRESENT` on | owed |
 //! | from `PRESENT` on and before `FROM` | **missed**: owed, and no longer in the log; [`Event::Missed`] has their exact number |
 //!
-//! With its proof each side says how many messages it has sent (`sent`), so that the number is known as soon as two have
+//! With its hello each side says how many messages it has sent (`sent`), so that the number is known as soon as two have
 //! met. The sender has recorded itself what it owes to the newcomer, and the smaller number counts. So two members that
 //! could not reach each other for a while lose nothing that the log holds.
 //!
@@ -142,14 +159,14 @@
 //!
 //! A member belongs to the group, not to a pair. One that is not connected here is kept until 10 minutes after a
 //! member that was connected to it reported that (the age in `absent` says how long ago), and is dialled until
-//! then. Afterwards it is expired. Its tombstone keeps its numbers and passes, so that it continues where it ended
+//! then. Afterwards it is expired. Its tombstone keeps its numbers, so that it continues where it ended
 //! if it returns. A table that is full makes room only for a member that connects here itself; an absent one is
 //! removed for it.
 //!
 //! ## Goodbyes
 //!
-//! Each run has a secret **token**, and its id is a hash of it. A run that leaves sends `left TOKEN` on every link,
-//! and then an exit frame, which has a number as messages do. A token proves to anybody that the run with this id
+//! Each run has a secret **token**, and the nonce in its id is a hash of it. A run that leaves sends `left ID TOKEN` on
+//! every link, and then an exit frame, which has a number as messages do. A token proves to anybody that the run with this id
 //! has left, whoever shows it. So a member whose link was down learns it from the others, and an entry of a run that
 //! has left is answered with its token. An exit without a token, like a connection that breaks, means that the
 //! member is lost, not that it left.
@@ -163,9 +180,9 @@
 //! | dials to an address where nobody was met | one at a time; 4 at a time for each host (IPv6: each /64); 30 that fail, and 2.5 more each second | [`dialer`] |
 //! | entries that one member may report | 1,000 in a minute | [`members`] |
 //! | addresses of a member | 8, of which 2 are passed on; none that cannot mean the same place here | [`target`], `gossip` |
-//! | a handshake | 10 s | [`group`] |
+//! | a handshake | 10 s; 512 bytes before the first check; each host (IPv6: each /64) may begin 2,000 at once, and 1,000 more each second; 4,096 begun and unfinished | [`group`], `budget` |
 //! | connections | as many as there are descriptors; then the newest unproven one of the host that holds most of them is closed | `places` |
-//! | lines about connections without a message, and about ids that were not proved | one a minute for each host | [`visitors`] |
+//! | lines about connections without a message, and about failed handshakes | one a minute for each host | [`visitors`] |
 //!
 //! Only members that were met count for names, for exit codes and for what is not delivered.
 

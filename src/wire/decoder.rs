@@ -7,9 +7,9 @@
 //!
 //! The framing is decided once for each connection, by the first frame and its length, and never changes. What an
 //! earlier connection to the same address was in does not count: another program may be there by now, and taken for
-//! lab framing its text would be a length of many bytes that never come. (A hello does not decide
-//! it, if it comes first: the program that dials sends its hello before it has received anything, and continues
-//! in the framing of the reply. So the frame after the hello decides, by the same rule.)
+//! lab framing its text would be a length of many bytes that never come. (The first frame of a handshake does not decide
+//! it, if it comes first: the program that dials sends it before it has received anything, and continues
+//! in the framing of the reply. So the frame after it decides, by the same rule.)
 //!
 //! | the frame begins with | and | is in |
 //! | --- | --- | --- |
@@ -174,7 +174,7 @@ impl Decoder {
             let Some((frame, bytes)) = self.deciding_frame(&buffer[start..], unscanned)? else {
                 return Ok((start, ControlFlow::Continue(())));
             };
-            // A hello decides nothing, if it is the first frame.
+            // The first frame of a handshake decides nothing.
             if self.has_begun || frame.code != Code::Peer {
                 self.framing = Some(frame.framing);
             }

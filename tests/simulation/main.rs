@@ -119,6 +119,21 @@ fn run_all(seeds: std::ops::Range<u64>) {
     }
 }
 
+/// Somebody reads everything that private groups send while they join, talk, rename, whisper, break and leave.
+#[test]
+fn nothing_that_a_private_group_sends_can_be_read() {
+    let private = (0..).map(World::new).filter(World::is_private).take(20);
+    for mut world in private {
+        world.capture();
+        for _ in 0..300 {
+            world.step();
+        }
+        world.settle();
+        world.part();
+        world.check_captured();
+    }
+}
+
 #[test]
 fn groups_hear_everything_once_and_in_order() {
     run_all(0..1_500);

@@ -97,6 +97,8 @@ pub struct World {
     is_calm: bool,
     /// Print what happens.
     is_traced: bool,
+    /// All bytes that each end of each link has written, if somebody listens on the network.
+    captured: Option<BTreeMap<(usize, usize), Vec<u8>>>,
 }
 
 /// One of the steps in which much time passes, in seconds.
@@ -165,6 +167,7 @@ impl World {
             moved_bytes: 0,
             is_calm: false,
             is_traced: std::env::var_os("GROUPCHAT_SEED").is_some(),
+            captured: None,
         };
         let all_plain = world.random.u8(..12) == 0;
         let plain: Vec<_> = (0..places).map(|_| all_plain || world.random.u8(..8) == 0).collect();
@@ -639,9 +642,10 @@ impl World {
 
     fn flush(&mut self, run: usize) {
         let (links, random, moved) = (&mut self.links, &mut self.random, &mut self.moved_bytes);
+        let captured = &mut self.captured;
         let group = &mut self.runs[run].group;
-        group.flush(self.now, |_, &mut (link, end), bytes, _| {
-            let link = &mut links[link];
+        group.flush(self.now, |_, &mut (id, end), bytes, _| {
+            let link = &mut links[id];
             if link.is_cut || link.is_closed[1 - end] {
                 // Reading finds the end, and why.
                 link.has_failed[end] = true;
@@ -652,6 +656,7 @@ impl World {
             let count =
                 if random.u8(..4) == 0 { random.usize(..=bytes.len()) } else { bytes.len() }.min(room);
             pipe.bytes.extend(&bytes[..count]);
+            captured.iter_mut().for_each(|all| all.entry((id, end)).or_default().extend(&bytes[..count]));
             *moved += count;
             count
         });
@@ -703,6 +708,60 @@ impl World {
         let keeps_order = !are_members && links().count() == 1;
         let has_left = matches!(state, State::Leaving | State::Gone);
         Truth { said, has_left, are_members, keeps_order, overruns_log: self.has_long_messages }
+    }
+
+    /// Whether the group is private.
+    pub fn is_private(&self) -> bool {
+        self.secret.is_some()
+    }
+
+    /// From now on somebody listens on the network.
+    pub fn capture(&mut self) {
+        self.captured = Some(BTreeMap::new());
+    }
+
+    /// Checks what was captured: the frames of handshakes, which say nothing but that there is a handshake, and behind
+    /// them nothing that can be read.
+    pub fn check_captured(&self) {
+        let captured = self.captured.as_ref().expect("somebody listens");
+        let mut secrets: Vec<Vec<u8>> = ["ENCD>", "groupchat", "1970-01-01", "\n\t\t"].map(Into::into).into();
+        secrets.extend(self.secret.iter().flat_map(|secret| {
+            let digits = secret.bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            [secret.bytes().to_vec(), digits.into()]
+        }));
+        for run in &self.runs {
+            let id = run.group.id();
+            secrets.extend([id.to_string().into(), { id.0 }.to_be_bytes().into()]);
+            secrets.extend([&run.name, &run.label].map(|name| name.clone().into_bytes()));
+        }
+        // Two or three bytes are often found by chance.
+        secrets.retain(|secret| secret.len() > 3);
+        for ((link, end), bytes) in captured {
+            let mut rest = &**bytes;
+            let first_lines =
+                if *end == 0 { ["groupchat/2 private", "groupchat/2"].as_slice() } else { &["groupchat/2"] };
+            let lengths = if *end == 0 { [96, 128].as_slice() } else { &[192] };
+            for (first_line, digits) in first_lines.iter().zip(lengths) {
+                let start = format!("{first_line}\nnoise ");
+                // In lab framing, a length stands before it.
+                let lab =
+                    usize::from(!rest.starts_with(&start.as_bytes()[..start.len().min(rest.len())])) * 2;
+                let frame = rest.get(lab..).unwrap_or_default();
+                let all = start.len() + digits + "<PEERENCD>".len();
+                let shape = format!("{start}{}<PEERENCD>", "0".repeat(*digits));
+                let fits =
+                    |(byte, shape): (&u8, &u8)| byte == shape || *shape == b'0' && byte.is_ascii_hexdigit();
+                assert!(
+                    frame.iter().zip(shape.as_bytes()).all(fits),
+                    "{link}.{end} begins with {frame:.200?}"
+                );
+                rest = frame.get(all..).unwrap_or_default();
+            }
+            for secret in &secrets {
+                let is_found = rest.windows(secret.len()).any(|bytes| bytes == secret);
+                assert!(!is_found, "{link}.{end} shows {:?}", String::from_utf8_lossy(secret));
+            }
+        }
     }
 
     /// From now on the network is fast and refuses nobody, but for partitions and walls.
