@@ -5,6 +5,7 @@ use super::*;
 use crate::limits::{HANDSHAKE_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT, SURPLUS_TIMEOUT};
 use crate::protocol::visitors::Host;
 use crate::seal::is_like_handshake;
+use crate::wire::lab::LENGTH_BYTES;
 
 impl<S> Group<S> {
     /// Begins the handshake of a connection that we dialled. Returns it, and the body of its first frame.
@@ -124,7 +125,8 @@ impl<S> Group<S> {
             || client.phase.unproven().is_some_and(|unproven| unproven.handshake.has_begun());
         match client.has_begun_handshake() {
             true => pending > HANDSHAKE_FRAME_BYTES_MAX,
-            false => has_to_be,
+            // In lab framing, the length may arrive alone.
+            false => has_to_be && pending > LENGTH_BYTES,
         }
     }
 
