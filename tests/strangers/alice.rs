@@ -159,6 +159,8 @@ pub struct Alice {
     pub group: Group<usize>,
     /// What she has written on each stream, and nobody has read.
     pub written: BTreeMap<usize, Vec<u8>>,
+    /// What she has received on each stream.
+    pub received: BTreeMap<usize, Vec<u8>>,
     /// The record layers of those at the other ends of her streams, once they have agreed on keys.
     pub records: BTreeMap<usize, Box<Records>>,
     pub streams: usize,
@@ -192,6 +194,7 @@ impl Alice {
             place,
             group: Group::new(setup, now, Box::new(move |bytes| random.fill(bytes))),
             written: BTreeMap::new(),
+            received: BTreeMap::new(),
             records: BTreeMap::new(),
             streams: 0,
             shut_down: BTreeSet::new(),
@@ -272,6 +275,9 @@ impl Alice {
 
     /// Sends bytes to her as they are. Returns what she writes on that connection, as it is, unless she closes it.
     pub fn hear_bytes(&mut self, client: ClientId, bytes: &[u8]) -> Vec<u8> {
+        if let Some(stream) = self.stream(client) {
+            self.received.entry(stream).or_default().extend_from_slice(bytes);
+        }
         self.group.handle_bytes(client, bytes, self.now);
         self.settle();
         let stream = self.stream(client);
