@@ -191,8 +191,8 @@ fn hear_false_bob(alice: &mut Alice, port: u16) -> (ClientId, String) {
 
 #[test]
 fn a_stranger_does_not_speak_as_a_member_whatever_it_sends() {
-    for member_is_lost in [false, true] {
-        let mut alice = Alice::new();
+    for (member_is_lost, is_private) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut alice = Alice::start(Start { is_private, ..Start::default() });
         let bob = alice.meet(address(2, 1000), 2, "bob");
         if member_is_lost {
             alice.close(bob);
@@ -439,6 +439,37 @@ fn a_forgotten_member_has_not_left_because_a_stranger_says_so() {
     alice.hear(bob, &(message("bob", "one") + &message("bob", "two")));
     assert_eq!(alice.speakers().len(), 2, "his numbers go on");
     assert!(alice.speakers().contains(&(Some(id(2)), "two".into())), "{:?}", alice.told);
+}
+
+/// Its key says who it is, and its address nothing.
+#[test]
+fn a_member_that_is_at_another_address_is_itself() {
+    for is_dialled in [false, true] {
+        let mut alice = Alice::new();
+        let bob = alice.meet(address(2, 1000), 2, "bob");
+        let carol = alice.meet(address(3, 1000), 3, "carol");
+        alice.close(bob);
+        whisper(&mut alice, "for bob alone").expect("he may be back");
+        let told = if is_dialled {
+            alice.hear_frame(carol, &format!("member {} 0 10.0.0.7:5000 bob", entry(2)));
+            let mut attempt = alice.next_attempt();
+            while attempt.address == address(2, 5000) {
+                alice.group.handle_dial_failed(attempt, "refused".into(), alice.now);
+                attempt = alice.next_attempt();
+            }
+            let bob = alice.answer_to(attempt);
+            alice.greet(bob, 2, "bob") + &alice.hear_frame(bob, "resume 0\nfrom 0 0")
+        } else {
+            alice.meet_again(address(7, 1000), 2, "resume 0").1
+        };
+        assert!(told.contains("for bob alone<PRIVENCD>"), "{told}");
+        let is_back = |event: &Event| matches!(event, Event::Back { peer } if peer.id == Some(id(2)));
+        assert!(alice.was_told(is_back), "{:?}", alice.told);
+        let roster = alice.group.roster();
+        let bob = roster.iter().find(|one| one.peer.id == Some(id(2))).expect("bob");
+        assert_eq!(bob.peer.address, Some(address(7, 5000)));
+        assert_eq!(roster.len(), 2, "{roster:?}");
+    }
 }
 
 /// Bob and carol were lost, and each is where the other one was.

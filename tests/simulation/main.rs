@@ -47,7 +47,7 @@
 // | no acknowledgement is sent | delivery, `how_many_have_come_is_said_once_a_second_at_most_and_only_when_it_grew` |
 // | an acknowledgement is ignored | delivery, and 2 tests of `strangers` |
 // | any proof will do | `an_id_without_its_pass_is_rejected` |
-// | a pass is shown to whoever claims to be the member | `a_pass_is_shown_only_where_it_was_given` |
+// | a link is that of the member for which it was dialled | `what_is_for_a_member_is_not_sent_to_a_stranger_at_its_address` |
 // | the history is not sorted | `the_past_is_merged_by_time_and_each_sender_keeps_its_order` |
 // | private messages are not sent again | private, `what_is_said_in_private_is_sent_to_one_and_again_until_it_has_it` |
 // | private messages are shown whatever number they have | private, `only_a_member_is_heard_in_private_and_each_number_once` |
