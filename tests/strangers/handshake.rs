@@ -701,3 +701,27 @@ fn whoever_types_by_hand_is_a_plain_peer() {
     alice.pass(PLAIN_WAIT_MIN);
     assert!(alice.hear(client, "").contains("to whoever is here<MSGENCD>"));
 }
+
+/// A reported address may be anybody's, and the log is not for anybody.
+#[test]
+fn where_a_member_was_reported_there_is_a_member_or_nobody() {
+    for is_private in [false, true] {
+        for (what, text) in of_no_private_group() {
+            let mut alice = Alice::start(Start { is_private, ..Start::default() });
+            let bob = alice.meet(address(2, 1000), 2, "bob");
+            alice.hear_frame(bob, &format!("member {} 0 10.0.0.3:5000 carol", entry(3)));
+            let (client, _) = alice.answer();
+            alice.group.broadcast("a line of the log", at());
+            let first = alice.hear(client, "");
+            assert!(first.starts_with("groupchat/2 ") && first.ends_with("<PEERENCD>"), "{first}");
+            let stream = alice.stream(client).expect("it is open");
+            assert_eq!(alice.hear(client, &text), "", "{what}");
+            alice.pass(PLAIN_WAIT_MAX);
+            let plain = alice.group.roster().into_iter().find(|one| one.standing == Standing::Plain);
+            assert!(plain.is_none(), "{what}");
+            alice.pass(HANDSHAKE_TIMEOUT);
+            assert!(!alice.is_open(client), "{what}");
+            assert_eq!((alice.shown(), alice.written.get(&stream)), (Vec::new(), None), "{what}");
+        }
+    }
+}
