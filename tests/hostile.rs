@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -12,6 +13,7 @@ use std::thread::{self, JoinHandle};
 #[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
+use groupchat::seal::{Access, Handshake, Keys};
 use support::descriptors::{feed, full_pipe, wait_until_idle};
 use support::sockets::{
     MESSAGE, connect_with_little_room, count, goodbye, lab_frame, message, messages, messages_of, reset,
@@ -538,6 +540,61 @@ fn idle_connections_of_one_host_keep_nobody_out() {
     assert_eq!(count(&alice.stderr.seen, COMPLAINT), 1, "{:?}", alice.stderr.seen);
     // They are one line a minute.
     assert!(count(&alice.stderr.seen, "127.9.9.9") <= 3, "{:?}", alice.stderr.seen);
+}
+
+/// Connects to `address` from `host` without end, begins a handshake each time and does not finish it, and keeps the last
+/// connections.
+#[cfg(target_os = "linux")]
+fn flood(host: [u8; 4], address: SocketAddr, is_over: Arc<AtomicBool>) -> JoinHandle<usize> {
+    thread::spawn(move || {
+        let mut keys = Keys::new(Access::Open, Box::new(|bytes| bytes.fill(7)));
+        let (_, body) = Handshake::dial(&mut keys);
+        let frame = format!("{body}<PEERENCD>");
+        let (mut kept, mut count) = (VecDeque::new(), 0);
+        while !is_over.load(Ordering::SeqCst) {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+            let socket = socket.expect("a socket");
+            socket.bind(&SocketAddr::from((host, 0)).into()).expect("a host of this machine");
+            if socket.connect_timeout(&address.into(), Duration::from_secs(1)).is_err() {
+                continue;
+            }
+            // Nothing, the front, all of it.
+            let bytes = &frame.as_bytes()[..frame.len() * (count % 3) / 2];
+            let _ = socket.send(bytes);
+            kept.push_back(socket);
+            if kept.len() > 200 {
+                kept.pop_front();
+            }
+            count += 1;
+            // Some 700 a second.
+            thread::sleep(Duration::from_micros(1_400));
+        }
+        count
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn handshakes_that_are_begun_without_end_keep_no_member_out() {
+    let mut alice = Peer::start_shell("ulimit -n 64; exec \"$PEER\" -n alice 0");
+    let address = alice.address();
+    let mut bob = Peer::named("bob", &[address]);
+    wait_for_members(&mut alice, 1);
+    let is_over = Arc::new(AtomicBool::new(false));
+    // From elsewhere, and from the members' own address.
+    let floods = [[127, 9, 9, 9], [127, 0, 0, 1]].map(|host| flood(host, address, Arc::clone(&is_over)));
+    alice.stderr.wait_for(COMPLAINT);
+    let names = ["carol", "dave", "erin", "frank", "grace"];
+    let mut others = names.map(|name| Peer::named(name, &[address]));
+    wait_for_members(&mut alice, names.len());
+    check_talk(&mut alice, &mut bob, "still here");
+    for (name, other) in names.into_iter().zip(&mut others) {
+        check_talk(&mut alice, other, &format!("welcome {name}"));
+    }
+    assert_eq!(count(&alice.conversation.seen, " is lost"), 0, "{:?}", alice.conversation.seen);
+    is_over.store(true, Ordering::SeqCst);
+    let counts = floods.map(|flood| flood.join().expect("no panic"));
+    println!("connections of the two strangers: {counts:?}");
 }
 
 /// The description of the time zone is a file, which cannot be read then.
