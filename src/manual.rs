@@ -80,10 +80,10 @@ const FILES: &str = "There are none, except the one that --log names: the conver
                      for each message. It can be moved away at any time and is then created anew.";
 
 const SECURITY: [&str; 3] = [
-    "Nothing is encrypted and nobody is authenticated: anybody who can reach the port can join, read \
-     everything that is sent to everybody, and choose any name. Who sits on the network path can read private \
-     messages too. On a network that you do not trust, listen on this machine alone with --bind 127.0.0.1, \
-     and connect machines through ssh.",
+    "Everything between members is encrypted, but anybody who can reach the port of an open group can join, \
+     read everything that is sent to everybody, and choose any name; and somebody who can alter what passes on \
+     the network can stand between two members. What plain peers send and are sent is not encrypted. \
+     With --bind 127.0.0.1, only programs of this machine can connect.",
     "What others send is never passed to the terminal as it is: control characters and whatever hides or \
      reorders text are made visible. With --json, texts are exactly as they were sent.",
     "The TEXT of --send can be seen by other users of this machine in the list of processes; --send - reads \
