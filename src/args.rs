@@ -4,25 +4,29 @@
 use std::env;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueHint};
+use zeroize::Zeroizing;
 
 use crate::address::{self, PeerAddress};
 use crate::command::{self, Command, Refused, Source, nearest};
 
-use crate::error::{Error, shortened};
-use crate::event_loop::Config;
-use crate::limits::{ARGUMENT_CHARS_MAX, HISTORY_DEFAULT, MESSAGE_BYTES_MAX};
+use crate::error::{Error, reason, shortened};
+use crate::event_loop::{Config, GroupChoice};
+use crate::group_file::Place;
+use crate::invite::{self, GroupName, Invite};
+use crate::limits::{ARGUMENT_CHARS_MAX, HISTORY_DEFAULT, INVITE_ADDRESSES_MAX, MESSAGE_BYTES_MAX};
 use crate::manual;
 use crate::name;
 use crate::protocol::Peer;
 use crate::resolver;
 use crate::shell_completions::Shell;
 use crate::terminal::clock::TimeFormat;
+use crate::terminal::prompt::Prompt;
 use crate::terminal::{self, UiOptions};
 use crate::unicode;
 use crate::wire::frame::{Framing, escaped_bytes};
@@ -32,6 +36,8 @@ use crate::wire::frame::{Framing, escaped_bytes};
 pub enum Invocation {
     /// Chat.
     Run(Box<Config>),
+    /// Print the invite to the group that is kept under this name, with these addresses first.
+    Invite(String, Vec<PeerAddress>),
     /// Look up this peer, and print one address per line (see [`resolver`]).
     LookUp(PeerAddress),
     /// Print this text: the help, the version, shell completions or the manual page.
@@ -47,6 +53,8 @@ Examples:
   groupchat 5000            Begin a group
   groupchat 0 HOST:5000     Join it from another machine
   groupchat -n bob 0 5000   Join it on the same machine, as bob
+  groupchat --new team 5000 Begin a private group, and show its invite
+  groupchat --join 0        Join a private group: asks for the invite
 
 Type a line and press Enter to send it; /help lists commands, Ctrl+D leaves."
 )]
@@ -66,6 +74,33 @@ struct Arguments {
     #[arg(short, long, value_name = "ADDRESS", value_parser = parse_bind)]
     #[arg(help = "Address to listen on [default: all, IPv6 and IPv4]")]
     bind: Option<IpAddr>,
+
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["join", "group", "invite", "plain", "framing"])]
+    #[arg(
+        help = "Begin a private group: only who has its invite can\njoin it or read it. Keeps it in a file"
+    )]
+    new: Option<String>,
+
+    #[arg(long, conflicts_with_all = ["invite", "plain", "framing"])]
+    #[arg(
+        help = "Join a private group: asks for the invite, or takes\nit from GROUPCHAT_INVITE. Keeps it in a file"
+    )]
+    join: bool,
+
+    #[arg(short, long, value_name = "NAME", conflicts_with_all = ["plain", "framing"])]
+    #[arg(
+        help = "Come back to a private group that is kept under this\nname, or in this file; with --join, keep it there"
+    )]
+    group: Option<String>,
+
+    #[arg(long, requires = "group")]
+    #[arg(conflicts_with_all = ["port", "peers", "name", "bind", "history", "stay", "send", "json", "log"])]
+    #[arg(help = "Print the invite to the group of --group, and exit")]
+    invite: bool,
+
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_advertised)]
+    #[arg(help = "An address at which others reach you, for the invite.\nCan be given again")]
+    advertise: Vec<PeerAddress>,
 
     #[arg(long, value_name = "text|lab", value_parser = framing_parser())]
     #[arg(hide_possible_values = true)]
@@ -89,7 +124,7 @@ struct Arguments {
     #[arg(help = "Keep running when standard input ends")]
     stay: bool,
 
-    #[arg(long, value_name = "TEXT", value_parser = parse_send, requires = "peers")]
+    #[arg(long, value_name = "TEXT", value_parser = parse_send)]
     #[arg(conflicts_with = "stay", allow_hyphen_values = true)]
     #[arg(help = "Send this, wait until everybody has it, and leave;\n\
                   \"-\" sends standard input. Can be given again")]
@@ -130,6 +165,9 @@ struct Arguments {
 /// The environment variable with the user's name, which `--name` overrides.
 const NAME_VARIABLE: &str = "GROUPCHAT_NAME";
 
+/// The environment variable that refuses open groups.
+const PRIVATE_VARIABLE: &str = "GROUPCHAT_PRIVATE";
+
 /// A value of `--send`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outgoing {
@@ -152,6 +190,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             argument.to_string_lossy()
         )));
     }
+    if arguments.iter().any(|argument| argument.to_str().is_some_and(invite::looks_like_invite)) {
+        // Without the argument: what is printed may be kept.
+        let sentence =
+            "an invite on the command line can be read by everybody on this machine; start groupchat --join";
+        return Err(Error::Argument(sentence.to_owned()));
+    }
     if let [_, option, peer] = arguments.as_slice()
         && option == resolver::OPTION
     {
@@ -159,19 +203,21 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         return peer.map(Invocation::LookUp).map_err(Error::Argument);
     }
     let mut command = Arguments::command();
-    let matches = command.try_get_matches_from_mut(arguments);
-    let parsed = matches.and_then(|matches| match standalone_output(&matches, &mut command) {
-        Some(invocation) => Ok(Err(invocation)),
-        None => Ok(Ok((Arguments::from_arg_matches(&matches)?, matches))),
-    });
-    let (arguments, matches) = match parsed {
-        Ok(Ok(parsed)) => parsed,
-        Ok(Err(invocation)) => return Ok(invocation),
+    let matches = match command.try_get_matches_from_mut(arguments) {
+        Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Invocation::Text(error.render().to_string()));
         }
         Err(error) => return Err(Error::Argument(explain(&error, &command))),
     };
+    if let Some(invocation) = standalone_output(&matches, &mut command)? {
+        return Ok(invocation);
+    }
+    let arguments = Arguments::from_arg_matches(&matches);
+    let arguments = arguments.map_err(|error| Error::Argument(explain(&error, &command)))?;
+    check_advertised(&arguments.advertise)?;
+    let invite = invite_variable(&arguments)?;
+    check_kind(&arguments, invite.is_some())?;
     let mut peers: Vec<Peer> = Vec::new();
     for argument in arguments.peers {
         let peer = argument.resolve().map_err(|why| {
@@ -194,7 +240,23 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         })?,
         None => login_name()?,
     };
-    let Arguments { port, bind, framing, history, plain, stay, send, json, log, time_format, .. } = arguments;
+    let Arguments {
+        port,
+        bind,
+        new,
+        join,
+        group,
+        advertise,
+        framing,
+        history,
+        plain,
+        stay,
+        send,
+        json,
+        log,
+        time_format,
+        ..
+    } = arguments;
     let has_colors = match arguments.color.as_str() {
         "always" => Some(true),
         "never" => Some(false),
@@ -213,18 +275,118 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         Outgoing::StandardInput => terminal::read_message().map(|text| format!("/say {text}")),
     });
     let send = send.collect::<Result<_, _>>()?;
-    let config = Config { port, bind, name, framing, stay, plain, history, peers, send, ui, log };
+    // The last step, since it may wait for the user.
+    let group = choose_group(new.as_deref(), join, group.as_deref(), invite)?;
+    let config = Config {
+        port,
+        bind,
+        name,
+        group,
+        advertised: advertise,
+        framing,
+        stay,
+        plain,
+        history,
+        peers,
+        send,
+        ui,
+        log,
+    };
     Ok(Invocation::Run(config.into()))
 }
 
-/// The invocation of an option that stands alone, such as `--man`.
-fn standalone_output(matches: &ArgMatches, command: &mut clap::Command) -> Option<Invocation> {
+/// The invocation of an option that needs no port, such as `--man`.
+fn standalone_output(matches: &ArgMatches, command: &mut clap::Command) -> Result<Option<Invocation>, Error> {
     command.build();
     if let Some(name) = matches.get_one::<String>("completions") {
         let shell = Shell::NAMES.iter().find(|(known, _)| known == name);
-        return shell.map(|(_, shell)| Invocation::Text(shell.script(command)));
+        return Ok(shell.map(|(_, shell)| Invocation::Text(shell.script(command))));
     }
-    matches.get_flag("man").then(|| Invocation::Text(manual::page(command)))
+    if let (true, Some(group)) = (matches.get_flag("invite"), matches.get_one::<String>("group")) {
+        let advertised: Vec<_> = matches.get_many("advertise").into_iter().flatten().cloned().collect();
+        check_advertised(&advertised)?;
+        return Ok(Some(Invocation::Invite(group.clone(), advertised)));
+    }
+    Ok(matches.get_flag("man").then(|| Invocation::Text(manual::page(command))))
+}
+
+/// The invite in the environment, unless the group is named.
+fn invite_variable(arguments: &Arguments) -> Result<Option<Zeroizing<String>>, Error> {
+    let is_wanted = arguments.join || arguments.new.is_none() && arguments.group.is_none();
+    let value = env::var_os(invite::VARIABLE).filter(|value| is_wanted && !value.is_empty());
+    let text = value.map(OsString::into_string).transpose();
+    let text = text.map_err(|_| Error::Argument(format!("{} is not UTF-8", invite::VARIABLE)))?;
+    Ok(text.map(Zeroizing::new))
+}
+
+/// Checks whether the group may be open or private as the arguments and the environment say.
+fn check_kind(arguments: &Arguments, has_variable: bool) -> Result<(), Error> {
+    let Arguments { new, join, group, plain, framing, advertise, send, peers, .. } = arguments;
+    let is_kept = new.is_some() || *join || group.is_some();
+    let must_be_private =
+        env::var_os(PRIVATE_VARIABLE).is_some_and(|value| !value.is_empty() && value != "0");
+    let sentence = if has_variable && (*plain || framing.is_some()) {
+        format!("{} cannot be used with --plain or --framing; leave one of them out", invite::VARIABLE)
+    } else if must_be_private && !is_kept && !has_variable {
+        format!("{PRIVATE_VARIABLE} refuses an open group; use --new, --join or --group, or unset it")
+    } else if !advertise.is_empty() && !is_kept && !has_variable {
+        "--advertise is for the invite to a private group; use --new, --join or --group".to_owned()
+    } else if !send.is_empty() && peers.is_empty() && (new.is_some() || !is_kept && !has_variable) {
+        "--send requires <PEER>..., to whom to send: groupchat 0 HOST:PORT --send TEXT".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Argument(format!("{sentence} (see groupchat --help)")))
+}
+
+fn check_advertised(addresses: &[PeerAddress]) -> Result<(), Error> {
+    if addresses.len() <= INVITE_ADDRESSES_MAX {
+        return Ok(());
+    }
+    Err(Error::Argument(format!("--advertise can be given {INVITE_ADDRESSES_MAX} times at most")))
+}
+
+/// The group that was chosen. It may ask for the invite at the terminal.
+fn choose_group(
+    new: Option<&str>,
+    join: bool,
+    group: Option<&str>,
+    invite: Option<Zeroizing<String>>,
+) -> Result<GroupChoice, Error> {
+    let invite = invite.map(|text| Invite::parse(&text)).transpose();
+    let invite = invite.map_err(|why| Error::Argument(format!("{}: {why}", invite::VARIABLE)))?;
+    let place = new.or(group).map(|group| Place::find(group.as_ref())).transpose()?;
+    match (new, place) {
+        (Some(new), Some(place)) => {
+            let name = Path::new(new).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = name.parse::<GroupName>().map_err(|why| Error::Argument(why.to_string()))?;
+            Ok(GroupChoice::New(place, name))
+        }
+        (_, place) if join => {
+            let invite = invite.map_or_else(ask_for_invite, Ok)?;
+            let own_name = || Place::find(invite.name().to_string().as_ref());
+            let place = place.map_or_else(own_name, Ok)?;
+            Ok(GroupChoice::Join(place, invite))
+        }
+        (_, Some(place)) => Ok(GroupChoice::Kept(place)),
+        (_, None) => Ok(invite.map_or(GroupChoice::Open, GroupChoice::Once)),
+    }
+}
+
+/// Asks for an invite at the terminal, until one is valid.
+fn ask_for_invite() -> Result<Invite, Error> {
+    let Ok(mut prompt) = Prompt::open() else {
+        let sentence = format!("there is no terminal to ask for the invite: set {} to it", invite::VARIABLE);
+        return Err(Error::Argument(sentence));
+    };
+    let failed = |error| Error::Failure(format!("cannot ask for the invite: {}", reason(&error)));
+    while let Some(line) = prompt.read_line("invite: ").map_err(failed)? {
+        match Invite::parse(&line) {
+            Ok(invite) => return Ok(invite),
+            Err(why) => prompt.show(&why.to_string()).map_err(failed)?,
+        }
+    }
+    Err(Error::Argument("no invite was given".to_owned()))
 }
 
 /// Words a clap error as one sentence with its remedy.
@@ -241,13 +403,13 @@ fn explain(error: &clap::Error, command: &clap::Command) -> String {
             };
             format!("unknown option '{}'{meant}", shortened(&argument, ARGUMENT_CHARS_MAX))
         }
+        ErrorKind::MissingRequiredArgument if argument.contains("--group") => {
+            "--invite requires the name of the group: groupchat -g NAME --invite".to_owned()
+        }
         ErrorKind::MissingRequiredArgument if argument.contains("PORT") => {
             "usage: groupchat [OPTIONS] <PORT> [PEER]...; <PORT> is required: \"groupchat 5000\" begins a \
              group, \"groupchat 0 HOST:5000\" joins one"
                 .to_owned()
-        }
-        ErrorKind::MissingRequiredArgument if argument.contains("PEER") => {
-            "--send requires <PEER>..., to whom to send: groupchat 0 HOST:PORT --send TEXT".to_owned()
         }
         ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_empty() => {
             format!("a value is required for '{argument}'")
@@ -348,6 +510,11 @@ fn parse_bind(text: &str) -> Result<IpAddr, String> {
     bare.parse().map_err(|_| "it takes an IP address of this machine, such as 127.0.0.1 or ::1".to_owned())
 }
 
+fn parse_advertised(text: &str) -> Result<PeerAddress, String> {
+    let address = invite::parse_address(text);
+    address.ok_or_else(|| "it is HOST:PORT, such as chat.example.org:5000 or [2001:db8::7]:5000".to_owned())
+}
+
 fn parse_send(text: &str) -> Result<Outgoing, String> {
     if text == "-" {
         return Ok(Outgoing::StandardInput);
@@ -367,6 +534,7 @@ fn parse_send(text: &str) -> Result<Outgoing, String> {
         | Command::Disconnect(_)
         | Command::Ignore(_)
         | Command::Unignore(_)
+        | Command::Invite
         | Command::Clear
         | Command::Help
         | Command::Quit(_) => {

@@ -49,6 +49,8 @@ pub enum Command<'a> {
     Ignore(&'a str),
     /// `/unignore`: undo `/ignore`.
     Unignore(&'a str),
+    /// `/invite`: show the invite to the private group.
+    Invite,
     /// `/clear`: clear the screen.
     Clear,
     /// `/help`: list the commands.
@@ -70,6 +72,7 @@ impl Command<'_> {
             | Self::Connect(_)
             | Self::Disconnect(_)
             | Self::Unignore(_)
+            | Self::Invite
             | Self::Clear
             | Self::Help
             | Self::Quit(_) => false,
@@ -103,6 +106,7 @@ enum Kind {
     Disconnect,
     Ignore,
     Unignore,
+    Invite,
     Clear,
     Help,
     Quit,
@@ -125,7 +129,7 @@ pub struct Entry {
 }
 
 /// All commands, in the order in which they are listed.
-pub const COMMANDS: [Entry; 13] = [
+pub const COMMANDS: [Entry; 14] = [
     entry(
         Kind::Private,
         "/msg",
@@ -143,6 +147,7 @@ pub const COMMANDS: [Entry; 13] = [
     entry(Kind::Disconnect, "/disconnect", "ADDRESS", "host:5000", &[], "end what /connect began"),
     entry(Kind::Ignore, "/ignore", "NAME", "bob", &[], "hide what somebody sends"),
     entry(Kind::Unignore, "/unignore", "NAME", "bob", &[], "show it again"),
+    entry(Kind::Invite, "/invite", "", "", &[], "show the invite to a private group, only here"),
     entry(Kind::Clear, "/clear", "", "", &[], "clear the screen, as Ctrl+L does"),
     entry(Kind::Help, "/help", "", "", &["?", "h"], "list the commands"),
     entry(
@@ -196,6 +201,7 @@ impl Entry {
             | Kind::Disconnect
             | Kind::Ignore
             | Kind::Unignore
+            | Kind::Invite
             | Kind::Clear
             | Kind::Help => false,
         }
@@ -341,6 +347,7 @@ fn command<'a>(entry: &'static Entry, name: &str, behind: &'a str) -> Result<Com
         Kind::Disconnect => Command::Disconnect(arguments),
         Kind::Ignore => Command::Ignore(arguments),
         Kind::Unignore => Command::Unignore(arguments),
+        Kind::Invite => Command::Invite,
         Kind::Clear => Command::Clear,
         Kind::Help => Command::Help,
         Kind::Quit => {

@@ -4,6 +4,7 @@
 //! other: the loop hands what one of them reports to the others.
 
 mod commands;
+mod private_group;
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -19,8 +20,10 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SI
 use signal_hook::low_level::emulate_default_handler;
 use signal_hook_mio::v1_0::Signals;
 
+use crate::address::PeerAddress;
 use crate::command::{self, Command, Source};
 use crate::error::{Error, reason, shortened};
+use crate::group_file::GroupFile;
 use crate::group_peer::{GroupPeer, Stream};
 use crate::limits::{COMMAND_CHARS_MAX, EVENTS, MEET_TIMEOUT, SEND_TIMEOUT, SEND_TURN_BYTES};
 use crate::protocol::roster::{NotFound, Unreached};
@@ -32,6 +35,9 @@ use crate::terminal::welcome;
 use crate::terminal::{self, Terminal, Tokens, UiOptions, UserAction};
 use crate::unicode;
 use crate::wire::frame::Framing;
+use private_group::PrivateGroup;
+
+pub use private_group::{GroupChoice, print_invite};
 
 /// Connections are registered under their ids, which count from 0; all other tokens count down from the
 /// maximum.
@@ -50,6 +56,10 @@ pub struct Config {
     pub bind: Option<IpAddr>,
     /// The user's name.
     pub name: String,
+    /// The group to take part in.
+    pub group: GroupChoice,
+    /// Addresses that come first in invites to it.
+    pub advertised: Vec<PeerAddress>,
     /// The framing of frames for peers that have not sent one yet.
     pub framing: Option<Framing>,
     /// Keep running when standard input ends.
@@ -77,10 +87,14 @@ pub struct Config {
 /// fails, when messages reached nobody, or when the conversation could not be shown.
 pub fn run(config: Config) -> Result<(), Error> {
     let mut event_loop = EventLoop::new(config)?;
-    while event_loop.phase != Phase::Over {
-        event_loop.turn()?;
+    let mut ended = Ok(());
+    while ended.is_ok() && event_loop.phase != Phase::Over {
+        ended = event_loop.turn();
     }
-    event_loop.result()
+    if let Some(sentence) = event_loop.private.as_mut().and_then(PrivateGroup::save) {
+        terminal::print_error(&sentence);
+    }
+    ended.and_then(|()| event_loop.result())
 }
 
 /// The phase of a run. Phases only move forward.
@@ -123,6 +137,10 @@ struct EventLoop {
     peer: GroupPeer,
     terminal: Terminal,
     resolver: Resolver,
+    /// `None` in an open group.
+    private: Option<PrivateGroup>,
+    /// How many of the first look-ups are of addresses of invites.
+    group_lookups: usize,
     phase: Phase,
     stay: bool,
     /// The lines come from `--send`, so that the program leaves once the peers have received them.
@@ -146,10 +164,28 @@ struct EventLoop {
 
 impl EventLoop {
     fn new(config: Config) -> Result<Self, Error> {
-        let Config { port, bind, name, framing, stay, plain, history, peers, send, ui, log } = config;
+        let Config {
+            port,
+            bind,
+            name,
+            group,
+            advertised,
+            framing,
+            stay,
+            plain,
+            history,
+            peers,
+            send,
+            ui,
+            log,
+        } = config;
         let log = log.map(|path| open_log(&path)).transpose()?;
         let mut server = Server::listen(bind, port)?;
-        let address = server.address();
+        let (address, reachable_ip) = (server.address(), server.reachable_ip());
+        getrandom::fill(&mut [0]).map_err(|error| Error::Failure(format!("no random numbers: {error}")))?;
+        let choice = group.clone();
+        let private = PrivateGroup::open(group, advertised, reachable_ip, address.port())?;
+        let (private, access) = private.map_or((None, Access::Open), |(group, access)| (Some(group), access));
         let failed = |error| Error::Failure(format!("cannot start: {}", reason(&error)));
         let poll = Poll::new().map_err(failed)?;
         server.register(poll.registry(), SERVER).map_err(failed)?;
@@ -163,18 +199,10 @@ impl EventLoop {
             // The terminal's modes are restored before the default action of these signals.
             [SIGTSTP, SIGQUIT].iter().try_for_each(|signal| signals.add_signal(*signal)).map_err(failed)?;
         }
-        let is_idle = takes_input && !stay && peers.is_empty() && terminal.is_script();
+        let names_peers = !peers.is_empty() || matches!(choice, GroupChoice::Join(..) | GroupChoice::Once(_));
+        let is_idle = takes_input && !stay && !names_peers && terminal.is_script();
         let first_peers = peers.iter().map(|peer| Rc::clone(&peer.name)).collect();
-        let setup = Setup {
-            name,
-            port: address.port(),
-            framing,
-            is_plain: plain,
-            history,
-            peers,
-            access: Access::Open,
-        };
-        getrandom::fill(&mut [0]).map_err(|error| Error::Failure(format!("no random numbers: {error}")))?;
+        let setup = Setup { name, port: address.port(), framing, is_plain: plain, history, peers, access };
         let now = Instant::now();
         let mut run = Self {
             poll,
@@ -184,6 +212,8 @@ impl EventLoop {
             peer: GroupPeer::new(server),
             terminal,
             resolver: Resolver::new(RESOLVER, None),
+            private,
+            group_lookups: 0,
             phase: Phase::Chatting,
             stay,
             is_sending: !takes_input,
@@ -197,13 +227,62 @@ impl EventLoop {
             // The first turn handles everything that needs no event.
             next_wait: Some(Duration::ZERO),
         };
-        run.terminal.show_listening(run.group.id(), address);
-        if run.terminal.is_interactive() {
-            let welcome =
-                welcome::lines(address, run.peer.server.reachable_ip(), !run.first_peers.is_empty());
-            welcome.iter().for_each(|line| run.terminal.reply(line));
-        }
+        run.dial_group(now);
+        run.show_start(&choice);
         Ok(run)
+    }
+
+    /// Dials the members of a private group that are known, and the addresses of invites to it.
+    fn dial_group(&mut self, now: Instant) {
+        let Some(private) = &self.private else { return };
+        for member in private.file().into_iter().flat_map(|file| file.contents.members()) {
+            let peer = Peer { name: member.name.as_str().into(), addresses: member.addresses.clone() };
+            self.group.add_known(peer, Some(member.key), now);
+        }
+        let mut inviter = Peer { name: private.name().to_string().into(), addresses: Vec::new() };
+        for address in private.addresses() {
+            match address.known() {
+                Some(peer) => inviter.addresses.extend(peer.addresses),
+                // There are fewer than the resolver takes.
+                None => {
+                    let waits = self.resolver.look_up(address.clone(), now, self.poll.registry());
+                    self.group_lookups += usize::from(waits.is_ok());
+                }
+            }
+        }
+        if !inviter.addresses.is_empty() {
+            self.group.add_known(inviter, None, now);
+        }
+    }
+
+    /// Shows where the program listens, how others join, and where a group is kept.
+    fn show_start(&mut self, choice: &GroupChoice) {
+        let (address, ip) = (self.peer.server.address(), self.peer.server.reachable_ip());
+        let file = self.private.as_ref().and_then(PrivateGroup::file).map(GroupFile::place);
+        let kept = file.map(|place| (place.to_string(), place.path().display().to_string()));
+        let is_new = matches!(choice, GroupChoice::New(..));
+        if let (true, Some((name, path))) = (is_new || matches!(choice, GroupChoice::Join(..)), &kept) {
+            let next = if is_new { String::new() } else { format!("; next time: groupchat -g {name} 0") };
+            self.terminal.report(&format!("group {name} is kept in {path}{next}"));
+        }
+        self.terminal.show_listening(self.group.id(), address);
+        match (&self.private, self.terminal.is_interactive()) {
+            (None, true) => {
+                let lines = welcome::lines(address, ip, !self.first_peers.is_empty());
+                lines.iter().for_each(|line| self.terminal.reply(line));
+            }
+            (Some(private), true) => {
+                let invite = is_new.then(|| private.invite(ip, address.port())).and_then(Result::ok);
+                let lines = welcome::private_lines(invite.as_ref().map(|text| text.as_str()));
+                lines.iter().for_each(|line| self.terminal.reply(line));
+            }
+            // Standard error may be kept in a file, where the secret does not belong.
+            (Some(_), false) if is_new => {
+                let name = kept.map_or(String::new(), |(name, _)| name);
+                self.terminal.report(&format!("groupchat -g {name} --invite prints the invite"));
+            }
+            (_, false) => (),
+        }
     }
 
     /// One turn: wait, handle events, flush, compute the next timeout, reap.
@@ -215,6 +294,13 @@ impl EventLoop {
         self.show_events(now);
         if self.terminal.is_meeting_group() && !self.group.is_reaching_out(now, now) {
             self.terminal.handle_group_met();
+        }
+        if let Some(private) = &mut self.private
+            && private.deadline().is_some_and(|at| now >= at)
+        {
+            self.remember_members();
+            let failed = self.private.as_mut().and_then(PrivateGroup::save);
+            failed.into_iter().for_each(|sentence| self.terminal.report(&sentence));
         }
         self.terminal.flush(now);
         self.next_wait = self.next_timeout();
@@ -272,6 +358,7 @@ impl EventLoop {
                 || self.is_sending && self.awaits_recipients()
                 || self.group.has_private_pending()
                 || self.awaits_connect()
+                || self.group.log_end() > 0 && self.group.awaits_group()
         };
         let is_waiting = self.terminal.is_script() && now < at + self.meet_timeout() && is_undelivered();
         !is_waiting && self.resolver.is_idle() && !self.awaits_peers(now, at)
@@ -320,7 +407,12 @@ impl EventLoop {
             || self.group.handshake_wait_end(now).is_some() || self.group.is_reaching_out(now, self.named_at);
         (command.needs_group() || needs_sent) && is_meeting()
             || needs_sent && self.awaits_recipients()
-            || self.group.unreached().iter().any(|peer| peer.is_dialled) && self.names_nobody(&command)
+            || self.awaits_names() && self.names_nobody(&command)
+    }
+
+    /// Whether a peer that was named, or the group, may still be reached, so that a name becomes known.
+    fn awaits_names(&self) -> bool {
+        self.group.unreached().iter().any(|peer| peer.is_dialled) || self.group.awaits_group()
     }
 
     /// Whether nobody has the name in a command yet.
@@ -337,6 +429,7 @@ impl EventLoop {
             | Command::Connect(_)
             | Command::Disconnect(_)
             | Command::Unignore(_)
+            | Command::Invite
             | Command::Clear
             | Command::Help
             | Command::Quit(_) => return false,
@@ -495,6 +588,7 @@ impl EventLoop {
             self.undelivered_to = names(&self.group.recipients_behind());
         }
         self.terminal.leave(now);
+        self.remember_members();
         self.peer.server.stop();
         self.group.leave(now, Local::now().fixed_offset(), self.peer.own_address());
     }
@@ -527,6 +621,13 @@ impl EventLoop {
         self.failures.count += 1;
     }
 
+    /// Takes over into the group file what is known of the members that are here.
+    fn remember_members(&mut self) {
+        if let Some(private) = &mut self.private {
+            self.group.met_members().filter(|member| member.is_here).for_each(|it| private.remember(&it));
+        }
+    }
+
     /// Shows the events of the group.
     fn show_events(&mut self, now: Instant) {
         while let Some(event) = self.poll_event() {
@@ -536,6 +637,11 @@ impl EventLoop {
                 && !self.undelivered_to.contains(&peer)
             {
                 self.undelivered_to.push(peer);
+            }
+            if let (Event::Joined { peer }, Some(private)) = (&event, &mut self.private)
+                && let Some(member) = self.group.met_members().find(|member| Some(member.id) == peer.id)
+            {
+                private.handle_met(&member, now);
             }
             // A peer that was dialled may introduce its group.
             if matches!(event, Event::Diagnostic(Diagnostic::Connected { .. }))
@@ -624,6 +730,7 @@ impl EventLoop {
             self.terminal.deadline(),
             self.terminal.leave_deadline().filter(|_| self.group.has_left()),
             self.resolver.deadline(),
+            self.private.as_ref().and_then(PrivateGroup::deadline),
             wait_end,
         ];
         let deadline = deadlines.into_iter().flatten().min()?;

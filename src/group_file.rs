@@ -13,6 +13,7 @@
 //! | `secret EPOCH SECRET` | a secret of the group, in hexadecimal digits; the greatest epoch is the newest; at most 4 lines |
 //! | `key KEY` | our private key |
 //! | `run NUMBER` | our last run |
+//! | `own HOST:PORT` | an address at which others reach our last run; at most 3 lines |
 //! | `address HOST:PORT` | an address from an invite; at most 8 lines |
 //! | `member KEY RUN RUNS LAST-SEEN ADDRESS[,ADDRESS]... NAME` | a member: its public key, its last run, how many of its runs were seen, when it was seen last (seconds of Unix time), its addresses (`-` if there is none), and its name; at most 256 lines |
 //! | `end` | the last line: without it the file is cut off |
@@ -70,6 +71,12 @@ impl Place {
             return Err(Error::Failure(sentence.to_owned()));
         };
         Ok(Self { path: state.join("groupchat").join(name.to_string()), is_own_folder: true })
+    }
+
+    /// The path of the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn folder(&self) -> &Path {
@@ -196,6 +203,16 @@ impl Place {
     }
 }
 
+/// The group as a user names it.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.file_name() {
+            Some(name) if self.is_own_folder => name.display().fmt(f),
+            _ => self.path.display().fmt(f),
+        }
+    }
+}
+
 /// A group file that this run has locked. The lock ends when the value is dropped.
 #[derive(Debug)]
 pub struct GroupFile {
@@ -207,6 +224,12 @@ pub struct GroupFile {
 }
 
 impl GroupFile {
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Creates the file of a new group.
     ///
     /// # Errors

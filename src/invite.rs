@@ -20,6 +20,9 @@ use crate::limits::{GROUP_NAME_CHARS_MAX, INVITE_ADDRESSES_MAX, INVITE_BYTES_MAX
 use crate::seal::Secret;
 use crate::unicode::is_blank_char;
 
+/// The environment variable with an invite.
+pub const VARIABLE: &str = "GROUPCHAT_INVITE";
+
 /// The digits of Crockford's base32: `i`, `l`, `o` and `u` are none.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 

@@ -62,6 +62,9 @@ pub const GROUP_NAME_CHARS_MAX: usize = 32;
 /// An invite, in bytes: room for [`INVITE_ADDRESSES_MAX`] host names, which are seldom longer than 140 characters.
 pub const INVITE_BYTES_MAX: usize = 512;
 
+/// A line that is typed at a prompt, in bytes: a terminal that edits lines takes 4,096 at most (termios(3)).
+pub const PROMPT_LINE_BYTES_MAX: usize = 4096;
+
 /// Addresses in an invite: one in the network at home, one by which the router forwards, and a spare one.
 pub const INVITE_ADDRESSES_MAX: usize = 3;
 
@@ -73,6 +76,9 @@ pub const GROUP_MEMBERS_MAX: usize = 256;
 
 /// Addresses from invites in the group file: those of the last two or three.
 pub const GROUP_ADDRESSES_MAX: usize = 8;
+
+/// How long after a member was met the group file is saved: those that come at one time are saved together.
+pub const GROUP_SAVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Secrets in the group file: whoever missed three changes of the secret needs a new invite.
 pub const GROUP_SECRETS_MAX: usize = 4;
@@ -462,7 +468,8 @@ const _: () = {
     // Of a member: its key and three numbers; and an IPv6 address takes 60 bytes.
     assert!(140 + NAME_BYTES_MAX + MEMBER_ADDRESSES_MAX * 60 <= 700);
     assert!(
-        GROUP_MEMBERS_MAX * 700 + (GROUP_ADDRESSES_MAX + 1) * INVITE_BYTES_MAX <= GROUP_FILE_BYTES_MAX / 2
+        GROUP_MEMBERS_MAX * 700 + (GROUP_ADDRESSES_MAX + INVITE_ADDRESSES_MAX + 1) * INVITE_BYTES_MAX
+            <= GROUP_FILE_BYTES_MAX / 2
     );
     assert!(INVITE_ADDRESSES_MAX <= GROUP_ADDRESSES_MAX);
     assert!(MEET_TIMEOUT.as_millis() == 2 * DIAL_TIMEOUT.as_millis());

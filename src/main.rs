@@ -10,6 +10,7 @@ use groupchat::{event_loop, resolver, terminal};
 fn main() -> ExitCode {
     let result = args::parse(std::env::args_os()).and_then(|invocation| match invocation {
         Invocation::Text(text) => terminal::print(&text),
+        Invocation::Invite(group, advertised) => event_loop::print_invite(&group, &advertised),
         Invocation::LookUp(peer) => terminal::print(&resolver::resolve_for_parent(&peer)),
         Invocation::Run(config) => event_loop::run(*config),
     });

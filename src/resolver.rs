@@ -15,6 +15,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::address::PeerAddress;
 use crate::error::reason;
+use crate::invite;
 use crate::limits::{ADDRESSES_MAX, LOOKUP_REPLY_BYTES_MAX, LOOKUP_TIMEOUT, LOOKUPS_MAX};
 use crate::protocol::Peer;
 
@@ -126,11 +127,16 @@ impl Resolver {
         }
     }
 
-    fn start(&self, peer: &PeerAddress, registry: &Registry) -> io::Result<(Child, Receiver)> {
+    fn command(&self, peer: &PeerAddress) -> Command {
         let (program, arguments) = self.program.split_first().expect("there is a program");
         let mut command = Command::new(program);
-        command.args(arguments).arg(peer.text());
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        command.args(arguments).arg(peer.text()).env_remove(invite::VARIABLE);
+        command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
+        command
+    }
+
+    fn start(&self, peer: &PeerAddress, registry: &Registry) -> io::Result<(Child, Receiver)> {
+        let mut child = self.command(peer).spawn()?;
         let output = child.stdout.take().expect("it was asked for");
         let mut output = Receiver::from(output);
         let ready = output.set_nonblocking(true);
@@ -250,6 +256,13 @@ mod tests {
         let peer = look_up("printf '127.0.0.1:5000\\n[::1]:5000\\n'", wait).expect("found");
         assert_eq!(*peer.name, *"nosuchhost.invalid:5000");
         assert_eq!(peer.addresses.len(), 2);
+    }
+
+    #[test]
+    fn the_child_does_not_see_the_invite() {
+        let peer = crate::address::parse("host:5000").expect("a peer");
+        let command = Resolver::new(TOKEN, None).command(&peer);
+        assert!(command.get_envs().any(|variable| variable == (invite::VARIABLE.as_ref(), None)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod output;
 pub mod palette;
 mod peer_list;
 pub mod presence;
+pub mod prompt;
 pub mod raw_mode;
 pub mod screen;
 pub mod speakers;

@@ -77,6 +77,7 @@ impl EventLoop {
             Command::Name(name) => self.rename(name)?,
             Command::Ignore(name) => self.ignore(name)?,
             Command::Unignore(name) => self.unignore(name)?,
+            Command::Invite => self.show_invite()?,
             Command::Clear => {
                 if !self.terminal.clear_screen() {
                     return Err("cannot clear the screen: standard output is not a terminal".to_owned());
@@ -87,6 +88,20 @@ impl EventLoop {
                 self.end_input(now);
             }
         }
+        Ok(())
+    }
+
+    /// Shows the invite, here alone: a reply is neither sent nor recorded.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: the group is open, or no address is known.
+    fn show_invite(&mut self) -> Result<(), String> {
+        let Some(private) = &self.private else {
+            return Err("there is no invite: anybody who reaches the port can join".to_owned());
+        };
+        let invite = private.invite(self.peer.server.reachable_ip(), self.peer.server.address().port())?;
+        self.terminal.reply(&invite);
         Ok(())
     }
 
@@ -137,6 +152,7 @@ impl EventLoop {
             | Command::Disconnect(_)
             | Command::Ignore(_)
             | Command::Unignore(_)
+            | Command::Invite
             | Command::Clear
             | Command::Help
             | Command::Quit(None) => return None,
@@ -225,6 +241,11 @@ impl EventLoop {
     pub(super) fn handle_lookups(&mut self, now: Instant) {
         self.resolver.handle_time(now, self.poll.registry());
         while let Some(found) = self.resolver.poll_output() {
+            if self.group_lookups > 0 {
+                self.group_lookups -= 1;
+                self.handle_group_lookup(found, now);
+                continue;
+            }
             let line = |peer: &str| format!("/connect {peer}");
             let (line, outcome) = match found {
                 Ok(peer) => (line(&peer.name), self.connect(peer, now)),
@@ -233,6 +254,17 @@ impl EventLoop {
             if let Err(why) = outcome {
                 self.report_failure(&line, &why);
             }
+        }
+    }
+
+    /// The look-up of an address of an invite has ended.
+    fn handle_group_lookup(&mut self, found: Result<Peer, resolver::NotFound>, now: Instant) {
+        match found {
+            Ok(peer) => self.group.add_known(peer, None, now),
+            Err(resolver::NotFound { peer, why }) if !self.group.has_reached_somebody() => {
+                self.terminal.report(&cannot_connect(&peer, &why));
+            }
+            Err(_) => (),
         }
     }
 

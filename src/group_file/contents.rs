@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use crate::address::PeerAddress;
 use crate::invite::{self, GroupName};
 use crate::limits::{
-    GROUP_ADDRESSES_MAX, GROUP_FILE_BYTES_MAX, GROUP_MEMBERS_MAX, GROUP_SECRETS_MAX, MEMBER_ADDRESSES_MAX,
-    NAME_BYTES_MAX,
+    GROUP_ADDRESSES_MAX, GROUP_FILE_BYTES_MAX, GROUP_MEMBERS_MAX, GROUP_SECRETS_MAX, INVITE_ADDRESSES_MAX,
+    MEMBER_ADDRESSES_MAX, NAME_BYTES_MAX,
 };
 use crate::sanitize::sanitized;
 use crate::seal::{PrivateKey, Secret};
@@ -31,6 +31,7 @@ pub struct Contents {
     secrets: Vec<(u64, Secret)>,
     key: PrivateKey,
     run: u64,
+    own_addresses: Vec<PeerAddress>,
     addresses: Vec<PeerAddress>,
     members: BTreeMap<PublicKey, KnownMember>,
     /// Lines with other keys. A later version may write secrets there.
@@ -56,8 +57,8 @@ pub struct KnownMember {
 
 impl Contents {
     pub(super) fn new(name: GroupName, secret: Secret, key: PrivateKey) -> Self {
-        let (addresses, members, unknown) = Default::default();
-        Self { name, secrets: vec![(1, secret)], key, run: 0, addresses, members, unknown }
+        let (own_addresses, addresses, members, unknown) = Default::default();
+        Self { name, secrets: vec![(1, secret)], key, run: 0, own_addresses, addresses, members, unknown }
     }
 
     /// The name that invites to the group propose.
@@ -75,6 +76,18 @@ impl Contents {
     #[must_use]
     pub fn private_key(&self) -> &PrivateKey {
         &self.key
+    }
+
+    /// The addresses at which others reach our last run.
+    #[must_use]
+    pub fn own_addresses(&self) -> &[PeerAddress] {
+        &self.own_addresses
+    }
+
+    /// Changes the addresses at which others reach our last run. At most [`INVITE_ADDRESSES_MAX`] are kept.
+    pub fn set_own_addresses(&mut self, mut addresses: Vec<PeerAddress>) {
+        addresses.truncate(INVITE_ADDRESSES_MAX);
+        self.own_addresses = addresses;
     }
 
     /// The addresses from invites, those of the last one first.
@@ -150,7 +163,8 @@ impl Contents {
         let (mut name, mut key, mut run) = (None, None, None);
         // The vector never grows, so that it leaves no copy of a secret behind.
         let mut secrets = Vec::with_capacity(GROUP_SECRETS_MAX);
-        let (mut addresses, mut members, mut unknown) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (mut own_addresses, mut addresses) = (Vec::new(), Vec::new());
+        let (mut members, mut unknown) = (BTreeMap::new(), Vec::new());
         for (line, number) in lines.split_inclusive(|byte| *byte == b'\n').zip(2..) {
             // A line that is no text cannot be read, as little as a second last line.
             let line = str::from_utf8(line).map_or("end", |line| line.trim_end_matches('\n'));
@@ -161,6 +175,7 @@ impl Contents {
                 "secret" => read_secret(value).map(|secret| secrets.push(secret)),
                 "key" => set_once(&mut key, read_hexadecimal(value).map(PrivateKey::new)),
                 "run" => set_once(&mut run, value.parse().ok()),
+                "own" => invite::parse_address(value).map(|address| own_addresses.push(address)),
                 "address" => invite::parse_address(value).map(|address| addresses.push(address)),
                 "member" => KnownMember::read(value).map(|member| _ = members.insert(member.key, member)),
                 "end" => None,
@@ -176,11 +191,12 @@ impl Contents {
             return Err(missing("secret"));
         }
         secrets.sort_by_key(|(epoch, _)| Reverse(*epoch));
+        own_addresses.truncate(INVITE_ADDRESSES_MAX);
         addresses.truncate(GROUP_ADDRESSES_MAX);
         let name = name.ok_or_else(|| missing("name"))?;
         let key = key.ok_or_else(|| missing("key"))?;
         let run = run.ok_or_else(|| missing("run"))?;
-        let mut contents = Self { name, secrets, key, run, addresses, members, unknown };
+        let mut contents = Self { name, secrets, key, run, own_addresses, addresses, members, unknown };
         contents.forget_surplus(GROUP_MEMBERS_MAX);
         Ok(contents)
     }
@@ -204,6 +220,9 @@ impl Contents {
             writeln!(text, "secret {epoch} {}", Hexadecimal(secret.bytes()))?;
         }
         writeln!(text, "key {}\nrun {}", Hexadecimal(self.key.bytes()), self.run)?;
+        for address in &self.own_addresses {
+            writeln!(text, "own {}", address.text())?;
+        }
         for address in &self.addresses {
             writeln!(text, "address {}", address.text())?;
         }

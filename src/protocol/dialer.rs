@@ -20,6 +20,7 @@ use super::visitors::Host;
 use crate::limits::{
     DIALS_MAX, DIALS_UNMET_MAX, HOST_DIALS_BURST, HOST_DIALS_PER_SECOND, UNPROVEN_DIALS_MAX,
 };
+use crate::wire::identity::PublicKey;
 
 /// An address to be dialled now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct Dialer {
     by_address: BTreeSet<(SocketAddr, TargetId)>,
     /// Those that the user named.
     named: Vec<TargetId>,
+    /// Those that the group knows.
+    known: Vec<TargetId>,
     last_id: u64,
     /// Connections that are being made.
     dialing: usize,
@@ -86,6 +89,7 @@ impl Dialer {
             targets: BTreeMap::new(),
             by_address: BTreeSet::new(),
             named: Vec::new(),
+            known: Vec::new(),
             last_id: 0,
             dialing: 0,
             hosts: BTreeMap::new(),
@@ -112,6 +116,13 @@ impl Dialer {
         id
     }
 
+    /// Adds a peer that the group knows, to be dialled at once and again until it is met: the member with this key, or
+    /// whoever is at the addresses of an invite.
+    pub fn add_known(&mut self, peer: Peer, key: Option<PublicKey>, now: Instant) {
+        let id = self.add(Target::new(peer, WantedBy::Group(key), State::Due { at: now }, 0));
+        self.known.push(id);
+    }
+
     /// Adds a member, which is not dialled before it is [woken](Target::wake).
     pub fn add_member(&mut self, key: MemberKey, peer: Peer) -> TargetId {
         self.add(Target::new(peer, WantedBy::Member(key), State::Resting, 0))
@@ -120,6 +131,7 @@ impl Dialer {
     /// Removes a target.
     pub fn remove(&mut self, id: TargetId) -> Option<Target> {
         self.named.retain(|named| *named != id);
+        self.known.retain(|known| *known != id);
         let target = self.targets.remove(&id)?;
         target.addresses().for_each(|address| _ = self.by_address.remove(&(address, id)));
         Some(target)
@@ -179,6 +191,22 @@ impl Dialer {
         self.next = None;
         let named = &self.named;
         self.targets.iter_mut().filter(|(id, _)| named.contains(id)).map(|(_, target)| target)
+    }
+
+    /// The peers that the group knows.
+    pub fn known(&self) -> impl Iterator<Item = (TargetId, &Target)> {
+        self.known.iter().map(|id| (*id, &self.targets[id]))
+    }
+
+    /// The peers that the user named, and those that the group knows.
+    pub fn given(&self) -> impl Iterator<Item = (TargetId, &Target)> {
+        self.named().chain(self.known())
+    }
+
+    /// The same, to be changed.
+    pub fn given_mut(&mut self) -> impl Iterator<Item = &mut Target> {
+        self.next = None;
+        self.targets.values_mut().filter(|target| target.member().is_none())
     }
 
     /// The next address to dial, until `None`. Peers that the user named and members that were met come first,

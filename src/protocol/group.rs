@@ -35,6 +35,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, FixedOffset};
 
+pub use queries::MetMember;
+
 use super::budget::HostBudgets;
 use super::clients::Clients;
 use super::connection::{Client, Dialled, Link, Phase, PlainPeer, Shown, Unproven};
@@ -61,7 +63,7 @@ use crate::unicode::is_blank;
 use crate::wire::decoder::{Decoder, Unreadable};
 use crate::wire::frame::{Code, Frame};
 use crate::wire::hello::PeerFrame;
-use crate::wire::identity::{Identity, MemberId, Token};
+use crate::wire::identity::{Identity, MemberId, PublicKey, Token};
 use crate::wire::message::{self, Timestamp};
 
 /// The coordinator of a group. `S` is a stream, about which nothing is known. The [module](self) lists the calls and

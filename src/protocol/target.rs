@@ -15,6 +15,7 @@ use crate::limits::{
     ADDRESSES_MAX, DIAL_TIMEOUT, MEMBER_ADDRESSES_MAX, RETRY_MAX, RETRY_MIN, RETRY_RESET_TIME,
 };
 use crate::wire::frame::Framing;
+use crate::wire::identity::PublicKey;
 
 /// A peer to be dialled, and its possible addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Peer {
 pub enum WantedBy {
     /// The user named it.
     User,
+    /// The group knows it: the member with this public key, or whoever is at the addresses of an invite.
+    Group(Option<PublicKey>),
     /// It is a member, which connected here or which another one reported.
     Member(MemberKey),
 }
@@ -125,7 +128,7 @@ impl Target {
             was_reached: false,
             has_answered: false,
             was_refused: false,
-            is_member: matches!(wanted_by, WantedBy::Member(_)),
+            is_member: wanted_by != WantedBy::User,
             connected_at: None,
             failures: 0,
             framing: None,
@@ -150,7 +153,7 @@ impl Target {
     #[must_use]
     pub fn member(&self) -> Option<MemberKey> {
         match self.wanted_by {
-            WantedBy::User => None,
+            WantedBy::User | WantedBy::Group(_) => None,
             WantedBy::Member(key) => Some(key),
         }
     }
@@ -178,7 +181,7 @@ impl Target {
 
     /// Whether `address` was only reported by others.
     pub(super) fn is_unproven(&self, address: SocketAddr) -> bool {
-        self.wanted_by != WantedBy::User && !self.found().any(|found| found == address)
+        self.member().is_some() && !self.found().any(|found| found == address)
     }
 
     /// It was met at `address`. Only the [`Dialer`](super::dialer::Dialer) calls this method, `learn` and `unlearn`, since
@@ -188,7 +191,7 @@ impl Target {
         self.places.retain(|known| known.address != address);
         self.places.insert(0, Place { is_found: true, ..Place::new(address, None) });
         self.places.truncate(match self.wanted_by {
-            WantedBy::User => ADDRESSES_MAX,
+            WantedBy::User | WantedBy::Group(_) => ADDRESSES_MAX,
             WantedBy::Member(_) => MEMBER_ADDRESSES_MAX,
         });
     }

@@ -1,5 +1,6 @@
 //! Raw mode: turns the terminal's own line editing off while the program edits lines, and restores it on
-//! every way out. It also resets modes in which another program may have left the terminal.
+//! every way out. It also resets modes in which another program may have left the terminal. The same guard turns
+//! only the echo off, while the program reads a secret.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -15,8 +16,8 @@ use rustix::termios::{
 use super::descriptor::{self, is_in_background, is_writable};
 use super::layout::Size;
 
-/// Guard of raw mode and bracketed paste. Both end when the guard is disabled or dropped, and when the
-/// program panics.
+/// Guard of raw mode and bracketed paste, or of a terminal without echo. They end when the guard is disabled or
+/// dropped, and when the program panics.
 #[derive(Debug)]
 pub struct RawModeGuard {
     inner: Arc<Mutex<Inner>>,
@@ -26,11 +27,20 @@ pub struct RawModeGuard {
 struct Inner {
     input: File,
     output: File,
+    mode: Mode,
     is_enabled: bool,
     /// The settings to restore.
     original: Option<Termios>,
     /// Unread input is discarded when the terminal is restored.
     discards_input: bool,
+}
+
+/// What the guard changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Raw,
+    /// The terminal edits lines, and shows only their ends.
+    NoEcho,
 }
 
 /// Turns bracketed paste on and off (xterm's private modes).
@@ -63,10 +73,24 @@ impl RawModeGuard {
     ///
     /// The error of the system call that failed.
     pub fn new(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<Self> {
+        Self::of_mode(Mode::Raw, input, output)
+    }
+
+    /// A guard, not yet enabled, of a terminal that is to show nothing of what is typed.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system call that failed.
+    pub fn without_echo(terminal: BorrowedFd<'_>) -> io::Result<Self> {
+        Self::of_mode(Mode::NoEcho, terminal, terminal)
+    }
+
+    fn of_mode(mode: Mode, input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<Self> {
         let [input, output] = [input, output].map(|descriptor| descriptor.try_clone_to_owned());
         let inner = Inner {
             input: input?.into(),
             output: output?.into(),
+            mode,
             is_enabled: false,
             original: None,
             discards_input: false,
@@ -146,7 +170,10 @@ impl Inner {
         let Some(original) = self.original.take().or_else(|| tcgetattr(&self.input).ok()) else {
             return false;
         };
-        self.is_enabled = self.make_raw(&original);
+        self.is_enabled = match self.mode {
+            Mode::Raw => self.make_raw(&original),
+            Mode::NoEcho => self.hide_input(&original),
+        };
         self.original = Some(original);
         self.is_enabled
     }
@@ -171,6 +198,14 @@ impl Inner {
         true
     }
 
+    fn hide_input(&mut self, original: &Termios) -> bool {
+        let mut hidden = original.clone();
+        hidden.local_modes -= LocalModes::ECHO;
+        hidden.local_modes |= LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHONL;
+        hidden.input_modes |= InputModes::ICRNL;
+        tcsetattr(&self.input, OptionalActions::Now, &hidden).is_ok()
+    }
+
     fn disable(&mut self) {
         if !mem::replace(&mut self.is_enabled, false) {
             return;
@@ -179,7 +214,9 @@ impl Inner {
         // In the background, the foreground program has set its own modes, and a change would stop this
         // process.
         if !is_in_background(self.input.as_fd()) {
-            self.write(PASTE_MARKS_OFF);
+            if self.mode == Mode::Raw {
+                self.write(PASTE_MARKS_OFF);
+            }
             // The terminal is gone if this fails.
             let _ = tcsetattr(&self.input, OptionalActions::Now, &original);
             self.flush_input();

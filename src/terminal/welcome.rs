@@ -28,6 +28,19 @@ pub fn lines(address: SocketAddr, reachable: Option<IpAddr>, names_peers: bool) 
     lines
 }
 
+/// The lines after `listening on` in a private group. `invite` is shown if it is a new group.
+#[must_use]
+pub fn private_lines(invite: Option<&str>) -> Vec<String> {
+    match invite {
+        Some(invite) => vec![
+            "anyone with this invite can join and read; /invite shows it again:".to_owned(),
+            format!("  {invite}"),
+            "/help lists commands, Ctrl+D leaves".to_owned(),
+        ],
+        None => vec!["/invite shows the invite; /help lists commands, Ctrl+D leaves".to_owned()],
+    }
+}
+
 /// The command that joins. A bare port is dialled at both loopback addresses.
 fn command(ip: IpAddr, port: u16) -> String {
     match ip {

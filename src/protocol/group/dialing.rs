@@ -38,6 +38,9 @@ impl<S> Group<S> {
         let Some(target) = self.dialer.get(id) else { return };
         let is_shown = match target.wanted_by() {
             WantedBy::User => true,
+            // A member that the group knows may be away for long. A newcomer needs somebody at the addresses of the invite.
+            WantedBy::Group(Some(_)) => false,
+            WantedBy::Group(None) => !target.was_reached() && !self.has_reached_somebody(),
             // Members may report many that nobody can reach. For one that was lost, the user was shown that.
             WantedBy::Member(key) => {
                 let is_unmet = |member: &Member| member.is_unmet() && member.was_vouched;
@@ -125,6 +128,19 @@ impl<S> Group<S> {
         Connecting::Begun
     }
 
+    /// Adds a peer that the group knows, and dials it until it is met: the member with this public key, or whoever is at
+    /// the addresses of an invite. Those that are absent count for nothing, but for
+    /// [`awaits_group`](Self::awaits_group).
+    pub fn add_known(&mut self, peer: Peer, key: Option<PublicKey>, now: Instant) {
+        self.dialer.add_known(peer, key, now);
+    }
+
+    /// Whether the group knows peers, and nobody was reached yet.
+    #[must_use]
+    pub fn awaits_group(&self) -> bool {
+        self.dialer.known().next().is_some() && !self.has_reached_somebody()
+    }
+
     /// Undoes [`connect`](Self::connect): the peer that the user named `text`, or that is at one of `addresses`, is
     /// dialled no more; a plain one is sent our goodbye, as a peer that listens on `own`, and closed.
     pub fn disconnect(
@@ -203,17 +219,18 @@ impl<S> Group<S> {
             .collect()
     }
 
-    /// Whether the user named peers, and none of them was ever reached.
+    /// Whether the user named peers or the group knows some, and none of them was ever reached.
     #[must_use]
     pub fn has_reached_nobody(&self) -> bool {
-        self.dialer.named().any(|(_, target)| target.is_unreached())
-            && !self.dialer.named().any(|(_, target)| target.was_reached())
+        self.dialer.known().next().is_some() && !self.dialer.given().any(|(_, target)| target.was_reached())
+            || self.dialer.named().any(|(_, target)| target.is_unreached())
+                && !self.dialer.named().any(|(_, target)| target.was_reached())
     }
 
     /// Whether a member was met, or a peer that the user named was connected.
     #[must_use]
     pub fn has_reached_somebody(&self) -> bool {
-        self.dialer.named().any(|(_, target)| target.was_reached())
+        self.dialer.given().any(|(_, target)| target.was_reached())
             || self.members.iter().any(|(_, member)| !member.is_unmet())
     }
 }

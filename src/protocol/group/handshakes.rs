@@ -8,12 +8,6 @@ use crate::seal::is_like_handshake;
 use crate::wire::lab::LENGTH_BYTES;
 
 impl<S> Group<S> {
-    /// Begins the handshake of a connection that we dialled. Returns it, and the body of its first frame.
-    pub(super) fn dial_handshake(&mut self) -> (Handshake, Option<String>) {
-        let (handshake, body) = Handshake::dial(&mut self.own.keys);
-        (handshake, Some(body))
-    }
-
     /// Handles a frame of a connection whose other end is not known yet: only here does a handshake start, but for
     /// [`handle_late_handshake`](Self::handle_late_handshake).
     pub(super) fn handle_first_frame(
@@ -31,7 +25,7 @@ impl<S> Group<S> {
                 let client = &self.clients[id];
                 let is_members = match self.dialled_for(client) {
                     Some((_, WantedBy::User)) => self.is_members(client.address),
-                    Some((_, WantedBy::Member(_))) => true,
+                    Some((_, WantedBy::Group(_) | WantedBy::Member(_))) => true,
                     None => false,
                 };
                 if !is_members {
@@ -180,6 +174,7 @@ impl<S> Group<S> {
                     let name = Rc::clone(target.name());
                     self.report(Diagnostic::Oneself { name });
                 }
+                WantedBy::Group(_) => self.handle_nobody_there(dialled.map(|it| it.target), address, now),
                 WantedBy::Member(key) => self.handle_wrong_address(key, address, now),
             }
         }
@@ -192,7 +187,7 @@ impl<S> Group<S> {
         self.close(id);
         match dialled_for {
             Some((target, WantedBy::User)) => self.dialer.handle_lost(target, now),
-            Some((target, WantedBy::Member(_))) => {
+            Some((target, WantedBy::Group(_) | WantedBy::Member(_))) => {
                 self.fail_dial(target, "somebody else answers".into(), now);
             }
             None => (),
@@ -205,7 +200,15 @@ impl<S> Group<S> {
         let is_it = |(named, it): &(TargetId, &Target)| {
             target == Some(*named) || it.is_open() && reached_at.is_some_and(|address| it.has(address))
         };
-        let base = self.dialer.named().filter(is_it).map(|(_, target)| target.next_message).min();
+        // Of those that the group knows, whoever comes at the start, or as the first one, gets all that was sent before.
+        let own_key = self.members[key].identity.key;
+        let is_first = self.members.iter().all(|(_, member)| member.is_unmet());
+        let is_known = |one: &(TargetId, &Target)| {
+            (is_it(one) || one.1.wanted_by() == WantedBy::Group(Some(own_key)))
+                && (is_first || one.1.is_first_attempt())
+        };
+        let named = self.dialer.named().filter(is_it).chain(self.dialer.known().filter(is_known));
+        let base = named.map(|(_, target)| target.next_message).min();
         base.into_iter().for_each(|number| self.members[key].send.set_base(number));
     }
 
@@ -315,7 +318,7 @@ impl<S> Group<S> {
         moved_from: &[SocketAddr],
         now: Instant,
     ) {
-        let is_dialler = self.clients[id].dialled.is_some();
+        let (is_dialler, dialled_address) = (self.clients[id].dialled.is_some(), self.clients[id].address);
         if let Some(address) = reached_at {
             self.members[key].address = Some(address);
             let target = self.members[key].target;
@@ -333,14 +336,25 @@ impl<S> Group<S> {
                 self.handle_other_run(other, key, address, moved_from, now);
             }
         }
+        let own_key = self.members[key].identity.key;
+        let is_its = |target: &Target| target.wanted_by() == WantedBy::Group(Some(own_key));
+        let known = self.dialer.known().find(|(_, target)| is_its(target)).map(|(known, _)| known);
+        known.into_iter().for_each(|known| self.dialer[known].handle_met(key));
         let Some(dialled) = self.clients[id].dialled else { return };
         let Some(target) = self.dialer.get_mut(dialled.target) else { return };
-        if target.wanted_by() == WantedBy::User {
-            target.handle_frame();
-            target.handle_met(key);
-            let addresses: Vec<_> = target.addresses().collect();
-            let own = self.members[key].target;
-            addresses.into_iter().for_each(|address| self.dialer.learn(own, address, None));
+        match target.wanted_by() {
+            WantedBy::User => {
+                target.handle_frame();
+                target.handle_met(key);
+                let addresses: Vec<_> = target.addresses().collect();
+                let own = self.members[key].target;
+                addresses.into_iter().for_each(|address| self.dialer.learn(own, address, None));
+            }
+            WantedBy::Group(None) => target.handle_met(key),
+            WantedBy::Group(Some(expected)) if expected != own_key => {
+                self.handle_nobody_there(Some(dialled.target), dialled_address, now);
+            }
+            WantedBy::Group(Some(_)) | WantedBy::Member(_) => (),
         }
     }
 
@@ -373,7 +387,7 @@ impl<S> Group<S> {
         }
         let acked = member.send.acked();
         let mut is_named = false;
-        for target in self.dialer.named_mut().filter(|target| target.met() == Some(old)) {
+        for target in self.dialer.given_mut().filter(|target| target.met() == Some(old)) {
             target.handle_met(new);
             is_named = true;
         }
@@ -391,6 +405,15 @@ impl<S> Group<S> {
             self.dialer.handle_failure(target, now);
         }
         self.dialer.unlearn(target, address);
+    }
+
+    /// At an address of a peer that the group knows is somebody else.
+    fn handle_nobody_there(&mut self, target: Option<TargetId>, address: SocketAddr, now: Instant) {
+        let Some(id) = target else { return };
+        if self.dialer[id].is_trying(address) {
+            self.dialer.handle_failure(id, now);
+        }
+        self.dialer.unlearn(id, address);
     }
 
     /// A peer that was taken for a plain one sends a frame of a handshake. If nothing was exchanged before, the handshake
@@ -450,7 +473,8 @@ impl<S> Group<S> {
                 let was_refused = mem::replace(&mut self.dialer[target].was_refused, is_refused);
                 (!has_begun || is_refused) && !(was_refused && is_refused)
             }
-            Some((_, WantedBy::Member(_))) => false,
+            // A failed dial shows it, if the user is to be shown that.
+            Some((_, WantedBy::Group(_) | WantedBy::Member(_))) => false,
             None if self.own.keys.is_private() => {
                 // In a private group, only a handshake of one is shown.
                 matches!(why, LostReason::Refused(Refused::Unverified | Refused::Repeated))
@@ -465,7 +489,9 @@ impl<S> Group<S> {
             Some((target, WantedBy::User)) if self.dialer[target].met().is_none() => {
                 self.dialer.handle_lost(target, now);
             }
-            Some((target, WantedBy::Member(_))) => self.fail_dial(target, why.to_string(), now),
+            Some((target, WantedBy::Group(_) | WantedBy::Member(_))) => {
+                self.fail_dial(target, why.to_string(), now)
+            }
             Some((_, WantedBy::User)) | None => (),
         }
     }
@@ -474,7 +500,7 @@ impl<S> Group<S> {
     /// is shown nothing.
     pub(super) fn handle_early_goodbye(&mut self, id: ClientId, now: Instant) {
         match self.dialled_for(&self.clients[id]) {
-            Some((target, WantedBy::Member(_))) => {
+            Some((target, WantedBy::Group(_) | WantedBy::Member(_))) => {
                 self.set_phase(id, Phase::Closed);
                 self.dialer.handle_failure(target, now);
             }

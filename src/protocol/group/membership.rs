@@ -274,7 +274,7 @@ impl<S> Group<S> {
             self.show_undelivered(key, self.log.next_number());
         }
         let acked = self.members[key].send.acked();
-        let named = self.dialer.named().filter(|(_, target)| target.met() == Some(key)).map(|(id, _)| id);
+        let named = self.dialer.given().filter(|(_, target)| target.met() == Some(key)).map(|(id, _)| id);
         for id in named.collect::<Vec<_>>() {
             self.dialer[id].next_message = acked;
             self.dialer.handle_lost(id, now);
@@ -316,6 +316,11 @@ impl<S> Group<S> {
                 target.give_up();
                 attempts.extend(&target.attempts);
             }
+        }
+        // It may be started again.
+        let known = self.dialer.known().filter(|(_, target)| has_left && target.met() == Some(key));
+        for id in known.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.dialer.handle_lost(id, now);
         }
         for id in attempts {
             if matches!(self.clients[id].phase, Phase::Dialing { .. } | Phase::Handshake(_)) {

@@ -4,7 +4,34 @@ use super::*;
 use crate::protocol::recipient::{self, Attendance, Candidate, Extent};
 use crate::protocol::roster::{Dialler, NotFound, RosterEntry, Standing};
 
+/// A member that was met, as the group file remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetMember {
+    /// Its id.
+    pub id: MemberId,
+    /// Its public key and its run.
+    pub identity: Identity,
+    /// Whether it is connected.
+    pub is_here: bool,
+    /// Its own name.
+    pub name: Rc<str>,
+    /// The addresses where it was met, the last one first.
+    pub addresses: Vec<SocketAddr>,
+}
+
 impl<S> Group<S> {
+    /// The members that were met and have not left.
+    pub fn met_members(&self) -> impl Iterator<Item = MetMember> {
+        let met = self.members.iter().filter(|(_, member)| !member.is_unmet());
+        met.map(|(_, member)| MetMember {
+            id: member.id,
+            identity: member.identity,
+            is_here: member.is_here(),
+            name: Rc::clone(&member.name),
+            addresses: self.dialer[member.target].found().collect(),
+        })
+    }
+
     /// The roster, sorted by name: members, plain peers, and peers that the user named and that were not reached.
     #[must_use]
     pub fn roster(&self) -> Vec<RosterEntry> {

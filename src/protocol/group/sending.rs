@@ -25,7 +25,8 @@ impl<S> Group<S> {
     /// Shows the user once that no peer is connected, unless a peer that the user named is still being dialled.
     pub(super) fn show_alone(&mut self) {
         let is_kept = self.members.iter().any(|(_, member)| !member.is_unmet());
-        let is_expected = self.dialer.named().any(|(_, target)| !target.is_over());
+        let is_expected = self.dialer.named().any(|(_, target)| !target.is_over())
+            || self.dialer.known().any(|(_, target)| target.is_first_attempt());
         if (is_kept || !is_expected) && !mem::replace(&mut self.sent.is_alone_shown, true) {
             self.report(Diagnostic::Alone { is_kept });
         }
@@ -138,7 +139,7 @@ impl<S> Group<S> {
     #[must_use]
     pub fn send_limit(&self, now: Instant) -> u64 {
         let slow = self.clients.behind().filter(|client| client.holds_back(now)).map(|client| client.cursor);
-        let first = self.dialer.named().filter(|(_, target)| target.is_first_attempt());
+        let first = self.dialer.given().filter(|(_, target)| target.is_first_attempt());
         let first = first.map(|(_, target)| target.next_message);
         let awaited = self.awaited(now).filter_map(|member| member.send.base());
         let numbers = first.chain(awaited).chain(self.bases_of_groups(now));
@@ -158,7 +159,7 @@ impl<S> Group<S> {
         let unproven = self.clients.dialled_handshakes().filter_map(|(client, unproven)| {
             let has_begun = unproven.handshake.has_begun();
             let target = self.dialer.get(client.dialled?.target)?;
-            (has_begun && target.wanted_by() == WantedBy::User).then_some(target.next_message)
+            (has_begun && target.member().is_none()).then_some(target.next_message)
         });
         let linked = self.awaited_lists(now).filter_map(|link| self.members[link.key].send.base());
         unproven.chain(linked)
@@ -174,7 +175,7 @@ impl<S> Group<S> {
     /// and whose handshake is not finished.
     #[must_use]
     pub fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
-        if self.dialer.named().any(|(_, target)| target.is_first_attempt()) {
+        if self.dialer.given().any(|(_, target)| target.is_first_attempt()) {
             return true;
         }
         // Members may report others without end.
@@ -218,7 +219,7 @@ impl<S> Group<S> {
         if unmet > 0 {
             self.report(Diagnostic::Unmet { count: unmet });
         }
-        self.dialer.named_mut().for_each(Target::give_up);
+        self.dialer.given_mut().for_each(Target::give_up);
         if self.sent.count > 0 {
             self.show_unanswered();
         }
