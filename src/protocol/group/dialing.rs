@@ -61,8 +61,12 @@ impl<S> Group<S> {
         (client.since, client.received_at) = (now, now);
         let address = client.address;
         self.sent.is_alone_shown = false;
-        let (handshake, first_frame) =
-            if self.own.is_plain { (Handshake::accept(), None) } else { self.dial_handshake() };
+        let (handshake, first_frame) = if self.own.is_plain {
+            (Handshake::accept(), None)
+        } else {
+            let (handshake, body) = Handshake::dial(&mut self.own.keys);
+            (handshake, Some(body))
+        };
         let mut unproven = Unproven { handshake, plain_at: None, until: now + HANDSHAKE_TIMEOUT };
         if let Some(target) =
             self.dialer.get_mut(dialled.target).filter(|it| it.wanted_by() == WantedBy::User)

@@ -74,6 +74,10 @@ impl<S> Group<S> {
                 }
                 ControlFlow::Continue(())
             }
+            Ok(Step::Sealed { records, is_old_secret: true, .. }) if !self.knows(records.peer()) => {
+                self.lose(id, LostReason::Refused(Refused::Unverified), now);
+                ControlFlow::Continue(())
+            }
             Ok(Step::Sealed { reply, records, is_old_secret: _ }) => {
                 self.expect_member(id, now);
                 let is_dialler = reply.is_some();
@@ -96,6 +100,11 @@ impl<S> Group<S> {
                 ControlFlow::Continue(())
             }
         }
+    }
+
+    /// Whether the group knows the person with this public key. Only such a one may have an older secret of the group.
+    fn knows(&self, key: PublicKey) -> bool {
+        self.dialer.known().any(|(_, target)| target.wanted_by() == WantedBy::Group(Some(key)))
     }
 
     /// The other end of a connection has begun a handshake: it is a member, or the connection is closed.
