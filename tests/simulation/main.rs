@@ -38,7 +38,7 @@
 // | lost members are not dialled again | links, and 7 tests of `strangers` |
 // | a member is lost with one of two links | presence, `what_is_said_to_a_member_goes_over_a_connection_that_is_alive` |
 // | a reported base is ignored | missing, `what_is_owed_is_the_least_that_was_told_until_it_is_known` |
-// | a proof does not carry how many messages were sent | `a_member_that_was_met_and_lost_at_once_is_reported_with_what_it_had_said`; missing, once in 250,000 groups |
+// | a hello does not carry how many messages were sent | `a_member_that_was_met_and_lost_at_once_is_reported_with_what_it_had_said`; missing, once in 250,000 groups |
 // | a member that is reported is owed nothing | missing, and 3 tests of `strangers` |
 // | what was shown of a plain peer is shown again as the member's | shown twice, `a_slow_handshake_doubles_nothing` |
 // | an exit without the token counts as a goodbye | `an_exit_without_the_token_is_a_loss` |
@@ -46,7 +46,13 @@
 // | nobody is asked about absent members | membership, `each_member_is_asked_about_an_absent_one_within_minutes` |
 // | no acknowledgement is sent | delivery, `how_many_have_come_is_said_once_a_second_at_most_and_only_when_it_grew` |
 // | an acknowledgement is ignored | delivery, and 2 tests of `strangers` |
-// | any proof will do | `an_id_without_its_pass_is_rejected` |
+// | the keys of a link are never changed, or one record late | `the_key_is_changed_exactly_after_record_1024`, the vector of another implementation |
+// | a recorded first message is answered | `a_recorded_message_1_is_refused_in_a_private_group` |
+// | an all-zero result of X25519 is accepted | `a_public_key_of_low_order_is_refused` |
+// | the token of a goodbye is not compared with the nonce | `only_the_token_of_a_run_shows_that_it_has_left`, and 3 tests of `strangers` |
+// | a handshake that has begun is taken for a plain peer | 3 tests of `strangers` |
+// | a wrong secret is answered | 9 tests of `strangers` |
+// | two members that have changed places are not found again | `two_members_that_have_changed_places_are_found_there` |
 // | a link is that of the member for which it was dialled | `what_is_for_a_member_is_not_sent_to_a_stranger_at_its_address` |
 // | the history is not sorted | `the_past_is_merged_by_time_and_each_sender_keeps_its_order` |
 // | private messages are not sent again | private, `what_is_said_in_private_is_sent_to_one_and_again_until_it_has_it` |
