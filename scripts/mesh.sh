@@ -31,6 +31,7 @@ its conversation. Either way nothing is left running afterwards.
   -k, --keep        keep the files with the conversations (implies --background)
       --plain       the exercise's way: peers do not tell each other of others,
                     and each is given the addresses of all before it
+      --private     a private group, which is forgotten afterwards
   -h, --help        print this
 
 The program is built first, unless GROUPCHAT_PROGRAM names one to use.
@@ -42,6 +43,7 @@ main() {
     trap 'exit 130' INT TERM HUP QUIT
     program=$(build_program)
     trap finish EXIT
+    if [[ $private == yes ]]; then group=$(make_directory groupchat-mesh-group)/mesh; fi
     if [[ $background == no && -t 0 && -t 1 && ${TERM:-dumb} != dumb ]] &&
         command -v tmux >/dev/null; then
         run_in_tmux
@@ -51,7 +53,7 @@ main() {
 }
 
 parse_arguments() {
-    background=no keep=no plain=no count=4 base_port=5000
+    background=no keep=no plain=no private=no count=4 base_port=5000
     local numbers=()
     while (($# > 0)); do
         case $1 in
@@ -59,11 +61,13 @@ parse_arguments() {
         -b | --background) background=yes ;;
         -k | --keep) background=yes keep=yes ;;
         --plain) plain=yes ;;
+        --private) private=yes ;;
         -*) fail "there is no option $1; --help shows those there are" 2 ;;
         *) numbers+=("$1") ;;
         esac
         shift
     done
+    [[ $plain == no || $private == no ]] || fail "--plain and --private do not go together" 2
     ((${#numbers[@]} <= 2)) || fail "only COUNT and BASE_PORT are expected, not also '${numbers[2]}'" 2
     ((${#numbers[@]} < 1)) || count=$(number_in COUNT "${numbers[0]}" "${#names[@]}")
     ((${#numbers[@]} < 2)) || base_port=$(number_in BASE_PORT "${numbers[1]}" 65535)
@@ -84,6 +88,14 @@ number_in() {
 peer_command() {
     local other port=$((base_port + $1)) first=$((base_port + $1 - 1))
     peer=("$program" --name "${names[$1]}" --bind "$address" "$port")
+    if [[ $private == yes ]]; then
+        if (($1 == 0)); then
+            peer+=(--new "$group")
+        else
+            peer=(bash -c "$private_script" "$group" "${peer[@]}")
+        fi
+        return
+    fi
     if [[ $plain == yes ]]; then
         peer+=(--plain)
         first=$base_port
@@ -92,6 +104,13 @@ peer_command() {
         peer+=("$address:$other")
     done
 }
+
+# The other peers of a private group, for which the first one has made a file. The invite is in their environment, where
+# other users do not see it, and not among their arguments.
+# shellcheck disable=SC2016 # The inner shell is to expand these.
+private_script='
+    GROUPCHAT_INVITE=$("$1" --group "$0" --invite) && export GROUPCHAT_INVITE && exec "$@"
+'
 
 # did_not_start NAME, with its output on standard input.
 did_not_start() {
@@ -112,6 +131,7 @@ finish() {
     elif [[ -n ${directory:-} ]]; then
         finish_in_background || status=1
     fi
+    if [[ -n ${group:-} ]]; then rm -rf "$(dirname "$group")"; fi
     if ((status == 0)); then printf 'Everyone has left.\n'; fi
     if [[ $keep == yes && -n ${directory:-} ]]; then
         printf 'The conversations are in %q\n' "$directory"
@@ -185,6 +205,9 @@ explain_background() {
     if [[ $plain == yes ]]; then
         join="$(printf '%q' "$program") --plain 0"
         for ((index = 0; index < count; index++)); do join+=" $((base_port + index))"; done
+    fi
+    if [[ $private == yes ]]; then
+        join="GROUPCHAT_INVITE=\$($(printf '%q' "$program") -g $(printf '%q' "$group") --invite) $(printf '%q' "$program") 0"
     fi
     if ((count == 1)); then
         printf 'One peer runs in the background.\n\n'

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
 # Tries scripts/mesh.sh in the background: the messages of one peer reach the others, each of which was
-# given one address or, in the exercise's way, all; a port that is taken is reported, and nothing is
-# left afterwards. It takes no arguments.
+# given one address or, in the exercise's way, all, or the invite to a private group; a port that is taken is
+# reported, and nothing is left afterwards. It takes no arguments.
 
 set -euo pipefail
 # shellcheck source=scripts/common.sh
@@ -32,7 +32,10 @@ main() {
     start_mesh --plain || fail "the mesh did not start again: $(cat "$TMPDIR/output")"
     check_messages
     end_mesh TERM
-    printf 'Three peers talked and left, twice, and nothing is left of them.\n'
+    start_mesh --private || fail "the private mesh did not start: $(cat "$TMPDIR/output")"
+    check_messages
+    end_mesh TERM
+    printf 'Three peers talked and left, three times, and nothing is left of them.\n'
 }
 
 # start_mesh [OPTION]: starts three peers. Says no if they did not start.

@@ -75,33 +75,6 @@ struct Arguments {
     #[arg(help = "Address to listen on [default: all, IPv6 and IPv4]")]
     bind: Option<IpAddr>,
 
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["join", "group", "invite", "plain", "framing"])]
-    #[arg(
-        help = "Begin a private group: only who has its invite can\njoin it or read it. Keeps it in a file"
-    )]
-    new: Option<String>,
-
-    #[arg(long, conflicts_with_all = ["invite", "plain", "framing"])]
-    #[arg(
-        help = "Join a private group: asks for the invite, or takes\nit from GROUPCHAT_INVITE. Keeps it in a file"
-    )]
-    join: bool,
-
-    #[arg(short, long, value_name = "NAME", conflicts_with_all = ["plain", "framing"])]
-    #[arg(
-        help = "Come back to a private group that is kept under this\nname, or in this file; with --join, keep it there"
-    )]
-    group: Option<String>,
-
-    #[arg(long, requires = "group")]
-    #[arg(conflicts_with_all = ["port", "peers", "name", "bind", "history", "stay", "send", "json", "log"])]
-    #[arg(help = "Print the invite to the group of --group, and exit")]
-    invite: bool,
-
-    #[arg(long, value_name = "HOST:PORT", value_parser = parse_advertised)]
-    #[arg(help = "An address at which others reach you, for the invite.\nCan be given again")]
-    advertise: Vec<PeerAddress>,
-
     #[arg(long, value_name = "text|lab", value_parser = framing_parser())]
     #[arg(hide_possible_values = true)]
     #[arg(help = "How a message ends for a plain peer that has sent\n\
@@ -152,6 +125,32 @@ struct Arguments {
     #[arg(help = "Do not ring the bell when somebody mentions you")]
     no_bell: bool,
 
+    #[arg(long, value_name = "NAME", help_heading = PRIVATE_GROUPS)]
+    #[arg(conflicts_with_all = ["join", "group", "invite", "plain", "framing"])]
+    #[arg(help = "Begin a private group, which only those with its\ninvite can join. It is kept in a file")]
+    new: Option<String>,
+
+    #[arg(long, help_heading = PRIVATE_GROUPS, conflicts_with_all = ["invite", "plain", "framing"])]
+    #[arg(
+        help = "Join a private group, whose invite is asked for, or\ntaken from GROUPCHAT_INVITE. It is kept as well"
+    )]
+    join: bool,
+
+    #[arg(short, long, value_name = "NAME", help_heading = PRIVATE_GROUPS)]
+    #[arg(conflicts_with_all = ["plain", "framing"])]
+    #[arg(help = "Come back to a private group that is kept under\n\
+                  this name, or in this file; with --join, keep it\nthere")]
+    group: Option<String>,
+
+    #[arg(long, help_heading = PRIVATE_GROUPS, requires = "group")]
+    #[arg(conflicts_with_all = ["port", "peers", "name", "bind", "history", "stay", "send", "json", "log"])]
+    #[arg(help = "Print the invite to the group of --group, and exit")]
+    invite: bool,
+
+    #[arg(long, value_name = "ADDRESS", help_heading = PRIVATE_GROUPS, value_parser = parse_advertised)]
+    #[arg(help = "A HOST:PORT where others reach you, for the invite.\nCan be given again")]
+    advertise: Vec<PeerAddress>,
+
     #[arg(long, value_name = "SHELL", exclusive = true, hide_possible_values = true)]
     #[arg(value_parser = PossibleValuesParser::new(Shell::NAMES.map(|(name, _)| name)))]
     #[arg(help = "Print completions for bash, zsh or fish")]
@@ -164,6 +163,9 @@ struct Arguments {
 
 /// The environment variable with the user's name, which `--name` overrides.
 const NAME_VARIABLE: &str = "GROUPCHAT_NAME";
+
+/// The heading of the options of private groups.
+const PRIVATE_GROUPS: &str = "Private groups";
 
 /// The environment variable that refuses open groups.
 const PRIVATE_VARIABLE: &str = "GROUPCHAT_PRIVATE";

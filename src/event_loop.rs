@@ -139,6 +139,8 @@ struct EventLoop {
     resolver: Resolver,
     /// `None` in an open group.
     private: Option<PrivateGroup>,
+    /// The run joins by an invite: that nobody is reached is a failure.
+    is_newcomer: bool,
     /// How many of the first look-ups are of addresses of invites.
     group_lookups: usize,
     phase: Phase,
@@ -199,8 +201,8 @@ impl EventLoop {
             // The terminal's modes are restored before the default action of these signals.
             [SIGTSTP, SIGQUIT].iter().try_for_each(|signal| signals.add_signal(*signal)).map_err(failed)?;
         }
-        let names_peers = !peers.is_empty() || matches!(choice, GroupChoice::Join(..) | GroupChoice::Once(_));
-        let is_idle = takes_input && !stay && !names_peers && terminal.is_script();
+        let is_newcomer = matches!(choice, GroupChoice::Join(..) | GroupChoice::Once(_));
+        let is_idle = takes_input && !stay && peers.is_empty() && !is_newcomer && terminal.is_script();
         let first_peers = peers.iter().map(|peer| Rc::clone(&peer.name)).collect();
         let setup = Setup { name, port: address.port(), framing, is_plain: plain, history, peers, access };
         let now = Instant::now();
@@ -213,6 +215,7 @@ impl EventLoop {
             terminal,
             resolver: Resolver::new(RESOLVER, None),
             private,
+            is_newcomer,
             group_lookups: 0,
             phase: Phase::Chatting,
             stay,
@@ -764,8 +767,15 @@ impl EventLoop {
         let undelivered = names(&self.group.private_undelivered()).join(", ");
         let undelivered = (is_script && !undelivered.is_empty())
             .then(|| format!("a private message was not delivered, as far as is known: {undelivered}"));
-        let unreached = (is_script && self.group.has_reached_nobody())
-            .then(|| "nobody was reached: none of the named peers answered".to_owned());
+        let unreached = if !is_script {
+            None
+        } else if self.group.has_reached_nobody() {
+            Some("nobody was reached: none of the named peers answered".to_owned())
+        } else if self.is_newcomer && !has_reached_somebody {
+            Some("nobody was reached: no address of the invite answered".to_owned())
+        } else {
+            None
+        };
         // It ended the run, so the other failures may be its consequences.
         let mut cut_off = self.terminal.failure().filter(|_| self.terminal.is_closed());
         if let Some(why) =

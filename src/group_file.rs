@@ -361,7 +361,9 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::limits::{GROUP_ADDRESSES_MAX, GROUP_MEMBERS_MAX, MEMBER_ADDRESSES_MAX, NAME_BYTES_MAX};
+    use crate::limits::{
+        GROUP_ADDRESSES_MAX, GROUP_MEMBERS_MAX, INVITE_ADDRESSES_MAX, MEMBER_ADDRESSES_MAX, NAME_BYTES_MAX,
+    };
     use crate::wire::identity::{PublicKey, to_hexadecimal};
 
     /// The variable with the home of a test that another test runs in a child process.
@@ -810,6 +812,21 @@ mod tests {
             assert_eq!(known.join(" "), expected);
             assert!(known.len() <= GROUP_ADDRESSES_MAX);
             assert_eq!(contents.private_key(), &PrivateKey::new([1; 32]));
+        }
+    }
+
+    #[test]
+    fn the_addresses_of_the_last_run_are_kept() {
+        let home = Home::with_group("own");
+        let parse = |text: &&str| crate::address::parse(text).expect("an address");
+        for texts in [&["h:1", "[::1]:2"][..], &["h:3"], &[], &["h:1", "h:2", "h:3", "h:4"]] {
+            let mut group = home.open();
+            group.contents.set_own_addresses(texts.iter().map(parse).collect());
+            group.next_run(1).expect("written");
+            drop(group);
+            let contents = GroupFile::read_unlocked(&home.place()).expect("a group");
+            let known: Vec<_> = contents.own_addresses().iter().map(|address| address.text()).collect();
+            assert_eq!(known, texts[..texts.len().min(INVITE_ADDRESSES_MAX)]);
         }
     }
 

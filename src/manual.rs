@@ -22,7 +22,7 @@ pub const EXIT_CODES: [(u8, &str); 3] = [
     ),
 ];
 
-const DESCRIPTION: [&str; 3] = [
+const DESCRIPTION: [&str; 4] = [
     "groupchat is a group chat for the terminal without a server. Every participant listens on a PORT and \
      connects to the others. The address of any one member is enough to join: the others are found by \
      themselves.",
@@ -30,6 +30,8 @@ const DESCRIPTION: [&str; 3] = [
      COMMANDS). A line that was lost with a connection is sent again; each member sees it once.",
     "A PEER is HOST:PORT, [IPV6]:PORT, or a bare PORT on this machine. With PORT 0, any free port is \
      listened on.",
+    "A group is open or private. Into a private group nobody comes without its invite, one line with a secret in \
+     it: --new begins one and shows the invite, --join asks for it, and --group comes back without an address.",
 ];
 
 const KEYS: [(&str, &str); 16] = [
@@ -54,10 +56,13 @@ const KEYS: [(&str, &str); 16] = [
     ("Ctrl+Z", "Suspend; fg brings the chat back."),
 ];
 
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 9] = [
     ("groupchat 5000", "Begin a group: listen on port 5000 and wait for others."),
     ("groupchat 0 host:5000", "Join it from another machine."),
     ("groupchat \\-n bob 0 5000", "Join it on the same machine, as bob."),
+    ("groupchat \\-\\-new friends 5000", "Begin a private group."),
+    ("groupchat \\-\\-join 0", "Join it: the invite is asked for."),
+    ("groupchat \\-g friends 0", "Come back to it."),
     ("groupchat 0 host:5000 \\-\\-send 'the build is done'", "Send a message and leave."),
     (
         "make 2>&1 | tail | groupchat 0 host:5000 \\-\\-send \\-",
@@ -69,21 +74,41 @@ const EXAMPLES: [(&str, &str); 6] = [
     ),
 ];
 
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 7] = [
     ("GROUPCHAT_NAME", "Your name, if --name is not given. Empty is as if unset."),
+    (
+        "GROUPCHAT_INVITE",
+        "The invite to a private group. --join takes it from here and does not ask. Without --join, --new and --group \
+         the group is joined for this run, and nothing is kept: for bots.",
+    ),
+    ("GROUPCHAT_PRIVATE", "If it is set, and neither empty nor 0, an open group is refused."),
+    ("XDG_STATE_HOME", "The folder of the folder for private groups, ~/.local/state if it is not set."),
     ("NO_COLOR", "If it is set and not empty, there are no colours, unless --color says otherwise."),
     ("TERM", "With dumb, nothing is drawn: lines in, lines out."),
     ("TZ", "The time zone in which times are shown."),
 ];
 
-const FILES: &str = "There are none, except the one that --log names: the conversation is appended to it, a line \
-                     for each message. It can be moved away at any time and is then created anew.";
+const FILES: [(&str, &str); 2] = [
+    (
+        "~/.local/state/groupchat/NAME",
+        "A private group: its secret, your own key, and the members that were met with their addresses. Only you can \
+         read it, and one run uses it at a time. Whoever has a copy can read what is said and take your place.",
+    ),
+    (
+        "the file of --log",
+        "The conversation is appended to it, a line for each message. It can be moved away at any time and is then \
+         created anew.",
+    ),
+];
 
-const SECURITY: [&str; 3] = [
-    "Everything between members is encrypted, but anybody who can reach the port of an open group can join, \
-     read everything that is sent to everybody, and choose any name; and somebody who can alter what passes on \
-     the network can stand between two members. What plain peers send and are sent is not encrypted. \
-     With --bind 127.0.0.1, only programs of this machine can connect.",
+const SECURITY: [&str; 4] = [
+    "In an open group anybody who can reach the port can join, read everything that is sent to everybody, and choose \
+     any name. What members send each other is encrypted, but somebody on the network path who alters it can read it \
+     too.",
+    "In a private group everything is encrypted and authenticated: nobody without the secret of the invite can join, \
+     read, alter or imitate anything, or learn that there is a group. It does not protect from its own members, each \
+     of whom can invite others; nobody can be expelled, except by a new group. Who talks with whom, when and how \
+     much can be seen on the network. The secret is never written on a command line, where other users see it.",
     "What others send is never passed to the terminal as it is: control characters and whatever hides or \
      reorders text are made visible. With --json, texts are exactly as they were sent.",
     "The TEXT of --send can be seen by other users of this machine in the list of processes; --send - reads \
@@ -133,7 +158,7 @@ pub fn page(program: &Command) -> String {
     page.section("ENVIRONMENT");
     page.items(&ENVIRONMENT);
     page.section("FILES");
-    page.text(FILES);
+    page.items(&FILES);
     page.section("EXIT STATUS");
     for (code, meaning) in EXIT_CODES {
         page.item(&format!("\\fB{code}\\fR"), meaning);

@@ -43,7 +43,7 @@ impl Home {
     fn window(&self, arguments: &[&str]) -> Window {
         let home = format!("XDG_STATE_HOME={}", self.0.display());
         let start = ["env", "-u", "GROUPCHAT_INVITE", "-u", "GROUPCHAT_PRIVATE", &home, PROGRAM];
-        Window::run(&[&start, arguments].concat(), Size::new(100, 24))
+        Window::run(&[&start, arguments].concat(), Size::new(160, 24))
     }
 
     fn file(&self) -> PathBuf {
@@ -230,7 +230,7 @@ fn a_new_group_shows_its_invite_at_a_terminal() {
 fn another_secret_opens_nothing() {
     let (home, other) = (Home::new(), Home::new());
     let mut alice = new_group(&home);
-    let address = alice.address().to_string();
+    let address = format!("127.0.0.1:{}", own_port(&home));
     let elsewhere = new_group(&other);
     let (invite, stranger) = (home.invite(), other.invite());
     let wrong = invite
@@ -322,14 +322,15 @@ fn one_file_is_used_by_one_run() {
     let mut peer = home.start_with(&variable, &["--join", "-g", "others", "0"]);
     peer.stderr.wait_for("group others is kept in ");
     peer.stderr.wait_for("cannot reach friends: connection refused; trying again");
-    end(peer);
+    peer.signal(Signal::TERM);
+    assert_eq!(peer.exit_code(), 1, "nobody was reached");
 }
 
 #[test]
 fn scripts_wait_for_the_group_and_fail_without_it() {
     let (home, bot_home) = (Home::new(), Home::new());
     let mut alice = new_group(&home);
-    let port = alice.address().port().to_string();
+    let port = own_port(&home);
     let invite = home.invite();
     let variable = [("GROUPCHAT_INVITE", invite.as_str())];
     let mut bot = bot_home.start_with(&variable, &["--join", "-n", "bot", "0", "--send", "one"]);
@@ -371,7 +372,7 @@ fn addresses_for_the_invite_can_be_named() {
         &[],
         &["--advertise", "5000", "0"],
         2,
-        &["'5000' for '--advertise <HOST:PORT>': it is HOST:PORT"],
+        &["'5000' for '--advertise <ADDRESS>': it is HOST:PORT"],
     );
     let four = ["--advertise", "h:5"].repeat(4);
     home.check_error(&[], &[&["-g", "friends", "0"], &four[..]].concat(), 2, &["3 times at most"]);
@@ -409,7 +410,12 @@ fn what_does_not_go_together_is_an_error() {
     let private = ("GROUPCHAT_PRIVATE", "1");
     home.check_error(&[private], &["0"], 2, &["GROUPCHAT_PRIVATE refuses an open group"]);
     assert!(!home.0.join("groupchat").exists());
-    end(home.start_with(&[private, variable], &["0"]).listening());
+    home.check_error(
+        &[private, variable],
+        &["0"],
+        1,
+        &["nobody was reached: no address of the invite answered"],
+    );
     end(home.start_with(&[private], &["--new", "friends", "0"]).listening());
     for unset in ["", "0"] {
         end(home.start_with(&[("GROUPCHAT_PRIVATE", unset), ("GROUPCHAT_INVITE", "")], &["0"]).listening());

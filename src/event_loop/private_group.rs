@@ -208,3 +208,31 @@ fn random<const N: usize>() -> Zeroizing<[u8; N]> {
 fn unix_seconds() -> u64 {
     Local::now().timestamp().try_into().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invite_has_addresses_that_others_can_dial() {
+        let parse = |texts: &[&str]| -> Vec<PeerAddress> {
+            texts.iter().map(|text| address::parse(text).expect("an address")).collect()
+        };
+        for (advertised, ip, expected) in [
+            (&[][..], Some("192.168.1.7"), &["192.168.1.7:5000"][..]),
+            (&["a.example:1"], Some("2001:db8::7"), &["a.example:1", "[2001:db8::7]:5000"]),
+            (&[], Some("127.0.0.1"), &["127.0.0.1:5000"]),
+            (&[], None, &["127.0.0.1:5000"]),
+            (&[], Some("fe80::1"), &[]),
+            (&["a:1"], Some("169.254.0.1"), &["a:1"]),
+            (&["a:1", "b:2", "c:3"], Some("10.0.0.1"), &["a:1", "b:2", "c:3"]),
+        ] {
+            let ip = ip.map(|ip| ip.parse().expect("an address"));
+            assert_eq!(own_addresses(&parse(advertised), ip, 5000), parse(expected), "{ip:?}");
+        }
+        let (name, secret) = ("a".parse().expect("a name"), Secret::new([0; 16]));
+        let text = invite(&name, parse(&["a:1", "b:2", "a:1", "c:3", "d:4"]).iter(), &secret);
+        assert!(text.expect("an invite").starts_with("a@a:1,b:2,c:3/"));
+        assert!(invite(&name, [].iter(), &secret).is_err());
+    }
+}

@@ -223,12 +223,11 @@ impl<S> Group<S> {
             .collect()
     }
 
-    /// Whether the user named peers or the group knows some, and none of them was ever reached.
+    /// Whether the user named peers, and none of them was ever reached.
     #[must_use]
     pub fn has_reached_nobody(&self) -> bool {
-        self.dialer.known().next().is_some() && !self.dialer.given().any(|(_, target)| target.was_reached())
-            || self.dialer.named().any(|(_, target)| target.is_unreached())
-                && !self.dialer.named().any(|(_, target)| target.was_reached())
+        self.dialer.named().any(|(_, target)| target.is_unreached())
+            && !self.dialer.named().any(|(_, target)| target.was_reached())
     }
 
     /// Whether a member was met, or a peer that the user named was connected.
