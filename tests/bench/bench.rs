@@ -12,14 +12,17 @@
 
 mod burst;
 mod floor;
+mod handshakes;
 mod idle;
 mod joining;
+mod member;
 mod one_line;
 mod pairs;
 mod proc_files;
 mod process;
 mod readers;
 mod receive;
+mod sealed_floor;
 mod short_connections;
 mod start;
 mod table;
@@ -36,16 +39,21 @@ type Work = fn() -> Result<Vec<Line>>;
 
 /// What is measured, in the order of the table: a name to choose it by (`cargo bench -- receive` measures all whose
 /// name holds that), and the work.
-const ROWS: [(&str, Work); 13] = [
+const ROWS: [(&str, Work); 18] = [
     ("burst to 64 readers", burst::to_64_readers),
     ("burst to 8 readers", burst::to_8_readers),
     ("one line to 64 readers", one_line::to_64_readers),
     ("receive from 8 senders", receive::from_8_senders),
     ("receive from 8 senders without offsets", receive::from_8_senders_without_offsets),
+    ("sealed burst to 64 members", burst::to_64_members),
+    ("sealed line to 64 members", one_line::to_64_members),
+    ("sealed receive from 8 members", receive::from_8_members),
+    ("handshakes", handshakes::both_ends),
     ("short connections", short_connections::one_line_each),
     ("a terminal", terminal::with_somebody_at_it),
     ("a long draft", terminal::with_a_long_draft),
     ("idle connections", idle::connections),
+    ("sealed idle links", idle::links),
     ("accepts among members", idle::accepts_among_members),
     ("start", start::until_accepting),
     ("size", start::size),

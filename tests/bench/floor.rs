@@ -14,15 +14,16 @@ use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{Domain, Socket, Type};
 
 use super::process::NAME;
+use super::sealed_floor;
 
 /// The first argument that makes the bench a floor.
 pub const ARGUMENT: &str = "--floor";
 
 /// How much is read and written at once.
-const CHUNK_BYTES: usize = 64 * 1024;
+pub const CHUNK_BYTES: usize = 64 * 1024;
 /// As many as the system allows: a connection that finds no place here is tried again after 1 s.
 const BACKLOG: i32 = 4096;
-const CODE: &[u8] = b"<MSGENCD>";
+pub const CODE: &[u8] = b"<MSGENCD>";
 
 pub fn main(arguments: &[String]) -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -30,6 +31,8 @@ pub fn main(arguments: &[String]) -> ExitCode {
         ["write", count] => write_to(count.parse().unwrap_or(0)),
         ["read", count] => read_from(count.parse().unwrap_or(0)),
         ["read-each"] => read_from_each(),
+        ["seal", count] => sealed_floor::seal_to(count.parse().unwrap_or(0)),
+        ["open", count] => sealed_floor::open_from(count.parse().unwrap_or(0)),
         ["listen"] => only_listen(),
         _ => Err(io::Error::other("there is no such floor")),
     };
@@ -56,8 +59,7 @@ fn write_to(count: usize) -> io::Result<()> {
         }
         let filled = held + read;
         let end = memrchr(b'\n', &lines[..filled]).map_or(0, |at| at + 1);
-        let now = Local::now().format("%Y-%m-%dT%H:%M:%S%.6f%:z");
-        let header = format!("[{now}] {NAME}:\n\t\t");
+        let header = frame_header();
         let mut begin = 0;
         for at in memchr_iter(b'\n', &lines[..end]) {
             frames.extend_from_slice(header.as_bytes());
@@ -72,6 +74,12 @@ fn write_to(count: usize) -> io::Result<()> {
         lines.copy_within(end..filled, 0);
         held = filled - end;
     }
+}
+
+/// What stands before the text in a frame that is written now.
+pub fn frame_header() -> String {
+    let now = Local::now().format("%Y-%m-%dT%H:%M:%S%.6f%:z");
+    format!("[{now}] {NAME}:\n\t\t")
 }
 
 fn write_all(sockets: &mut [TcpStream], frames: &mut Vec<u8>) -> io::Result<()> {
@@ -155,7 +163,7 @@ fn read_from_each() -> io::Result<()> {
 
 /// `[2026-11-22T06:55:22.756724+01:00] name:\n\t\ttext` as `[2026-11-22 06:55:22] name: text`, by
 /// position: the time is not understood. It may be without its offset.
-fn copy_out(body: &[u8], lines: &mut Vec<u8>) {
+pub fn copy_out(body: &[u8], lines: &mut Vec<u8>) {
     let without_offset = "[2026-11-22T06:55:22.756724".len();
     let with_offset = "[2026-11-22T06:55:22.756724+01:00".len();
     let (time, rest) = body.split_at(if body[without_offset] == b']' { without_offset } else { with_offset });
@@ -188,7 +196,7 @@ fn only_listen() -> io::Result<()> {
 }
 
 /// Listens as the program does by default: on IPv6 and IPv4 where there are both.
-fn listen() -> io::Result<TcpListener> {
+pub fn listen() -> io::Result<TcpListener> {
     let any = |address: IpAddr| listen_on(SocketAddr::new(address, 0));
     let listener = any(Ipv6Addr::UNSPECIFIED.into()).or_else(|_| any(Ipv4Addr::UNSPECIFIED.into()))?;
     eprintln!("listening on {}", listener.local_addr()?);

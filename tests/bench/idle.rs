@@ -1,13 +1,13 @@
 //! Ten thousand connections on which nothing happens: how long they take to be accepted, what
 //! each holds, and whether the process stays asleep; and what each costs where many members are known.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::member::{self, Member};
 use super::pairs;
 use super::process::{self, Output, PATIENCE, Process, Subject};
 use super::readers::Readers;
@@ -58,6 +58,37 @@ pub fn connections() -> Result<Vec<Line>> {
     ])
 }
 
+/// Links, the last of which are measured: the first ones bring what is needed once.
+const FIRST_LINKS: usize = 200;
+const LINKS: usize = 2_000;
+const LINK_KIB_MAX: f64 = 0.8;
+
+/// What a sealed link holds while nothing happens on it. The other ends never introduce themselves, so that nothing is
+/// known of a member, which takes its own room once, however it is connected. They have some seconds for that.
+pub fn links() -> Result<Vec<Line>> {
+    raise_descriptor_limit()?;
+    let kib_each = process::with(Subject::Program, &[], Output::Unread, |process| {
+        let files = process.proc_files();
+        let (mut links, unlinked) = (Vec::with_capacity(LINKS), files.open_descriptors()?);
+        let mut resident_bytes = |count| {
+            while links.len() < count {
+                links.push(member::shake_hands(process)?);
+            }
+            files.rest()?;
+            let resident_bytes = files.resident_bytes()?;
+            match files.open_descriptors()? - unlinked {
+                open if open == count => Ok(resident_bytes),
+                open => Trouble::wrong(format!("{open} links of {count} are open")),
+            }
+        };
+        let before = resident_bytes(FIRST_LINKS)?;
+        let held = resident_bytes(LINKS)?.saturating_sub(before);
+        Ok(held as f64 / 1024.0 / (LINKS - FIRST_LINKS) as f64)
+    })?;
+    let work = format!("{LINKS} idle sealed links, resident memory each");
+    Ok(vec![Line::absolute(&work, "KiB", kib_each, None, LINK_KIB_MAX)])
+}
+
 /// Members that are connected while others are accepted. Each reads nothing further.
 const MEMBERS: usize = 500;
 /// How often both are measured.
@@ -99,23 +130,11 @@ pub fn accepts_among_members() -> Result<Vec<Line>> {
     Ok(vec![Line::ratio(&work, "µs", figures, ACCEPT_RATIO_MAX)])
 }
 
-/// Shakes hands with the process as a member that has nothing to say.
-fn join(process: &Process, number: usize) -> Result<TcpStream> {
-    let mut stream = process.connect()?;
-    let hello = format!("groupchat/2\nid {:032x}\nport 1\nname 0 m{number}<PEERENCD>", number + 1);
-    stream.write_all(hello.as_bytes()).doing("send a hello")?;
-    let mut reply = Vec::new();
-    while !reply.ends_with(b"<PEERENCD>") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).doing("read a hello")?;
-        reply.extend_from_slice(&byte);
-    }
-    let reply = String::from_utf8_lossy(&reply);
-    let pass = reply.split_once("pass ").map(|(_, rest)| &rest[..32]);
-    let Some(pass) = pass else { return Trouble::wrong(format!("there is no pass in {reply:?}")) };
-    let proof = format!("groupchat/2\nproof {pass}\npass {pass}\nresume 0\nfrom 0 0\nend of-list<PEERENCD>");
-    stream.write_all(proof.as_bytes()).doing("send a proof")?;
-    Ok(stream)
+/// Becomes a member that has nothing to say, and waits until the process knows it.
+fn join(process: &Process, number: usize) -> Result<Member> {
+    let mut member = Member::join(process, &format!("m{number}"))?;
+    member.receive()?;
+    Ok(member)
 }
 
 /// Opens `count` connections and watches the process while nothing happens on them.

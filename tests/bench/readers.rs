@@ -1,7 +1,11 @@
-//! Plain TCP readers and the pipe that gives the process something to say, all on one thread: the
+//! Readers, plain TCP or members, and the pipe that gives the process something to say, all on one thread: the
 //! harness shares the processors with what it measures, so it does no more than read and count.
+//!
+//! While something is measured, only the first of the members opens its records. Of those of the others no more than
+//! the lengths are read: they say how much text came.
 
 use std::io::{ErrorKind, Read, Write};
+use std::ops::ControlFlow;
 use std::process::ChildStdin;
 use std::time::{Duration, Instant};
 
@@ -10,6 +14,11 @@ use mio::net::TcpStream;
 use mio::unix::pipe;
 use mio::{Events, Interest, Poll, Token};
 
+use groupchat::seal::Records;
+use groupchat::wire::decoder::Decoder;
+use groupchat::wire::frame::{self, Code, Framing};
+
+use super::member::{self, Member};
 use super::process::{NAME, PATIENCE, Process};
 use super::trouble::{Doing, Result, Trouble};
 
@@ -24,6 +33,11 @@ const READ_BYTES: usize = 256 * 1024;
 const TAIL_BYTES: usize = 512;
 /// How long we wait for a line to reach everybody before we say another.
 const SAY_AGAIN: Duration = Duration::from_millis(100);
+/// What the process may send a member beside messages while something is measured: a peer frame now and then.
+const PEER_BYTES_MAX: u64 = 1024;
+/// The length of a record and its tag.
+const RECORD_LENGTH_BYTES: usize = 2;
+const RECORD_TAG_BYTES: u64 = 16;
 
 /// All readers of a process and its standard input.
 ///
@@ -37,13 +51,65 @@ pub struct Readers {
     buffer: Vec<u8>,
     target: u64,
     behind: usize,
-    frames_of_first: usize,
 }
 
 struct Reader {
     stream: TcpStream,
+    inbound: Inbound,
     received: u64,
+    frames: usize,
     tail: Vec<u8>,
+}
+
+/// What is done with the bytes that come.
+enum Inbound {
+    /// They are text.
+    Plain,
+    /// They are records, which are opened. Only the messages in them are counted.
+    Opened(Box<Opener>),
+    /// They are records, which stay closed.
+    Counted(RecordLengths),
+}
+
+struct Opener {
+    records: Records,
+    /// A buffer for the text of a record.
+    text: Vec<u8>,
+    decoder: Decoder,
+}
+
+/// Follows records by their lengths.
+#[derive(Default)]
+struct RecordLengths {
+    /// The front of a length.
+    length: Vec<u8>,
+    /// How many bytes are still to come of the record that has begun.
+    missing: usize,
+}
+
+impl RecordLengths {
+    /// How much text is in the records that begin in `bytes`.
+    fn count(&mut self, mut bytes: &[u8]) -> u64 {
+        let mut text_bytes = 0;
+        while !bytes.is_empty() {
+            let is_length = self.missing == 0;
+            let wanted = if is_length { RECORD_LENGTH_BYTES - self.length.len() } else { self.missing };
+            let (now, rest) = bytes.split_at(wanted.min(bytes.len()));
+            bytes = rest;
+            if !is_length {
+                self.missing -= now.len();
+                continue;
+            }
+            self.length.extend_from_slice(now);
+            if let Some(length) = self.length.first_chunk() {
+                let length = u16::from_be_bytes(*length);
+                text_bytes += u64::from(length).saturating_sub(RECORD_TAG_BYTES);
+                self.missing = length.into();
+                self.length.clear();
+            }
+        }
+        text_bytes
+    }
 }
 
 impl Readers {
@@ -52,19 +118,35 @@ impl Readers {
         Readers::new(process.take_input(), streams)
     }
 
+    /// Readers that are members of the group of the process.
+    pub fn join(process: &mut Process, count: usize) -> Result<Readers> {
+        let members = (0..count).map(|number| Member::join(process, &format!("m{number}")));
+        let parts = members.map(|member| {
+            let (stream, records) = member?.into_parts();
+            let opener = Opener { records, text: Vec::new(), decoder: Decoder::of_text() };
+            Ok((stream, Inbound::Opened(Box::new(opener))))
+        });
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        Readers::of(process.take_input(), parts)
+    }
+
     pub fn new(input: ChildStdin, streams: Vec<std::net::TcpStream>) -> Result<Readers> {
+        Readers::of(input, streams.into_iter().map(|stream| (stream, Inbound::Plain)).collect())
+    }
+
+    fn of(input: ChildStdin, streams: Vec<(std::net::TcpStream, Inbound)>) -> Result<Readers> {
         let poll = Poll::new().doing("make a poll")?;
         let mut input = pipe::Sender::from(input);
         input.set_nonblocking(true).doing("prepare standard input")?;
         poll.registry().register(&mut input, INPUT, Interest::WRITABLE).doing("register standard input")?;
         let mut readers = Vec::with_capacity(streams.len());
-        for (index, stream) in streams.into_iter().enumerate() {
+        for (index, (stream, inbound)) in streams.into_iter().enumerate() {
             stream.set_nonblocking(true).doing("prepare a reader")?;
             let mut stream = TcpStream::from_std(stream);
             poll.registry()
                 .register(&mut stream, Token(index), Interest::READABLE)
                 .doing("register a reader")?;
-            readers.push(Reader { stream, received: 0, tail: Vec::new() });
+            readers.push(Reader { stream, inbound, received: 0, frames: 0, tail: Vec::new() });
         }
         Ok(Readers {
             poll,
@@ -75,7 +157,6 @@ impl Readers {
             buffer: vec![0; READ_BYTES],
             target: 0,
             behind: 0,
-            frames_of_first: 0,
         })
     }
 
@@ -100,7 +181,13 @@ impl Readers {
             self.turn(SAY_AGAIN)?;
             self.check_time(give_up)?;
         }
-        self.frame_bytes(&ready)
+        let frame_bytes = self.frame_bytes(&ready)?;
+        for reader in self.readers.iter_mut().skip(1) {
+            if let Inbound::Opened(_) = reader.inbound {
+                reader.inbound = Inbound::Counted(RecordLengths::default());
+            }
+        }
+        Ok(frame_bytes)
     }
 
     /// Says `lines` and reads until every reader has `frames` frames of `frame_bytes`; then checks
@@ -115,11 +202,12 @@ impl Readers {
             self.check_time(begin + PATIENCE)?;
         }
         let took = begin.elapsed();
-        if self.readers.iter().any(|reader| reader.received != self.target) {
+        if self.readers.iter().any(|reader| reader.received > self.target + reader.inbound.surplus_max()) {
             return Trouble::wrong("a reader received more than was said");
         }
-        if self.frames_of_first != frames {
-            return Trouble::wrong(format!("{} messages came of {frames}", self.frames_of_first));
+        let first = self.readers.first().map_or(0, |reader| reader.frames);
+        if first != frames {
+            return Trouble::wrong(format!("{first} messages came of {frames}"));
         }
         if !self.all_end_with(last) {
             return Trouble::wrong("the line said last did not come last at every reader");
@@ -131,9 +219,8 @@ impl Readers {
     fn expect(&mut self, target: u64) {
         self.target = target;
         self.behind = self.readers.len();
-        self.frames_of_first = 0;
         for reader in &mut self.readers {
-            reader.received = 0;
+            (reader.received, reader.frames) = (0, 0);
         }
     }
 
@@ -156,10 +243,7 @@ impl Readers {
                 continue;
             };
             let was_behind = reader.received < self.target;
-            while let Some(count) = reader.read(&mut self.buffer)? {
-                if index == 0 {
-                    self.frames_of_first += memchr_iter(b'>', &self.buffer[..count]).count();
-                }
+            while let Some(count) = reader.read(&mut self.buffer, index == 0)? {
                 // A short read has emptied the socket; the next byte makes a new event.
                 if count < self.buffer.len() {
                     break;
@@ -185,9 +269,11 @@ impl Readers {
         Ok(())
     }
 
+    /// Whether this line came last at every reader that knows what came.
     fn all_end_with(&self, line: &[u8]) -> bool {
         let end = frame_end(line);
-        self.readers.iter().all(|reader| reader.tail.ends_with(&end))
+        let mut knowing = self.readers.iter().filter(|it| !matches!(it.inbound, Inbound::Counted(_)));
+        knowing.all(|reader| reader.tail.ends_with(&end))
     }
 
     /// The length of the frame that came last, which is that of `line`.
@@ -214,14 +300,23 @@ impl Readers {
     }
 }
 
+impl Inbound {
+    /// How much more text may come than was said.
+    fn surplus_max(&self) -> u64 {
+        match self {
+            Inbound::Plain | Inbound::Opened(_) => 0,
+            Inbound::Counted(_) => PEER_BYTES_MAX,
+        }
+    }
+}
+
 impl Reader {
-    /// Reads once; nothing when there is nothing.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<Option<usize>> {
+    /// Reads once; nothing when there is nothing. Plain frames are counted only if `counts_frames`.
+    fn read(&mut self, buffer: &mut [u8], counts_frames: bool) -> Result<Option<usize>> {
         match self.stream.read(buffer) {
             Ok(0) => Trouble::wrong("a reader was disconnected"),
             Ok(count) => {
-                self.received += count as u64;
-                self.keep_tail(&buffer[..count]);
+                self.take(&buffer[..count], counts_frames)?;
                 Ok(Some(count))
             }
             Err(cause) if cause.kind() == ErrorKind::WouldBlock => Ok(None),
@@ -229,12 +324,47 @@ impl Reader {
         }
     }
 
-    fn keep_tail(&mut self, bytes: &[u8]) {
-        let bytes = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
-        let surplus = (self.tail.len() + bytes.len()).saturating_sub(TAIL_BYTES);
-        self.tail.drain(..surplus);
-        self.tail.extend_from_slice(bytes);
+    fn take(&mut self, bytes: &[u8], counts_frames: bool) -> Result<()> {
+        match &mut self.inbound {
+            Inbound::Plain => {
+                self.received += bytes.len() as u64;
+                if counts_frames {
+                    self.frames += memchr_iter(b'>', bytes).count();
+                }
+                keep_tail(&mut self.tail, bytes);
+            }
+            Inbound::Opened(opener) => {
+                let Opener { records, text, decoder } = &mut **opener;
+                let mut message = Vec::new();
+                let mut is_readable = true;
+                let opened = member::open(records, bytes, text, |text| {
+                    let decoded = decoder.receive(text, |frame| {
+                        if frame.code == Code::Message {
+                            message.clear();
+                            frame::write(frame.code, frame.body, Framing::Text, &mut message);
+                            self.received += message.len() as u64;
+                            self.frames += 1;
+                            keep_tail(&mut self.tail, &message);
+                        }
+                        ControlFlow::Continue(())
+                    });
+                    is_readable &= decoded.is_ok();
+                });
+                if opened.is_err() || !is_readable {
+                    return Trouble::wrong("a reader received what it cannot read");
+                }
+            }
+            Inbound::Counted(lengths) => self.received += lengths.count(bytes),
+        }
+        Ok(())
     }
+}
+
+fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+    let bytes = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
+    let surplus = (tail.len() + bytes.len()).saturating_sub(TAIL_BYTES);
+    tail.drain(..surplus);
+    tail.extend_from_slice(bytes);
 }
 
 /// A line of the length that is measured, which begins with `text`. It holds nothing that means
