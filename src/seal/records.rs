@@ -118,6 +118,9 @@ impl Records {
             && let Some(record) = whole_record(bytes)?
         {
             *bytes = &bytes[LENGTH_BYTES + record.len()..];
+            if bytes.is_empty() {
+                self.incoming = Vec::new();
+            }
             return self.open_sealed(record, text).map(|()| true);
         }
         self.fill(bytes, LENGTH_BYTES);
@@ -126,8 +129,14 @@ impl Records {
         if self.incoming.len() < LENGTH_BYTES + sealed_bytes {
             return Ok(false);
         }
-        let record = mem::take(&mut self.incoming);
-        self.open_sealed(&record[LENGTH_BYTES..], text).map(|()| true)
+        let mut record = mem::take(&mut self.incoming);
+        self.open_sealed(&record[LENGTH_BYTES..], text)?;
+        // The front of the next record comes into the same buffer; an idle link keeps none.
+        if !bytes.is_empty() {
+            record.clear();
+            self.incoming = record;
+        }
+        Ok(true)
     }
 
     /// Moves bytes to `incoming`, until it has `length` of them.
@@ -302,7 +311,10 @@ mod tests {
             let mut bytes = &rest[..];
             assert_eq!(theirs.open(&mut bytes, &mut text), Ok(true));
             assert_eq!((&text[..], bytes), (&b"some text"[..], next), "what follows is not taken");
-            assert_keeps_nothing(&theirs);
+            assert_eq!(theirs.incoming_bytes(), 0);
+            if next.is_empty() {
+                assert_keeps_nothing(&theirs);
+            }
         }
     }
 
