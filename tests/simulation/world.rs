@@ -171,7 +171,7 @@ impl World {
         };
         let all_plain = world.random.u8(..12) == 0;
         let plain: Vec<_> = (0..places).map(|_| all_plain || world.random.u8(..8) == 0).collect();
-        if !plain.contains(&true) && seed % 2 == 0 {
+        if !plain.contains(&true) && seed.is_multiple_of(2) {
             world.secret = Some(Secret::new((u128::from(seed) << 64 | 7).to_be_bytes()));
         }
         let named = world.who_names_whom(&plain);
