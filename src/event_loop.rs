@@ -242,10 +242,15 @@ impl EventLoop {
             let peer = Peer { name: member.name.as_str().into(), addresses: member.addresses.clone() };
             self.group.add_known(peer, Some(member.key), now);
         }
+        // Where a member was met, it is dialled as that member, which may be away for long.
+        let members = private.file().into_iter().flat_map(|file| file.contents.members());
+        let met: Vec<_> = members.flat_map(|member| &member.addresses).copied().collect();
         let mut inviter = Peer { name: private.name().to_string().into(), addresses: Vec::new() };
         for address in private.addresses() {
             match address.known() {
-                Some(peer) => inviter.addresses.extend(peer.addresses),
+                Some(peer) => {
+                    inviter.addresses.extend(peer.addresses.iter().filter(|address| !met.contains(address)));
+                }
                 // There are fewer than the resolver takes.
                 None => {
                     let waits = self.resolver.look_up(address.clone(), now, self.poll.registry());

@@ -163,6 +163,9 @@
 //! if it returns. A table that is full makes room only for a member that connects here itself; an absent one is
 //! removed for it.
 //!
+//! A private group knows the members that earlier runs met, and the addresses of invites. They are dialled from the start
+//! and again until they are met, also after a goodbye, and they are no members before.
+//!
 //! ## Goodbyes
 //!
 //! Each run has a secret **token**, and the nonce in its id is a hash of it. A run that leaves sends `left ID TOKEN` on

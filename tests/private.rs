@@ -145,6 +145,20 @@ fn a_group_is_made_and_joined_and_found_again_without_an_address() {
         end(other);
         end(one);
     }
+    // One goes and comes again while the other one stays.
+    let port = own_port(&alice_home);
+    let restart =
+        || alice_home.start(&["-g", "friends", "-n", "alice", "-b", "127.0.0.1", &port]).listening();
+    let (alice, mut bob) =
+        (restart(), bob_home.start(&["-g", "friends", "-n", "bob", "-b", "127.0.0.1", "0"]));
+    bob.conversation.wait_for("alice has joined");
+    end(alice);
+    bob.conversation.wait_for("alice has left");
+    let mut alice = restart();
+    alice.write_line("I was away");
+    bob.conversation.wait_for("alice: I was away");
+    end(alice);
+    end(bob);
     // A member that is away is no failure, and no line.
     let mut alice = alice_home.start(&["-g", "friends", "-n", "alice", "0"]).listening();
     alice.signal(Signal::TERM);
@@ -422,7 +436,7 @@ fn what_does_not_go_together_is_an_error() {
     }
     let mut open = home.start(&["0"]).listening();
     open.write_line("/invite");
-    open.stderr.wait_for("'/invite' failed: there is no invite: anybody who reaches the port can join");
+    open.stderr.wait_for("'/invite' failed: there is no invite: this group is open");
     // There is a terminal, or a process without one.
     let mut command = Command::new("setsid");
     let command = command.args(["-w", PROGRAM, "--join", "0"]).env("XDG_STATE_HOME", &home.0);

@@ -35,7 +35,7 @@ pub(super) fn advice(word: &str) -> Option<Advice> {
 }
 
 /// Commands of IRC, Slack, Discord and games, each with its equivalent here: a command, or a sentence.
-pub(super) const MEANINGS: [(&[&str], &str); 19] = [
+pub(super) const MEANINGS: [(&[&str], &str); 18] = [
     (
         &["join", "j", "room", "rooms", "channel", "channels", "create", "group"],
         "each run is one group: start groupchat PORT PEER in another terminal, or add a peer with /connect",
@@ -89,7 +89,6 @@ pub(super) const MEANINGS: [(&[&str], &str); 19] = [
         &["topic", "away", "afk", "back", "brb", "dnd", "busy"],
         "a group keeps no such state; tell it with /me TEXT",
     ),
-    (&["invite"], "to join, others start groupchat 0 ADDRESS:PORT with your address and port"),
     (
         &["edit", "delete", "del", "react", "thread", "pin", "unsend"],
         "a message cannot be changed once it is sent",

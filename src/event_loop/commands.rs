@@ -98,7 +98,8 @@ impl EventLoop {
     /// A sentence: the group is open, or no address is known.
     fn show_invite(&mut self) -> Result<(), String> {
         let Some(private) = &self.private else {
-            return Err("there is no invite: anybody who reaches the port can join".to_owned());
+            let why = "this group is open; to join, others start groupchat 0 ADDRESS:PORT with your address and port";
+            return Err(format!("there is no invite: {why}"));
         };
         let invite = private.invite(self.peer.server.reachable_ip(), self.peer.server.address().port())?;
         self.terminal.reply(&invite);

@@ -25,8 +25,8 @@ impl<S> Group<S> {
     /// Shows the user once that no peer is connected, unless a peer that the user named is still being dialled.
     pub(super) fn show_alone(&mut self) {
         let is_kept = self.members.iter().any(|(_, member)| !member.is_unmet());
-        let is_expected = self.dialer.named().any(|(_, target)| !target.is_over())
-            || self.dialer.known().any(|(_, target)| target.is_first_attempt());
+        let is_expected =
+            self.dialer.named().any(|(_, target)| !target.is_over()) || self.known_awaited().next().is_some();
         if (is_kept || !is_expected) && !mem::replace(&mut self.sent.is_alone_shown, true) {
             self.report(Diagnostic::Alone { is_kept });
         }
@@ -139,12 +139,20 @@ impl<S> Group<S> {
     #[must_use]
     pub fn send_limit(&self, now: Instant) -> u64 {
         let slow = self.clients.behind().filter(|client| client.holds_back(now)).map(|client| client.cursor);
-        let first = self.dialer.given().filter(|(_, target)| target.is_first_attempt());
-        let first = first.map(|(_, target)| target.next_message);
+        let named = self.dialer.named().map(|(_, target)| target);
+        let first = named.filter(|target| target.is_first_attempt()).chain(self.known_awaited());
+        let first = first.map(|target| target.next_message);
         let awaited = self.awaited(now).filter_map(|member| member.send.base());
         let numbers = first.chain(awaited).chain(self.bases_of_groups(now));
         let needed = slow.chain(numbers.map(|number| self.log.position_of(number)));
         needed.min().unwrap_or(self.log.end()) + (LOG_BYTES - LINE_LOG_BYTES_MAX) as u64
+    }
+
+    /// The peers that the group knows and that are dialled for the first time. As soon as one is met, its list says who
+    /// else is there.
+    fn known_awaited(&self) -> impl Iterator<Item = &Target> {
+        let known = self.dialer.known().filter(|_| self.awaits_group()).map(|(_, target)| target);
+        known.filter(|target| target.is_first_attempt())
     }
 
     /// The members of the group that we join which are still dialled for the first time.
@@ -159,7 +167,12 @@ impl<S> Group<S> {
         let unproven = self.clients.dialled_handshakes().filter_map(|(client, unproven)| {
             let has_begun = unproven.handshake.has_begun();
             let target = self.dialer.get(client.dialled?.target)?;
-            (has_begun && target.member().is_none()).then_some(target.next_message)
+            let is_wanted = match target.wanted_by() {
+                WantedBy::User => true,
+                WantedBy::Group(_) => self.awaits_group(),
+                WantedBy::Member(_) => false,
+            };
+            (has_begun && is_wanted).then_some(target.next_message)
         });
         let linked = self.awaited_lists(now).filter_map(|link| self.members[link.key].send.base());
         unproven.chain(linked)
@@ -175,12 +188,13 @@ impl<S> Group<S> {
     /// and whose handshake is not finished.
     #[must_use]
     pub fn is_reaching_out(&self, now: Instant, since: Instant) -> bool {
-        if self.dialer.given().any(|(_, target)| target.is_first_attempt()) {
+        if self.dialer.named().any(|(_, target)| target.is_first_attempt()) {
             return true;
         }
         // Members may report others without end.
         now < since + MEET_TIMEOUT
             && (self.clients.dialled_handshakes().next().is_some()
+                || self.known_awaited().next().is_some()
                 || self.awaited(now).next().is_some()
                 || self.awaited_lists(now).next().is_some())
     }
