@@ -190,14 +190,16 @@ fn synopsis(program: &Command, page: &mut Page) {
     let is_alone = |option: &Arg| {
         option.is_exclusive_set() || matches!(option.get_action(), ArgAction::Help | ArgAction::Version)
     };
-    let is_send = |option: &Arg| option.get_long() == Some("send");
+    let has_own_form = |option: &Arg| matches!(option.get_long(), Some("send" | "invite"));
     page.line("\\fBgroupchat\\fR");
-    for option in options(program).filter(|option| !is_alone(option) && !is_send(option)) {
+    for option in options(program).filter(|option| !is_alone(option) && !has_own_form(option)) {
         page.line(&format!("[{}]", written(option).replace(' ', "\\ ")));
     }
     page.line("\\fIPORT\\fR [\\fIPEER\\fR]...");
     page.line(".PP");
     page.line("\\fBgroupchat\\fR [\\fIOPTION\\fR]... \\fIPORT\\fR \\fIPEER\\fR... \\fB\\-\\-send\\fR\\ \\fITEXT\\fR");
+    page.line(".PP");
+    page.line("\\fBgroupchat\\fR \\fB\\-\\-group\\fR\\ \\fINAME\\fR \\fB\\-\\-invite\\fR");
     page.line(".PP");
     for option in options(program).filter(|option| is_alone(option)) {
         page.line(&format!("\\fBgroupchat\\fR {}", written(option)));
