@@ -142,10 +142,10 @@ fn nothing_that_a_private_group_sends_can_be_read() {
 
 #[test]
 fn groups_hear_everything_once_and_in_order() {
-    run_all(0..1_500);
+    run_all(0..750);
 }
 
 #[test]
 fn other_groups_hear_everything_once_and_in_order() {
-    run_all(1_500..3_000);
+    run_all(750..1_500);
 }
