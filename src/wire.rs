@@ -33,7 +33,7 @@
 //! | --- | --- |
 //! | message | `[2026-11-22T06:55:22.756724+01:00] alice:\n\t\thello<MSGENCD>` |
 //! | exit | `\n192.168.1.7:5000 [2026-11-22T06:55:22.756724+01:00]\|\nalice<EXITENCD>` |
-//! | peer | `groupchat/2 open\nnoise …<PEERENCD>`, between members: the handshake, see [`seal`](crate::seal); inside records, see [`hello`] |
+//! | peer | `groupchat/2 open\nnoise …<PEERENCD>`, between members: the handshake, see the docs of `seal`; inside records, see [`hello`] |
 //! | private | `0\n[2026-11-22T06:55:22.756724+01:00] alice:\n\t\tpsst<PRIVENCD>`, between members only |
 //!
 //! - `\n` and `\t` are a real line feed and tab. The time is RFC 3339. A reader also takes one without an
