@@ -103,7 +103,8 @@ pub fn accepts_among_members() -> Result<Vec<Line>> {
     let figures = pairs::measure(ACCEPTS_PAIRS, "µs", |subject| {
         process::with(Subject::Program, &[], Output::Unread, |process| {
             let is_among_members = subject == Subject::Program;
-            let members = (0..if is_among_members { MEMBERS } else { 0 }).map(|number| join(process, number));
+            let members = (0..if is_among_members { MEMBERS } else { 0 })
+                .map(|number| Member::join(process, &format!("m{number}")));
             let members = members.collect::<Result<Vec<_>>>()?;
             let mut input = process.take_input();
             if is_among_members {
@@ -128,13 +129,6 @@ pub fn accepts_among_members() -> Result<Vec<Line>> {
     })?;
     let work = format!("{count} accepts among {MEMBERS} members, CPU each; the floor is the program alone");
     Ok(vec![Line::ratio(&work, "µs", figures, ACCEPT_RATIO_MAX)])
-}
-
-/// Becomes a member that has nothing to say, and waits until the process knows it.
-fn join(process: &Process, number: usize) -> Result<Member> {
-    let mut member = Member::join(process, &format!("m{number}"))?;
-    member.receive()?;
-    Ok(member)
 }
 
 /// Opens `count` connections and watches the process while nothing happens on them.

@@ -23,8 +23,8 @@ pub struct Member {
 }
 
 impl Member {
-    /// Dials the process and becomes a member of its group that has sent nothing and knows nobody else. It is one
-    /// once its first bytes are read, even if nothing was received from the process yet.
+    /// Dials the process and becomes a member of its group that has sent nothing and knows nobody else. The process has
+    /// replied to its hello.
     pub fn join(process: &Process, name: &str) -> Result<Self> {
         let (stream, records) = shake_hands(process)?;
         let mut member = Self { stream, records, record: Vec::new() };
@@ -43,6 +43,7 @@ impl Member {
             ..PeerFrame::default()
         };
         member.send(&[hello, requests].map(|frame| frame_of(&frame.body())).concat())?;
+        member.receive()?;
         Ok(member)
     }
 
@@ -111,7 +112,7 @@ pub fn open(
     Ok(())
 }
 
-/// The other side of [`Member::join`], which learns nothing about the member.
+/// The other side of [`Member::join`], which learns nothing about the member and replies with a frame without content.
 pub fn accept_member(stream: &mut TcpStream, keys: &mut Keys) -> io::Result<Records> {
     let mut handshake = Handshake::accept();
     let mut records = loop {
@@ -127,6 +128,8 @@ pub fn accept_member(stream: &mut TcpStream, keys: &mut Keys) -> io::Result<Reco
     stream.read_exact(&mut record)?;
     let opened = open(&mut records, &[&length, &record[..]].concat(), &mut Vec::new(), |_| ());
     opened.map_err(|Broken| io::Error::other("the first record is broken"))?;
+    records.seal(&frame_of(&PeerFrame::default().body()), &mut record);
+    stream.write_all(&record)?;
     Ok(records)
 }
 
