@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use blake2::{Blake2s256, Digest as _};
-use curve25519_dalek::MontgomeryPoint;
+use curve25519_dalek::constants::X25519_BASEPOINT;
 use zeroize::Zeroizing;
 
 use crate::limits::EPHEMERALS_MAX;
@@ -64,7 +64,7 @@ impl PrivateKey {
     /// The public key that belongs to it.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey(MontgomeryPoint::mul_base_clamped(*self.0).to_bytes())
+        PublicKey(X25519_BASEPOINT.mul_clamped(*self.0).to_bytes())
     }
 }
 

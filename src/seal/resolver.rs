@@ -1,6 +1,7 @@
 //! The primitives of a handshake, for `snow`: X25519 that refuses an all-zero result, and randomness from outside.
 
 use curve25519_dalek::MontgomeryPoint;
+use curve25519_dalek::constants::X25519_BASEPOINT;
 use snow::Error;
 use snow::params::{CipherChoice, DHChoice, HashChoice};
 use snow::resolvers::{CryptoResolver, DefaultResolver};
@@ -39,7 +40,11 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
-        DefaultResolver.resolve_hash(choice)
+        // With a choice that is known here, the program is built without the other ones.
+        match choice {
+            HashChoice::Blake2s => DefaultResolver.resolve_hash(&HashChoice::Blake2s),
+            HashChoice::Blake2b | HashChoice::SHA256 | HashChoice::SHA512 => None,
+        }
     }
 
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
@@ -66,7 +71,7 @@ struct X25519 {
 
 impl X25519 {
     fn derive(&mut self) {
-        self.public = MontgomeryPoint::mul_base_clamped(*self.private).to_bytes();
+        self.public = X25519_BASEPOINT.mul_clamped(*self.private).to_bytes();
     }
 }
 
