@@ -184,16 +184,17 @@ impl EventLoop {
         let log = log.map(|path| open_log(&path)).transpose()?;
         let mut server = Server::listen(bind, port)?;
         let (address, reachable_ip) = (server.address(), server.reachable_ip());
-        getrandom::fill(&mut [0]).map_err(|error| Error::Failure(format!("no random numbers: {error}")))?;
-        let choice = group.clone();
-        let private = PrivateGroup::open(group, advertised, reachable_ip, address.port())?;
-        let (private, access) = private.map_or((None, Access::Open), |(group, access)| (Some(group), access));
         let failed = |error| Error::Failure(format!("cannot start: {}", reason(&error)));
         let poll = Poll::new().map_err(failed)?;
         server.register(poll.registry(), SERVER).map_err(failed)?;
         let signals = [SIGINT, SIGTERM, SIGHUP, SIGXFSZ, SIGWINCH, SIGCONT];
         let mut signals = Signals::new(signals).map_err(failed)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE).map_err(failed)?;
+        getrandom::fill(&mut [0]).map_err(|error| Error::Failure(format!("no random numbers: {error}")))?;
+        // From now on a file that may not grow is an error of the write, and no signal that ends the program.
+        let choice = group.clone();
+        let private = PrivateGroup::open(group, advertised, reachable_ip, address.port())?;
+        let (private, access) = private.map_or((None, Access::Open), |(group, access)| (Some(group), access));
         let takes_input = send.is_empty();
         let terminal = Terminal::new(poll.registry(), TERMINAL, name.clone(), ui, log, takes_input);
         let terminal = terminal.map_err(failed)?;
@@ -647,7 +648,7 @@ impl EventLoop {
                 self.undelivered_to.push(peer);
             }
             if let (Event::Joined { peer }, Some(private)) = (&event, &mut self.private)
-                && let Some(member) = self.group.met_members().find(|member| Some(member.id) == peer.id)
+                && let Some(member) = peer.id.and_then(|id| self.group.met_member(id))
             {
                 private.handle_met(&member, now);
             }

@@ -19,205 +19,25 @@
 //! | `end` | the last line: without it the file is cut off |
 
 mod contents;
+mod place;
 
-use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::ErrorKind;
 
-use rustix::fs::{FlockOperation, OFlags};
-use rustix::io::Errno;
-use zeroize::Zeroizing;
-
-use crate::error::{Error, reason};
-use crate::invite::{GroupName, Invite, InviteError};
-use crate::limits::GROUP_FILE_BYTES_MAX;
+use crate::error::Error;
+use crate::invite::{GroupName, Invite};
 use crate::seal::{PrivateKey, Secret};
 
+use place::{failure, system};
+
 pub use contents::{Contents, KnownMember};
-
-/// Where a group file is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    path: PathBuf,
-    /// Whether the folder is the program's own, which is made if it is missing.
-    is_own_folder: bool,
-}
-
-impl Place {
-    /// The place of the group that a user names: by a path, if there is a `/` in it, or else by the name of the group.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Argument`] if it is neither, [`Error::Failure`] if there is no home directory.
-    pub fn find(group: &OsStr) -> Result<Self, Error> {
-        Self::new(group, std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))
-    }
-
-    fn new(group: &OsStr, state: Option<OsString>, home: Option<OsString>) -> Result<Self, Error> {
-        let path = PathBuf::from(group);
-        if group.as_encoded_bytes().contains(&b'/') && path.file_name().is_some() {
-            return Ok(Self { path, is_own_folder: false });
-        }
-        let Some(Ok(name)) = group.to_str().map(str::parse::<GroupName>) else {
-            return Err(Error::Argument(format!("{}, or the path of a file", InviteError::Name)));
-        };
-        // The XDG Base Directory Specification: a relative path is ignored.
-        let absolute = |path: Option<OsString>| path.map(PathBuf::from).filter(|path| path.is_absolute());
-        let Some(state) = absolute(state).or_else(|| Some(absolute(home)?.join(".local/state"))) else {
-            let sentence = "there is no folder for group files: set HOME, or write the path of a group file";
-            return Err(Error::Failure(sentence.to_owned()));
-        };
-        Ok(Self { path: state.join("groupchat").join(name.to_string()), is_own_folder: true })
-    }
-
-    /// The path of the file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn folder(&self) -> &Path {
-        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-    }
-
-    /// The path of another file in the folder: its name is that of the group file between two affixes.
-    fn beside(&self, prefix: &str, suffix: &str) -> PathBuf {
-        let mut name = OsString::from(prefix);
-        name.push(self.path.file_name().unwrap_or_default());
-        name.push(suffix);
-        self.path.with_file_name(name)
-    }
-
-    /// Makes the folder for its owner alone, whatever the umask is, if it is the program's own and missing.
-    fn make_folder(&self) -> Result<(), Error> {
-        let folder = self.folder();
-        if !self.is_own_folder || folder.exists() {
-            return Ok(());
-        }
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        let made = made.and_then(|()| fs::set_permissions(folder, Permissions::from_mode(0o700)));
-        made.map_err(|error| system("make", folder, &error))
-    }
-
-    /// Checks that other users cannot replace the files in the folder.
-    fn check_folder(&self) -> Result<(), Error> {
-        let folder = self.folder();
-        let found = match fs::metadata(folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound && self.is_own_folder => {
-                return Err(self.not_found());
-            }
-            found => found.map_err(|error| system("open", folder, &error))?,
-        };
-        // The superuser can replace files anywhere.
-        if (is_own(&found) || found.uid() == 0) && found.mode() & 0o022 == 0 {
-            return Ok(());
-        }
-        Err(failure(
-            folder,
-            "can be written to by other users: choose a folder of your own, or run chmod go-w on it",
-        ))
-    }
-
-    /// Locks the group file until the result is closed. The lock is on a file beside it, which is never replaced: a lock
-    /// on a file that is replaced locks nothing.
-    fn lock(&self) -> Result<File, Error> {
-        self.check_folder()?;
-        let path = self.beside("", ".lock");
-        let file = open(&path, OpenOptions::new().read(true).write(true).create(true).mode(0o600))?;
-        let (mut file, _) = file.ok_or_else(|| self.not_found())?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => (),
-            Err(Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                let id = file
-                    .take(16)
-                    .read_to_string(&mut text)
-                    .ok()
-                    .and_then(|_| text.trim().parse::<u32>().ok());
-                let process = id.map_or("another process".to_owned(), |id| format!("process {id}"));
-                let remedy = "end it first, or choose another group with --group <NAME>";
-                return Err(failure(&self.path, format_args!("is in use by {process}: {remedy}")));
-            }
-            Err(errno) => return Err(system("lock", &path, &errno.into())),
-        }
-        // The number is only for the error of another process: the lock holds without it.
-        let id = format!("{}\n", std::process::id());
-        let _ = file
-            .set_permissions(private())
-            .and_then(|()| file.set_len(0))
-            .and_then(|()| file.write_all(id.as_bytes()));
-        Ok(file)
-    }
-
-    /// Reads the group file; `None` if there is none.
-    fn read(&self) -> Result<Option<Contents>, Error> {
-        self.check_folder()?;
-        let Some((file, found)) = open(&self.path, OpenOptions::new().read(true))? else { return Ok(None) };
-        if found.mode() & 0o077 != 0 {
-            return Err(failure(&self.path, "can be read or written by other users: run chmod 600 on it"));
-        }
-        // There is more room than is read, so that the vector never moves and leaves no copy behind.
-        let mut text = Zeroizing::new(Vec::with_capacity(GROUP_FILE_BYTES_MAX + 1024));
-        let read = file.take(GROUP_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut text);
-        read.map_err(|error| system("read", &self.path, &error))?;
-        Contents::read(&text).map(Some).map_err(|flaw| failure(&self.path, flaw))
-    }
-
-    /// Replaces the group file. If that fails, the file is as it was.
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        let new = self.beside(".", ".new");
-        match fs::remove_file(&new) {
-            // A crash may have left one.
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => (),
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        let written = file.set_permissions(private()).and_then(|()| file.write_all(text));
-        let synced = written.and_then(|()| file.sync_all());
-        if let Err(error) = synced.and_then(|()| fs::rename(&new, &self.path)) {
-            // The first error is the one to report.
-            let _ = fs::remove_file(&new);
-            return Err(error);
-        }
-        match File::open(self.folder())?.sync_all() {
-            // Some network file systems cannot sync a folder.
-            Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
-            result => result,
-        }
-    }
-
-    fn not_found(&self) -> Error {
-        let path = self.path.display();
-        Error::Argument(format!("there is no group file '{path}': make one with --new or --join"))
-    }
-
-    fn taken(&self, option: &str) -> Error {
-        let name = self.path.file_name().unwrap_or_default().display();
-        let path = self.path.display();
-        Error::Argument(format!(
-            "another group '{name}' is here already ('{path}'): choose another name with {option} <NAME>"
-        ))
-    }
-}
-
-/// The group as a user names it.
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.file_name() {
-            Some(name) if self.is_own_folder => name.display().fmt(f),
-            _ => self.path.display().fmt(f),
-        }
-    }
-}
+pub use place::Place;
 
 /// A group file that this run has locked. The lock ends when the value is dropped.
 #[derive(Debug)]
 pub struct GroupFile {
     place: Place,
-    /// What the file contains, with the changes since it was saved.
+    /// The contents of the file, with the changes since it was saved.
     pub contents: Contents,
     /// The lock ends when this is closed.
     _lock: File,
@@ -315,59 +135,20 @@ impl GroupFile {
     }
 }
 
-/// Opens a regular file of our own, without following a link in its place or waiting for a pipe. `None` if there is none.
-fn open(path: &Path, options: &mut OpenOptions) -> Result<Option<(File, Metadata)>, Error> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = match options.custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => match Errno::from_io_error(&error) {
-            Some(Errno::LOOP | Errno::MLINK) => {
-                return Err(failure(path, "is a symbolic link: replace it by the file itself"));
-            }
-            _ => return Err(system("open", path, &error)),
-        },
-    };
-    let found = file.metadata().map_err(|error| system("open", path, &error))?;
-    if !found.is_file() {
-        return Err(failure(path, "is not a regular file: choose another path"));
-    }
-    if !is_own(&found) {
-        return Err(failure(path, "belongs to another user: choose a file of your own"));
-    }
-    Ok(Some((file, found)))
-}
-
-fn is_own(found: &Metadata) -> bool {
-    found.uid() == rustix::process::geteuid().as_raw()
-}
-
-/// Read and written by the owner alone.
-fn private() -> Permissions {
-    Permissions::from_mode(0o600)
-}
-
-fn failure(path: &Path, flaw: impl fmt::Display) -> Error {
-    Error::Failure(format!("'{}' {flaw}", path.display()))
-}
-
-fn system(action: &str, path: &Path, error: &io::Error) -> Error {
-    Error::Failure(format!("cannot {action} '{}': {}", path.display(), reason(error)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::fs::{self, DirBuilder, Permissions};
     use std::os::unix::fs::symlink;
-    use std::process::Command;
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::limits::{
-        GROUP_ADDRESSES_MAX, GROUP_MEMBERS_MAX, INVITE_ADDRESSES_MAX, MEMBER_ADDRESSES_MAX, NAME_BYTES_MAX,
+        GROUP_ADDRESSES_MAX, GROUP_FILE_BYTES_MAX, GROUP_MEMBERS_MAX, INVITE_ADDRESSES_MAX,
+        MEMBER_ADDRESSES_MAX, NAME_BYTES_MAX,
     };
     use crate::wire::identity::{PublicKey, to_hexadecimal};
-
-    /// The variable with the home of a test that another test runs in a child process.
-    const CHILD_HOME: &str = "GROUPCHAT_TEST_HOME";
 
     const SECRET: [u8; 16] = [0xa5; 16];
     const KEY: [u8; 32] = [0x5c; 32];
@@ -443,16 +224,6 @@ mod tests {
 
     fn chmod(path: &Path, mode: u32) {
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("changed");
-    }
-
-    /// Runs a test of this module in a child process, after commands of a shell.
-    fn run_in_child(commands: &str, test: &str, home: &Home) {
-        let script = format!("{commands}; exec \"$0\" --exact group_file::tests::{test} --ignored");
-        let program = std::env::current_exe().expect("this program");
-        let child = Command::new("sh").arg("-c").arg(script).arg(program).env(CHILD_HOME, &home.0).output();
-        let output = child.expect("a child process");
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && text.contains("1 passed"), "{commands}: {text}");
     }
 
     #[test]
@@ -548,46 +319,6 @@ mod tests {
             error.starts_with("cannot open '") && error.ends_with("no such file or directory"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn nobody_else_can_read_or_write_whatever_the_umask_is() {
-        for (name, mask) in [("umask-0", "0"), ("umask-077", "077"), ("umask-0277", "0277")] {
-            let home = Home::new(name);
-            run_in_child(&format!("umask {mask}"), "create_in_child", &home);
-            assert_eq!(mode(home.place().folder()), 0o700, "umask {mask}");
-            assert_eq!(mode(&home.path("", "")), 0o600, "umask {mask}");
-            assert_eq!(mode(&home.path("", ".lock")), 0o600, "umask {mask}");
-        }
-    }
-
-    #[test]
-    #[ignore = "another test runs it in a child process"]
-    fn create_in_child() {
-        let Some(home) = std::env::var_os(CHILD_HOME) else { return };
-        create(place(Path::new(&home))).expect("a group").next_run(1).expect("written");
-    }
-
-    #[test]
-    fn a_full_disk_leaves_the_file_as_it_is() {
-        let home = Home::with_group("full");
-        let before = home.text();
-        // A limit on the length of files fails as a full disk does, but for the reason.
-        run_in_child("trap '' XFSZ; ulimit -f 0", "write_in_child", &home);
-        assert_eq!(home.text(), before);
-        assert!(!home.path(".", ".new").exists());
-        assert_eq!(home.open().next_run(7), Ok(7));
-    }
-
-    #[test]
-    #[ignore = "another test runs it in a child process"]
-    fn write_in_child() {
-        let Some(home) = std::env::var_os(CHILD_HOME) else { return };
-        let place = place(Path::new(&home));
-        let path = place.path.display().to_string();
-        let mut group = GroupFile::open_locked(place).expect("a group");
-        let sentence = format!("cannot write '{path}': file too large");
-        assert_eq!(group.next_run(7), Err(Error::Failure(sentence)));
     }
 
     #[test]

@@ -27,12 +27,22 @@ impl Home {
 
     /// Starts the program with these arguments and variables.
     fn start_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Peer {
-        let mut command = Command::new(PROGRAM);
+        self.run(Command::new(PROGRAM).envs(variables.iter().copied()).args(arguments))
+    }
+
+    /// Starts the program with these arguments in a shell that has executed `commands`.
+    fn start_after(&self, commands: &str, arguments: &[&str]) -> Peer {
+        let script = format!("{commands}; exec \"$0\" \"$@\"");
+        self.run(Command::new("sh").args(["-c", &script, PROGRAM]).args(arguments))
+    }
+
+    fn run(&self, command: &mut Command) -> Peer {
         for name in ["GROUPCHAT_INVITE", "GROUPCHAT_PRIVATE"] {
-            command.env_remove(name);
+            if command.get_envs().all(|(known, _)| known != name) {
+                command.env_remove(name);
+            }
         }
-        command.env("XDG_STATE_HOME", &self.0).envs(variables.iter().copied());
-        Peer::run(command.args(arguments))
+        Peer::run(command.env("XDG_STATE_HOME", &self.0))
     }
 
     fn start(&self, arguments: &[&str]) -> Peer {
@@ -479,4 +489,32 @@ fn a_file_that_cannot_be_used_is_an_error_with_its_remedy() {
     alice.signal(Signal::TERM);
     assert_eq!((alice.exit_code(), alice.stderr.rest()), (0, Vec::new()), "said once");
     assert_eq!(home.text(), before);
+}
+
+#[test]
+fn nobody_else_can_read_or_write_a_group_whatever_the_umask_is() {
+    for mask in ["0", "077", "0277"] {
+        let home = Home::new();
+        let arguments = ["--new", "friends", "-n", "alice", "-b", "127.0.0.1", "0"];
+        end(home.start_after(&format!("umask {mask}"), &arguments).listening());
+        let mode = |path: &str| fs::metadata(home.0.join(path)).expect(path).permissions().mode() & 0o777;
+        let modes = ["groupchat", "groupchat/friends", "groupchat/friends.lock"].map(mode);
+        assert_eq!(modes, [0o700, 0o600, 0o600], "umask {mask}");
+    }
+}
+
+/// A limit on the length of files, which fails as a full disk does.
+#[test]
+fn a_file_that_cannot_be_written_is_as_it_was() {
+    let home = Home::new();
+    end(new_group(&home));
+    let before = home.text();
+    let mut peer = home.start_after("ulimit -f 0", &["-g", "friends", "-n", "alice", "-b", "127.0.0.1", "0"]);
+    let errors = peer.stderr.rest();
+    assert_eq!(peer.exit_code(), 1, "{errors:?}");
+    let sentence = format!("cannot write '{}': file too large", home.file().display());
+    assert!(errors.last().is_some_and(|line| line.ends_with(&sentence)), "{errors:?}");
+    assert_eq!(home.text(), before);
+    assert!(!home.0.join("groupchat/.friends.new").exists());
+    end(home.start(&["-g", "friends", "-n", "alice", "-b", "127.0.0.1", "0"]).listening());
 }

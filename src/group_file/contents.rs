@@ -21,10 +21,10 @@ use crate::wire::identity::{PublicKey, read_hexadecimal};
 const FIRST: &str = "groupchat-group/1\n";
 const LAST: &str = "end\n";
 
-/// What to do with a file that was damaged.
+/// The remedy for a damaged file.
 const RESTORE: &str = "restore it from a copy, or join the group again under another name";
 
-/// What a group file contains.
+/// The contents of a group file.
 pub struct Contents {
     name: GroupName,
     /// With their epochs, the newest one first. Never empty.
@@ -207,7 +207,7 @@ impl Contents {
     ///
     /// The end of a sentence about the file.
     pub(super) fn to_text(&self) -> Result<Zeroizing<String>, String> {
-        // What was read is within the limit, and so is what a run adds to it. So the string never moves and leaves no
+        // The text that was read is within the limit, and so is the text that a run adds to it. So the string never moves and leaves no
         // copy behind.
         let mut text = Zeroizing::new(String::with_capacity(2 * GROUP_FILE_BYTES_MAX));
         self.write(&mut text).expect("a string takes everything");

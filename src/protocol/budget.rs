@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::visitors::Host;
 
-/// What is left of a budget.
+/// A budget of which some is used.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     left: f64,
@@ -25,7 +25,7 @@ impl Budget {
         self.left
     }
 
-    /// What was left at the last renewal, less what was used since.
+    /// The rest at the last renewal, less the amount used since.
     pub fn left(&self) -> f64 {
         self.left
     }

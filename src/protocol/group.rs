@@ -92,7 +92,7 @@ pub struct Group<S> {
     is_leaving: bool,
     /// How many bytes of messages arrived on muted connections.
     discarded_bytes: usize,
-    /// What each host may begin of handshakes.
+    /// How many handshakes each host may begin.
     handshakes: HostBudgets,
     /// How many steps of handshakes were computed since the last look.
     handshake_steps: usize,
@@ -202,7 +202,7 @@ impl<S> Group<S> {
             self.handle_text(id, bytes, now);
             let client = &mut self.clients[id];
             if client.records.is_some() {
-                // What stands behind the last frame of the handshake.
+                // The bytes behind the last frame of the handshake.
                 let rest = mem::replace(&mut client.decoder, Decoder::of_text()).take_pending();
                 self.handle_records(id, &rest, now);
             }

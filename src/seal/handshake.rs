@@ -16,10 +16,10 @@ const PATTERN: &str = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s";
 /// encrypted and one for the empty payload.
 const MESSAGE_BYTES: [usize; 3] = [32 + 16, 32 + 48 + 16, 48 + 16];
 
-/// What stands before the digits of the first frame, in an open group and in a private one.
+/// The text before the digits of the first frame, in an open group and in a private one.
 const FIRST: [&str; 2] = ["groupchat/2 open\nnoise ", "groupchat/2 private\nnoise "];
 
-/// What stands before the digits of the two other frames.
+/// The text before the digits of the two other frames.
 const LATER: &str = "groupchat/2\nnoise ";
 
 /// The handshake of one connection.
@@ -39,7 +39,7 @@ enum State {
     Over,
 }
 
-/// What to do after a frame.
+/// The result of a frame.
 #[derive(Debug)]
 pub enum Step {
     /// Send a peer frame with this body.
@@ -241,7 +241,7 @@ pub(super) mod tests {
         step.expect_err("no step")
     }
 
-    /// What a handshake leads to.
+    /// The result of a handshake.
     struct Finished {
         bodies: [String; 3],
         dialler: Records,

@@ -35,7 +35,7 @@ struct Inner {
     discards_input: bool,
 }
 
-/// What the guard changes.
+/// The modes that the guard changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Raw,

@@ -1,4 +1,4 @@
-//! What members send each other beside messages: the body of a peer frame inside the records of a link.
+//! The body of a peer frame inside the records of a link: the information that members exchange beside messages.
 //!
 //! The first line is `groupchat/2`, then one `key value` a line. A body with another first line is passed over, and so
 //! are unknown keys and values of another shape. Of several lines with one key, the last one counts, unless the key is

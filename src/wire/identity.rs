@@ -1,4 +1,4 @@
-//! Who a member is: its public key, its run, and the ids that follow from them.
+//! The identity of a member: its public key, its run, and the id that follows from them.
 //!
 //! A run of the program has a key pair, a number, and a random **token** that nobody else knows. The hash of the token is
 //! the **nonce**, and the **id** is a hash of public key, number and nonce. So nobody can be taken for a run whose private

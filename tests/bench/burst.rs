@@ -8,7 +8,7 @@ use super::trouble::Result;
 
 const LINES: usize = 20_000;
 
-/// What Redis takes for a delivery to one of 64 subscribers, which is not sealed.
+/// The CPU time of Redis for a delivery to one of 64 subscribers, which is not sealed.
 const REDIS_NS: f64 = 300.0;
 
 pub fn to_64_readers() -> Result<Vec<Line>> {

@@ -48,10 +48,16 @@ pub fn main(arguments: &[String]) -> ExitCode {
 /// Formats each line of standard input and writes it to `count` sockets, 64 KiB of frames at once.
 fn write_to(count: usize) -> io::Result<()> {
     let mut sockets = accept(&listen()?, count)?;
+    format_lines(CHUNK_BYTES, |frames| sockets.iter_mut().try_for_each(|socket| socket.write_all(frames)))
+}
+
+/// Formats each line of standard input, and hands over the frames of what was read at once, in parts of about
+/// `part_bytes`.
+pub fn format_lines(part_bytes: usize, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut lines = vec![0; CHUNK_BYTES];
     let mut held = 0;
-    let mut frames = Vec::with_capacity(2 * CHUNK_BYTES);
+    let mut frames = Vec::with_capacity(4 * CHUNK_BYTES);
     loop {
         let read = input.read(&mut lines[held..])?;
         if read == 0 {
@@ -66,28 +72,22 @@ fn write_to(count: usize) -> io::Result<()> {
             frames.extend_from_slice(&lines[begin..at]);
             frames.extend_from_slice(CODE);
             begin = at + 1;
-            if frames.len() >= CHUNK_BYTES {
-                write_all(&mut sockets, &mut frames)?;
+            if frames.len() >= part_bytes {
+                each(&frames)?;
+                frames.clear();
             }
         }
-        write_all(&mut sockets, &mut frames)?;
+        each(&frames)?;
+        frames.clear();
         lines.copy_within(end..filled, 0);
         held = filled - end;
     }
 }
 
-/// What stands before the text in a frame that is written now.
-pub fn frame_header() -> String {
+/// The text before that of the line in a frame that is written now.
+fn frame_header() -> String {
     let now = Local::now().format("%Y-%m-%dT%H:%M:%S%.6f%:z");
     format!("[{now}] {NAME}:\n\t\t")
-}
-
-fn write_all(sockets: &mut [TcpStream], frames: &mut Vec<u8>) -> io::Result<()> {
-    for socket in sockets {
-        socket.write_all(frames)?;
-    }
-    frames.clear();
-    Ok(())
 }
 
 /// Splits what comes from `count` sockets at the code and copies it out, 64 KiB at once.

@@ -63,7 +63,7 @@ const FIRST_LINKS: usize = 200;
 const LINKS: usize = 2_000;
 const LINK_KIB_MAX: f64 = 0.8;
 
-/// What a sealed link holds while nothing happens on it. The other ends never introduce themselves, so that nothing is
+/// The memory of a sealed link while nothing happens on it. The other ends never introduce themselves, so that nothing is
 /// known of a member, which takes its own room once, however it is connected. They have some seconds for that.
 pub fn links() -> Result<Vec<Line>> {
     raise_descriptor_limit()?;

@@ -12,7 +12,7 @@ use groupchat::wire::identity::Nonce;
 use super::process::{PATIENCE, Process};
 use super::trouble::{Doing, Result, Trouble};
 
-/// What ends a frame of the handshake.
+/// The code of a frame of the handshake.
 const CODE: &[u8] = b"<PEERENCD>";
 
 pub struct Member {

@@ -33,7 +33,7 @@ const READ_BYTES: usize = 256 * 1024;
 const TAIL_BYTES: usize = 512;
 /// How long we wait for a line to reach everybody before we say another.
 const SAY_AGAIN: Duration = Duration::from_millis(100);
-/// What the process may send a member beside messages while something is measured: a peer frame now and then.
+/// The bytes of peer frames that the process may send a member while something is measured.
 const PEER_BYTES_MAX: u64 = 1024;
 /// The length of a record and its tag.
 const RECORD_LENGTH_BYTES: usize = 2;
@@ -61,7 +61,7 @@ struct Reader {
     tail: Vec<u8>,
 }
 
-/// What is done with the bytes that come.
+/// How the bytes that arrive are handled.
 enum Inbound {
     /// They are text.
     Plain,

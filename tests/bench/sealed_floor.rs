@@ -7,10 +7,10 @@ use std::os::fd::AsFd;
 
 use groupchat::limits::RECORD_TEXT_BYTES_MAX;
 use groupchat::seal::Records;
-use memchr::{memchr_iter, memmem, memrchr};
+use memchr::memmem;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::floor::{CHUNK_BYTES, CODE, copy_out, frame_header, listen};
+use super::floor::{CHUNK_BYTES, CODE, copy_out, format_lines, listen};
 use super::member::{accept_member, keys, open};
 
 type Link = (TcpStream, Records);
@@ -18,36 +18,16 @@ type Link = (TcpStream, Records);
 /// Formats each line of standard input, and seals and writes 16 KiB of frames at once for each of `count` links.
 pub fn seal_to(count: usize) -> io::Result<()> {
     let mut links = accept(&listen()?, count)?;
-    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let mut lines = vec![0; CHUNK_BYTES];
-    let mut held = 0;
-    let mut frames = Vec::with_capacity(4 * CHUNK_BYTES);
     let mut record = Vec::new();
-    loop {
-        let read = input.read(&mut lines[held..])?;
-        if read == 0 {
-            return Ok(());
-        }
-        let filled = held + read;
-        let end = memrchr(b'\n', &lines[..filled]).map_or(0, |at| at + 1);
-        let header = frame_header();
-        let mut begin = 0;
-        for at in memchr_iter(b'\n', &lines[..end]) {
-            frames.extend_from_slice(header.as_bytes());
-            frames.extend_from_slice(&lines[begin..at]);
-            frames.extend_from_slice(CODE);
-            begin = at + 1;
-        }
+    format_lines(usize::MAX, |frames| {
         for text in frames.chunks(RECORD_TEXT_BYTES_MAX) {
             for (socket, records) in &mut links {
                 records.seal(text, &mut record);
                 socket.write_all(&record)?;
             }
         }
-        frames.clear();
-        lines.copy_within(end..filled, 0);
-        held = filled - end;
-    }
+        Ok(())
+    })
 }
 
 /// Opens what comes on `count` links, splits it at the code and copies it out, a record at once.
@@ -56,7 +36,7 @@ pub fn open_from(count: usize) -> io::Result<()> {
     let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mut lines = Vec::with_capacity(2 * CHUNK_BYTES);
     let (mut bytes, mut text) = (vec![0; CHUNK_BYTES], Vec::new());
-    // What is held of each link is an unfinished frame.
+    // An unfinished frame of each link.
     let mut texts = vec![Vec::new(); count];
     let code = memmem::Finder::new(CODE);
     loop {

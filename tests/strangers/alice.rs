@@ -36,7 +36,7 @@ fn private_key(number: u128) -> PrivateKey {
     PrivateKey::new(bytes)
 }
 
-/// What only this run can show, when it leaves.
+/// The token that only this run can show, when it leaves.
 pub fn token(number: u128) -> Token {
     Token(random(number, 2).u128(..))
 }
@@ -74,9 +74,9 @@ pub fn run_with(number: u128, digits: &str) -> u128 {
     run_where(number, |id| { id.0 } >> (128 - bits) == value)
 }
 
-// What it sends.
+// Bytes that it sends.
 
-/// What its first frame says.
+/// The content of its first frame.
 pub fn hello(number: u128, name: &str) -> String {
     format!("{}\nport 5000\nname 0 {name}\nsent 0", run(number))
 }
@@ -97,9 +97,9 @@ pub fn peer_frame(body: &str) -> String {
     format!("{body}<PEERENCD>")
 }
 
-// What it receives.
+// Bytes that it receives.
 
-/// What follows `key` in a peer frame among `frames`.
+/// The value of `key` in a peer frame among `frames`.
 pub fn value(frames: &str, key: &str) -> Option<String> {
     let line = frames.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
     Some(line.split('<').next().expect("a first part").to_owned())
@@ -157,9 +157,9 @@ impl Default for Start {
 pub struct Alice {
     pub place: u8,
     pub group: Group<usize>,
-    /// What she has written on each stream, and nobody has read.
+    /// The bytes that she has written on each stream and nobody has read.
     pub written: BTreeMap<usize, Vec<u8>>,
-    /// What she has received on each stream.
+    /// The bytes that she has received on each stream.
     pub received: BTreeMap<usize, Vec<u8>>,
     /// The record layers of those at the other ends of her streams, once they have agreed on keys.
     pub records: BTreeMap<usize, Box<Records>>,
@@ -231,7 +231,7 @@ impl Alice {
             .expect("not herself")
     }
 
-    /// What she dials next, within a few seconds.
+    /// The address that she dials next, within a few seconds.
     pub fn next_attempt(&mut self) -> Attempt {
         let attempt = (0..20).find_map(|_| {
             let attempt = self.group.poll_dial(self.now);
@@ -293,7 +293,7 @@ impl Alice {
         }
     }
 
-    /// What she wrote on a connection, as text.
+    /// The text that she wrote on a connection.
     pub fn opened(&mut self, client: ClientId, bytes: &[u8]) -> String {
         let stream = self.stream(client);
         match stream.and_then(|stream| self.records.get_mut(&stream)) {
@@ -444,7 +444,7 @@ impl Alice {
         self.hear(client, &exit(name));
     }
 
-    // What the user is shown.
+    // Events that the user is shown.
 
     pub fn shown(&self) -> Vec<String> {
         let message = |event: &Event| match event {

@@ -193,7 +193,7 @@ fn of_wrong_secrets() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What else somebody can send.
+/// Other bytes that somebody can send.
 fn of_no_private_group() -> Vec<(&'static str, String)> {
     let open = peer_frame(&Handshake::dial(&mut keys(9, None, 9)).1);
     vec![
@@ -453,7 +453,7 @@ fn a_hello_may_come_as_late_as_a_handshake_may_take() {
     }
 }
 
-/// What bob says when he leaves.
+/// Bob's goodbye.
 fn goodbye() -> String {
     peer_frame(&format!("groupchat/2\nleft {} {}", id(2), token(2))) + &exit("bob")
 }
@@ -566,7 +566,7 @@ fn a_goodbye_with_a_changed_byte_is_a_loss() {
                 let (mut alice, bob) = linked(is_dialled, is_private);
                 let mut bytes = alice.sealed(bob, &goodbye());
                 bytes[index] ^= 1 << bit;
-                // What follows is as it was.
+                // The bytes behind it are unchanged.
                 bytes.extend(alice.sealed(bob, &goodbye()));
                 let what = format!("dialled: {is_dialled}, private: {is_private}, {index}, {bit}");
                 check_lost(&mut alice, bob, &bytes, &[], &what);
@@ -594,7 +594,7 @@ fn a_goodbye_that_is_cut_anywhere_is_a_loss() {
     assert_eq!(told_of_connections(&mut alice), ["left bob"]);
 }
 
-/// What somebody does with records who cannot open them.
+/// An attack with records by somebody who cannot open them.
 #[test]
 fn records_that_are_out_of_their_order_end_the_link() {
     type Change = fn(&[Vec<u8>; 3]) -> Vec<u8>;

@@ -116,8 +116,8 @@ impl<S> Group<S> {
         }
     }
 
-    /// Whether what was received on a connection whose handshake is not finished, and is no whole frame, cannot be a part
-    /// of the handshake, and has to be.
+    /// Whether the unfinished frame of a connection cannot be one of a handshake, although only a handshake is accepted
+    /// there; or begins like one and is too long.
     pub(super) fn is_no_handshake(&self, id: ClientId) -> bool {
         let client = &self.clients[id];
         let pending = client.decoder.pending().len();
@@ -209,7 +209,7 @@ impl<S> Group<S> {
         let is_it = |(named, it): &(TargetId, &Target)| {
             target == Some(*named) || it.is_open() && reached_at.is_some_and(|address| it.has(address))
         };
-        // Of those that the group knows, whoever comes at the start, or as the first one, gets all that was sent before.
+        // A member that the group knows gets all that was sent before, if it comes at the start or is the first one met.
         let own_key = self.members[key].identity.key;
         let is_first = self.members.iter().all(|(_, member)| member.is_unmet());
         let is_known = |one: &(TargetId, &Target)| {
@@ -234,8 +234,8 @@ impl<S> Group<S> {
         Some(address)
     }
 
-    /// The places of a member that was met before and is at another place now, `reached_at`: where it was, those may be
-    /// that were where it is. Empty for a member that was never met.
+    /// The other places of a member that was met before and is at `reached_at` now. The member that was at `reached_at` may
+    /// be at one of them. Empty for a member that was never met.
     fn move_from(&self, key: MemberKey, reached_at: Option<SocketAddr>) -> Vec<SocketAddr> {
         let member = &self.members[key];
         if member.is_unmet() {

@@ -7,8 +7,6 @@ use crate::protocol::roster::{Dialler, NotFound, RosterEntry, Standing};
 /// A member that was met, as the group file remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetMember {
-    /// Its id.
-    pub id: MemberId,
     /// Its public key and its run.
     pub identity: Identity,
     /// Whether it is connected.
@@ -22,14 +20,23 @@ pub struct MetMember {
 impl<S> Group<S> {
     /// The members that were met and have not left.
     pub fn met_members(&self) -> impl Iterator<Item = MetMember> {
-        let met = self.members.iter().filter(|(_, member)| !member.is_unmet());
-        met.map(|(_, member)| MetMember {
-            id: member.id,
+        self.members.iter().filter(|(_, member)| !member.is_unmet()).map(|(_, member)| self.as_met(member))
+    }
+
+    /// The member with this id, if it was met and has not left.
+    #[must_use]
+    pub fn met_member(&self, id: MemberId) -> Option<MetMember> {
+        let member = &self.members[self.members.find(id)?];
+        (!member.is_unmet()).then(|| self.as_met(member))
+    }
+
+    fn as_met(&self, member: &Member) -> MetMember {
+        MetMember {
             identity: member.identity,
             is_here: member.is_here(),
             name: Rc::clone(&member.name),
             addresses: self.dialer[member.target].found().collect(),
-        })
+        }
     }
 
     /// The roster, sorted by name: members, plain peers, and peers that the user named and that were not reached.
